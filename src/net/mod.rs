@@ -1,0 +1,5 @@
+//! Sockets: streams with and without TLS, TLS itself, SCRAM.
+
+mod stream;
+
+pub use stream::Stream;

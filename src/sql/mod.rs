@@ -1,0 +1,13 @@
+//! Judging SQL text: what each statement is, by PostgreSQL's own grammar (contract §4).
+//!
+//! Pure: bytes in, a [`Judgement`] out. The judgement is free of session state, so it can be
+//! cached by text; what depends on the session (temporary names, prepared names, confirmation)
+//! is carried as data and resolved by `session`.
+
+mod class;
+mod statement;
+
+pub use class::Class;
+pub use statement::{
+    Chain, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, TempUse,
+};

@@ -1,0 +1,196 @@
+//! What is known about a statement from its text alone.
+
+use super::Class;
+
+/// The judgement of one message's text: the same text always has the same judgement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The statements in order; empty for an empty query string. Text that the grammar cannot
+    /// read is one statement of class [`Class::Opaque`] covering the whole text.
+    pub statements: Box<[Statement]>,
+    /// What of the session's reported state the lexing of this text depends on (contract §4).
+    pub lexing: Lexing,
+    /// Any statement has an effect, a temporary name, a `set_config`, or a class above
+    /// [`Class::Write`]: false lets the session take its short path.
+    pub plain: bool,
+    /// The strongest class of any statement ([`Class::Session`] for an empty text).
+    pub strongest: Class,
+}
+
+/// What the lexing of a text depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lexing {
+    /// A backslash stands in a plain literal (`'…'`), so `standard_conforming_strings` decides.
+    pub backslash: bool,
+    /// Bytes of 0x80 and above, so `client_encoding` decides.
+    pub high_bytes: bool,
+}
+
+/// One statement of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// The strongest class of anything inside, taking every name as a permanent object's.
+    pub class: Class,
+    /// PostgreSQL's command tag (`CREATE TABLE`, `SELECT`, `SET`), or `???` for unreadable text.
+    pub tag: &'static str,
+    /// Byte offset in the text of the statement's first token.
+    pub location: u32,
+    /// Byte length from `location` to the statement's end (its semicolon excluded).
+    pub length: u32,
+    /// What it does to the session's state when it succeeds.
+    pub effect: Effect,
+    /// Set where the class is weaker if certain names are temporary relations of this session.
+    pub temp: Option<Box<TempUse>>,
+    /// Every `set_config` call in it.
+    pub set_config: Box<[SetConfig]>,
+    /// It calls a routine that is not a known built-in, or runs code that cannot be seen into
+    /// (DO, CALL, unreadable text): what is known of temporary names is void afterwards.
+    pub unseen_code: bool,
+    /// The statement is DO or CALL: refused on guarded upstreams whatever is in it.
+    pub do_or_call: bool,
+    /// Names of the relations and routines it names, as written and folded, for people.
+    pub objects: Box<[Box<str>]>,
+    /// What made the class what it is, for people (`calls pg_terminate_backend()`); may be empty.
+    pub reason: Box<str>,
+}
+
+/// The class a statement has if all `names` are temporary relations of this session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TempUse {
+    /// Unqualified relation names, folded as PostgreSQL folds them.
+    pub names: Box<[Box<str>]>,
+    /// The class then.
+    pub class: Class,
+}
+
+/// One call of `set_config` in a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetConfig {
+    /// The parameter's name where it is a literal, as written.
+    pub name: Option<Box<str>>,
+    /// The value where it is a literal (`None`: computed).
+    pub value: Option<Box<str>>,
+    /// The third argument where it is a literal.
+    pub is_local: Option<bool>,
+    /// The statement is exactly `SELECT set_config(…literals…)`, perhaps several in the target
+    /// list and nothing else: only then it can confirm (contract §2).
+    pub bare: bool,
+}
+
+/// SET or SET LOCAL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetScope {
+    /// `SET`, `SET SESSION`.
+    Session,
+    /// `SET LOCAL`.
+    Local,
+}
+
+/// The value of a SET.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetValue {
+    /// The value as the server will see it (list items joined by `, ` with quotes removed).
+    Text(Box<str>),
+    /// `TO DEFAULT`: the same as RESET, with the statement's scope.
+    Default,
+}
+
+/// COMMIT's and ROLLBACK's `AND CHAIN`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// No chain.
+    No,
+    /// `AND CHAIN`: a new transaction starts at once.
+    Yes,
+}
+
+/// What a statement does to the session's state when it succeeds. At most one a statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing the proxy keeps track of.
+    None,
+    /// BEGIN, START TRANSACTION. `read_write`: an explicit READ WRITE (true), READ ONLY (false).
+    Begin {
+        /// The access mode written.
+        read_write: Option<bool>,
+    },
+    /// COMMIT, END.
+    Commit(Chain),
+    /// ROLLBACK, ABORT.
+    Rollback(Chain),
+    /// SAVEPOINT.
+    Savepoint(Box<str>),
+    /// RELEASE SAVEPOINT.
+    Release(Box<str>),
+    /// ROLLBACK TO SAVEPOINT.
+    RollbackTo(Box<str>),
+    /// PREPARE TRANSACTION: the transaction leaves the session.
+    PrepareTransaction,
+    /// SET of one parameter; the name as the grammar gives it (compare without case).
+    /// `SET NAMES` is `client_encoding`, `SET TIME ZONE` is `timezone`, `SET ROLE` is `role`,
+    /// `SET SESSION AUTHORIZATION` is `session_authorization`. FROM CURRENT never appears here.
+    Set {
+        /// The parameter.
+        name: Box<str>,
+        /// What it is set to.
+        value: SetValue,
+        /// SET or SET LOCAL.
+        scope: SetScope,
+    },
+    /// SET TRANSACTION; `read_write` as in `Begin`. (A SNAPSHOT sets nothing.)
+    SetTransaction {
+        /// The access mode written.
+        read_write: Option<bool>,
+    },
+    /// SET SESSION CHARACTERISTICS AS TRANSACTION.
+    SetSessionCharacteristics {
+        /// The access mode written.
+        read_write: Option<bool>,
+    },
+    /// RESET name.
+    Reset(Box<str>),
+    /// RESET ALL.
+    ResetAll,
+    /// DISCARD ALL.
+    DiscardAll,
+    /// DISCARD TEMP.
+    DiscardTemp,
+    /// DISCARD PLANS or SEQUENCES.
+    DiscardOther,
+    /// PREPARE name AS …; the inner statement, judged.
+    Prepare {
+        /// The statement's name.
+        name: Box<str>,
+        /// What EXECUTE of it does.
+        inner: Box<Statement>,
+    },
+    /// EXECUTE name, also inside EXPLAIN ANALYZE or CREATE TABLE AS: the prepared statement's
+    /// class counts besides this one's.
+    Execute(Box<str>),
+    /// DEALLOCATE name, or ALL (`None`).
+    Deallocate(Option<Box<str>>),
+    /// DECLARE name CURSOR; `hold`: WITH HOLD. The class of the query is the statement's.
+    Declare {
+        /// The cursor's name.
+        name: Box<str>,
+        /// WITH HOLD.
+        hold: bool,
+    },
+    /// FETCH or MOVE from a cursor: the cursor's class counts besides this one's.
+    Fetch(Box<str>),
+    /// CLOSE name, or ALL (`None`).
+    CloseCursor(Option<Box<str>>),
+    /// CREATE TEMPORARY … of relations with these names. `on_commit_drop`: they go at the end of
+    /// the transaction.
+    CreateTemp {
+        /// The relations created.
+        names: Box<[Box<str>]>,
+        /// ON COMMIT DROP.
+        on_commit_drop: bool,
+    },
+    /// DROP or RENAME of relations: these names are no longer known to be temporary.
+    Forget {
+        /// Unqualified names.
+        names: Box<[Box<str>]>,
+    },
+}
