@@ -10,8 +10,8 @@ pub struct Judgement {
     pub statements: Box<[Statement]>,
     /// What of the session's reported state the lexing of this text depends on (contract §4).
     pub lexing: Lexing,
-    /// Any statement has an effect, a temporary name, a `set_config`, or a class above
-    /// [`Class::Write`]: false lets the session take its short path.
+    /// No statement has an effect, a temporary name, a `set_config`, unseen code, COPY FROM STDIN
+    /// or a class above [`Class::Write`]: the session takes its short path.
     pub plain: bool,
     /// The strongest class of any statement ([`Class::Session`] for an empty text).
     pub strongest: Class,
@@ -48,6 +48,8 @@ pub struct Statement {
     pub unseen_code: bool,
     /// The statement is DO or CALL: refused on guarded upstreams whatever is in it.
     pub do_or_call: bool,
+    /// COPY … FROM STDIN: the server will ask for data.
+    pub copy_in: bool,
     /// Names of the relations and routines it names, as written and folded, for people.
     pub objects: Box<[Box<str>]>,
     /// What made the class what it is, for people (`calls pg_terminate_backend()`); may be empty.
