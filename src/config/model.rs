@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::{Authority, Declaration, DecisionTable};
+use crate::contract::{Authority, DecisionTable, Declaration};
 
 /// A sound configuration.
 #[derive(Debug)]
