@@ -5,8 +5,9 @@
 
 mod model;
 
+pub use crate::contract::{AdminRule, ConfirmHow};
 pub use model::{
-    AdminRule, AuditSettings, AuditTarget, ClientAuth, Config, ConfirmHow, Contract, Endpoint,
-    Entry, EntryTarget, Limits, ListenAddress, MappingMode, Secret, ServerSettings, ServerTls,
-    SslMode, StatementText, TlsMode, Upstream, UserSecret,
+    AuditSettings, AuditTarget, ClientAuth, Config, Contract, Endpoint, Entry, EntryTarget, Limits,
+    ListenAddress, MappingMode, Secret, ServerSettings, ServerTls, SslMode, StatementText, TlsMode,
+    Upstream, UserSecret,
 };

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::{Authority, DecisionTable, Declaration};
+use crate::contract::{AdminRule, Authority, ConfirmHow, DecisionTable, Declaration};
 
 /// A sound configuration.
 #[derive(Debug)]
@@ -303,26 +303,6 @@ pub enum ClientAuth {
     Cert,
     /// Nobody is asked; loopback and Unix sockets only.
     Trust,
-}
-
-/// `confirm`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConfirmHow {
-    /// Startup packet, SET or literal `set_config`.
-    Session,
-    /// Startup packet only.
-    Startup,
-    /// Not at all.
-    Never,
-}
-
-/// `admin`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AdminRule {
-    /// Blocked on prod.
-    Block,
-    /// As `ddl`: needs a confirmation on prod.
-    Confirm,
 }
 
 /// `[users.*]`.

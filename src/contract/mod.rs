@@ -7,4 +7,8 @@ mod declaration;
 pub use declaration::{Authority, Declaration, Environment, Role};
 
 mod decision_table;
+mod entry_rules;
 pub use decision_table::{Cell, DecisionRow, DecisionTable};
+pub use entry_rules::{AdminRule, ConfirmHow};
+
+pub mod parameter;

@@ -1,1 +1,11 @@
-//! x
+//! What is known of one session, each part one model that follows the server's own answers.
+
+mod names;
+mod parameters;
+mod temporary;
+mod transaction;
+
+pub use names::{Batch, Change, Lookup, Meanings, Names};
+pub use parameters::{Confirmation, Instant, Parameters, Scoped};
+pub use temporary::Temporary;
+pub use transaction::{Block, Ended, State, Status};

@@ -1,0 +1,103 @@
+//! The `authority.*` session parameters (contract §2).
+
+/// The namespace, in PostgreSQL's custom parameters.
+pub const PREFIX: &str = "authority.";
+/// A true boolean confirms what needs a confirmation.
+pub const CONFIRM: &str = "authority.confirm_prod_migrations";
+/// Free text recorded with every audit event.
+pub const TICKET: &str = "authority.ticket";
+/// The declared task.
+pub const TASK: &str = "authority.task";
+/// Assertions: a mismatch with the upstream refuses.
+pub const EXPECT_AUTHORITY: &str = "authority.expect_authority";
+/// See [`EXPECT_AUTHORITY`].
+pub const EXPECT_ROLE: &str = "authority.expect_role";
+/// See [`EXPECT_AUTHORITY`].
+pub const EXPECT_ENV: &str = "authority.expect_env";
+/// The tags: the proxy alone sets them.
+pub const TAGS: [&str; 4] =
+    ["authority.upstream", "authority.authority", "authority.role", "authority.env"];
+/// The longest `authority.ticket`, in characters.
+pub const TICKET_LIMIT: usize = 200;
+
+/// What a name of the namespace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parameter {
+    /// [`CONFIRM`].
+    Confirm,
+    /// [`TICKET`].
+    Ticket,
+    /// [`TASK`].
+    Task,
+    /// [`EXPECT_AUTHORITY`].
+    ExpectAuthority,
+    /// [`EXPECT_ROLE`].
+    ExpectRole,
+    /// [`EXPECT_ENV`].
+    ExpectEnv,
+    /// One of [`TAGS`].
+    Tag,
+    /// Any other name of the namespace.
+    Undefined,
+}
+
+impl Parameter {
+    /// Recognises a parameter's name without regard to case; `None` outside the namespace.
+    pub fn from_name(name: &str) -> Option<Parameter> {
+        let prefix = name.get(..PREFIX.len())?;
+        if !prefix.eq_ignore_ascii_case(PREFIX) {
+            return None;
+        }
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        Some(match () {
+            () if is(CONFIRM) => Parameter::Confirm,
+            () if is(TICKET) => Parameter::Ticket,
+            () if is(TASK) => Parameter::Task,
+            () if is(EXPECT_AUTHORITY) => Parameter::ExpectAuthority,
+            () if is(EXPECT_ROLE) => Parameter::ExpectRole,
+            () if is(EXPECT_ENV) => Parameter::ExpectEnv,
+            () if TAGS.iter().any(|tag| is(tag)) => Parameter::Tag,
+            () => Parameter::Undefined,
+        })
+    }
+}
+
+/// Reads a boolean as PostgreSQL's `parse_bool` does: unique prefixes of true, false, yes, no; on,
+/// off (and `of`); 1, 0; case does not matter. `None` for anything else.
+pub fn boolean(value: &str) -> Option<bool> {
+    let value = value.to_ascii_lowercase();
+    let prefix_of = |word: &str| !value.is_empty() && word.starts_with(value.as_str());
+    match value.as_str() {
+        "1" | "on" => Some(true),
+        "0" | "off" | "of" => Some(false),
+        _ if prefix_of("true") || prefix_of("yes") => Some(true),
+        _ if prefix_of("false") || prefix_of("no") => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn booleans_are_postgresqls() {
+        for word in ["t", "tr", "TRUE", "y", "yes", "on", "1", "ON"] {
+            assert_eq!(boolean(word), Some(true), "{word}");
+        }
+        for word in ["f", "fals", "n", "No", "of", "off", "0"] {
+            assert_eq!(boolean(word), Some(false), "{word}");
+        }
+        for word in ["", "o", "truee", "2", " true", "ok"] {
+            assert_eq!(boolean(word), None, "{word}");
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        assert_eq!(Parameter::from_name("Authority.ROLE"), Some(Parameter::Tag));
+        assert_eq!(Parameter::from_name("authority.x"), Some(Parameter::Undefined));
+        assert_eq!(Parameter::from_name("authority"), None);
+        assert_eq!(Parameter::from_name("search_path"), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! Which unqualified names are certainly temporary relations of this session (contract §4, `temp`).
+//!
+//! Every doubt ends the knowledge: a rollback forgets what the transaction made, `pg_temp` in a
+//! search path or code that cannot be seen forgets everything.
+
+use std::collections::HashMap;
+
+/// Names of this session's temporary relations.
+#[derive(Debug, Default, Clone)]
+pub struct Temporary {
+    names: HashMap<Box<str>, Made>,
+    search_path_doubtful: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Made {
+    in_transaction: bool,
+    on_commit_drop: bool,
+}
+
+impl Temporary {
+    /// The server reported the creation done.
+    pub fn created(&mut self, names: &[Box<str>], in_transaction: bool, on_commit_drop: bool) {
+        if self.search_path_doubtful {
+            return;
+        }
+        for name in names {
+            self.names.insert(name.clone(), Made { in_transaction, on_commit_drop });
+        }
+    }
+
+    /// Every one of `names` is certainly a temporary relation of this session.
+    pub fn holds_all(&self, names: &[Box<str>]) -> bool {
+        !names.is_empty() && names.iter().all(|name| self.names.contains_key(name))
+    }
+
+    /// These are no longer known.
+    pub fn forget(&mut self, names: &[Box<str>]) {
+        for name in names {
+            self.names.remove(name);
+        }
+    }
+
+    /// Nothing is known any more.
+    pub fn forget_all(&mut self) {
+        self.names.clear();
+    }
+
+    /// The search path may mention `pg_temp` from now on: an unqualified name proves nothing.
+    pub fn doubt_search_path(&mut self) {
+        self.search_path_doubtful = true;
+        self.names.clear();
+    }
+
+    /// The transaction, or a part of it, was rolled back: what it made is gone.
+    pub fn rolled_back(&mut self) {
+        self.names.retain(|_, made| !made.in_transaction);
+    }
+
+    /// The transaction committed.
+    pub fn committed(&mut self) {
+        self.names.retain(|_, made| !made.on_commit_drop);
+        for made in self.names.values_mut() {
+            made.in_transaction = false;
+        }
+    }
+
+    /// No name is known.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(list: &[&str]) -> Vec<Box<str>> {
+        list.iter().map(|name| Box::from(*name)).collect()
+    }
+
+    #[test]
+    fn a_rolled_back_creation_is_unknown() {
+        let mut temporary = Temporary::default();
+        temporary.created(&names(&["kept"]), false, false);
+        temporary.created(&names(&["lost"]), true, false);
+        temporary.rolled_back();
+        assert!(temporary.holds_all(&names(&["kept"])));
+        assert!(!temporary.holds_all(&names(&["kept", "lost"])));
+    }
+
+    #[test]
+    fn on_commit_drop_ends_at_commit() {
+        let mut temporary = Temporary::default();
+        temporary.created(&names(&["a"]), true, true);
+        temporary.created(&names(&["b"]), true, false);
+        temporary.committed();
+        assert!(!temporary.holds_all(&names(&["a"])));
+        temporary.rolled_back();
+        assert!(temporary.holds_all(&names(&["b"])));
+    }
+
+    #[test]
+    fn a_doubtful_search_path_ends_all_knowledge() {
+        let mut temporary = Temporary::default();
+        temporary.created(&names(&["a"]), false, false);
+        temporary.doubt_search_path();
+        temporary.created(&names(&["b"]), false, false);
+        assert!(temporary.is_empty());
+    }
+}

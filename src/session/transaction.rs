@@ -1,0 +1,272 @@
+//! Transaction status, savepoints, and what they do to the parameters.
+//!
+//! The model follows the server's own answers: [`State::completed`] is called for a statement only
+//! when its CommandComplete came, [`State::failed`] when an ErrorResponse came, [`State::ready`] at
+//! ReadyForQuery. The same transitions, run over a clone, tell what statements in flight will do.
+
+use crate::sql::{Chain, Effect, SetScope, SetValue, Statement};
+
+use super::parameters::{Confirmation, Instant, Parameters};
+
+/// Which transaction is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Block {
+    /// None.
+    #[default]
+    None,
+    /// An implicit one: a string's, or a pipeline's up to its Sync.
+    Implicit,
+    /// One that BEGIN started.
+    Explicit,
+}
+
+/// The transaction status that ReadyForQuery carries (manual, "Message Formats").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// `I`: not in a transaction block.
+    Idle,
+    /// `T`: in a transaction block.
+    InTransaction,
+    /// `E`: in a failed transaction block.
+    Failed,
+}
+
+impl Status {
+    /// Reads the byte of a ReadyForQuery.
+    pub fn from_byte(byte: u8) -> Option<Status> {
+        match byte {
+            b'I' => Some(Status::Idle),
+            b'T' => Some(Status::InTransaction),
+            b'E' => Some(Status::Failed),
+            _ => None,
+        }
+    }
+}
+
+/// What the end of a transaction, or of a part of it, was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything still open committed.
+    Committed,
+    /// What was done at savepoint depth `depth` and deeper was rolled back (0: all of it).
+    RolledBack {
+        /// Number of savepoints that remain.
+        depth: usize,
+    },
+}
+
+/// The settled state of a session's transaction and parameters.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The parameters in force.
+    pub parameters: Parameters,
+    block: Block,
+    failed: bool,
+    at_start: Option<Box<Parameters>>,
+    savepoints: Vec<(Box<str>, Parameters)>,
+}
+
+impl State {
+    /// A session that has just started.
+    pub fn new(parameters: Parameters) -> Self {
+        State { parameters, ..State::default() }
+    }
+
+    /// Which transaction is open.
+    pub fn block(&self) -> Block {
+        self.block
+    }
+
+    /// The open transaction has failed.
+    pub fn is_failed(&self) -> bool {
+        self.failed
+    }
+
+    /// Number of savepoints open.
+    pub fn depth(&self) -> usize {
+        self.savepoints.len()
+    }
+
+    /// Opens the implicit transaction of a string or pipeline, if none is open.
+    fn enter(&mut self) {
+        if self.block == Block::None {
+            self.block = Block::Implicit;
+            self.at_start = Some(Box::new(self.parameters.clone()));
+        }
+    }
+
+    fn commit(&mut self) -> Ended {
+        self.block = Block::None;
+        self.failed = false;
+        self.at_start = None;
+        self.savepoints.clear();
+        self.parameters.end_transaction();
+        Ended::Committed
+    }
+
+    fn roll_back(&mut self) -> Ended {
+        self.block = Block::None;
+        self.failed = false;
+        self.savepoints.clear();
+        if let Some(parameters) = self.at_start.take() {
+            self.parameters = *parameters;
+        }
+        Ended::RolledBack { depth: 0 }
+    }
+
+    fn chain(&mut self, chain: Chain) {
+        if chain == Chain::Yes {
+            self.block = Block::Explicit;
+            self.at_start = Some(Box::new(self.parameters.clone()));
+        }
+    }
+
+    /// The server reported the statement done. `rolled_back`: the tag was ROLLBACK, which COMMIT
+    /// and PREPARE TRANSACTION of a failed transaction answer.
+    pub fn completed(
+        &mut self,
+        statement: &Statement,
+        rolled_back: bool,
+        now: Instant,
+    ) -> Option<Ended> {
+        self.enter();
+        let mut ended = None;
+        match &statement.effect {
+            Effect::Begin { .. } => self.block = Block::Explicit,
+            Effect::Commit(chain) => {
+                ended = Some(if rolled_back { self.roll_back() } else { self.commit() });
+                self.chain(*chain);
+            }
+            Effect::Rollback(chain) => {
+                ended = Some(self.roll_back());
+                self.chain(*chain);
+            }
+            Effect::PrepareTransaction => {
+                ended = Some(if rolled_back { self.roll_back() } else { self.commit() });
+            }
+            Effect::Savepoint(name) => {
+                self.savepoints.push((name.clone(), self.parameters.clone()));
+            }
+            Effect::Release(name) => {
+                if let Some(at) = self.savepoint(name) {
+                    self.savepoints.truncate(at);
+                }
+            }
+            Effect::RollbackTo(name) => {
+                if let Some(at) = self.savepoint(name) {
+                    self.parameters = self.savepoints[at].1.clone();
+                    self.savepoints.truncate(at + 1);
+                    ended = Some(Ended::RolledBack { depth: at + 1 });
+                }
+                self.failed = false;
+            }
+            effect => self.set_parameters(effect, now),
+        }
+        for call in &statement.set_config {
+            // a call that is not bare never confirms, but what it withdraws counts
+            let (Some(name), Some(value)) = (&call.name, &call.value) else { continue };
+            let local =
+                if call.is_local == Some(true) { SetScope::Local } else { SetScope::Session };
+            self.assign(name, value, local, now, call.bare && call.is_local.is_some());
+        }
+        if statement.unseen_code {
+            self.parameters.after_unseen_code();
+        }
+        ended
+    }
+
+    fn savepoint(&self, name: &str) -> Option<usize> {
+        self.savepoints.iter().rposition(|(savepoint, _)| **savepoint == *name)
+    }
+
+    fn set_parameters(&mut self, effect: &Effect, now: Instant) {
+        match effect {
+            Effect::Set { name, value: SetValue::Text(value), scope } => {
+                self.assign(name, value, *scope, now, true);
+            }
+            Effect::Set { name, value: SetValue::Default, scope } => self.reset(name, *scope),
+            Effect::Reset(name) => self.reset(name, SetScope::Session),
+            Effect::ResetAll | Effect::DiscardAll => self.parameters.reset_all(),
+            _ => {}
+        }
+    }
+
+    fn assign(
+        &mut self,
+        name: &str,
+        value: &str,
+        scope: SetScope,
+        now: Instant,
+        may_confirm: bool,
+    ) {
+        use crate::contract::parameter;
+        if name.eq_ignore_ascii_case(parameter::CONFIRM) {
+            match parameter::boolean(value) {
+                Some(true) if may_confirm => {
+                    self.parameters.confirmation.set(Confirmation { since: Some(now) }, scope);
+                }
+                Some(true) => {}
+                _ => self.parameters.confirmation.set(Confirmation::default(), scope),
+            }
+        } else if name.eq_ignore_ascii_case(parameter::TICKET) {
+            let ticket = (!value.is_empty()).then(|| value.into());
+            self.parameters.ticket.set(ticket, scope);
+        } else if name.eq_ignore_ascii_case(parameter::TASK) {
+            let task = (!value.is_empty()).then(|| value.into());
+            self.parameters.task.set(task, scope);
+        }
+    }
+
+    fn reset(&mut self, name: &str, scope: SetScope) {
+        use crate::contract::parameter;
+        if name.eq_ignore_ascii_case(parameter::CONFIRM) {
+            self.parameters.confirmation.reset(scope);
+        } else if name.eq_ignore_ascii_case(parameter::TICKET) {
+            self.parameters.ticket.reset(scope);
+        } else if name.eq_ignore_ascii_case(parameter::TASK) {
+            self.parameters.task.reset(scope);
+        }
+    }
+
+    /// The server reported an error: the open transaction is over but for its ending.
+    pub fn failed(&mut self) {
+        self.enter();
+        self.failed = true;
+    }
+
+    /// ReadyForQuery. Gives how the transaction ended, if it did.
+    ///
+    /// A status that the model did not expect means that something happened which it did not see;
+    /// then nothing is confirmed any more.
+    pub fn ready(&mut self, status: Status) -> Option<Ended> {
+        match (status, self.block) {
+            (Status::Idle, Block::None) => None,
+            (Status::Idle, Block::Implicit) => {
+                Some(if self.failed { self.roll_back() } else { self.commit() })
+            }
+            (Status::Idle, Block::Explicit) if self.failed => Some(self.roll_back()),
+            (Status::InTransaction, Block::Explicit) if !self.failed => None,
+            (Status::Failed, Block::Explicit) if self.failed => None,
+            (Status::Idle, Block::Explicit) => {
+                let ended = self.roll_back();
+                self.parameters.distrust();
+                Some(ended)
+            }
+            (Status::InTransaction | Status::Failed, _) => {
+                self.parameters.distrust();
+                if self.block == Block::None {
+                    self.at_start = Some(Box::new(self.parameters.clone()));
+                }
+                if let Some(start) = &mut self.at_start {
+                    start.distrust();
+                }
+                for (_, parameters) in &mut self.savepoints {
+                    parameters.distrust();
+                }
+                self.block = Block::Explicit;
+                self.failed = status == Status::Failed;
+                None
+            }
+        }
+    }
+}
