@@ -1,6 +1,10 @@
-//! The audit record and its JSON. Pure: time and ids are arguments.
+//! The audit record: what an event holds. Pure: time and ids are arguments.
+//!
+//! `json` writes it as one line; the field names there are the log's interface.
 
 use std::sync::Arc;
+
+use crate::contract::Declaration;
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -25,6 +29,45 @@ pub enum EventKind {
     Drift,
 }
 
+impl EventKind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: &'static [EventKind] = &[
+        EventKind::StatementBlocked,
+        EventKind::ConfirmationSet,
+        EventKind::DdlConfirmed,
+        EventKind::DdlOutcome,
+        EventKind::SessionRefused,
+        EventKind::UpstreamRefused,
+        EventKind::ConfigLoaded,
+        EventKind::ConfigRefused,
+        EventKind::Drift,
+    ];
+
+    /// The word in the log's `event` field.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            EventKind::StatementBlocked => "statement_blocked",
+            EventKind::ConfirmationSet => "confirmation_set",
+            EventKind::DdlConfirmed => "ddl_confirmed",
+            EventKind::DdlOutcome => "ddl_outcome",
+            EventKind::SessionRefused => "session_refused",
+            EventKind::UpstreamRefused => "upstream_refused",
+            EventKind::ConfigLoaded => "config_loaded",
+            EventKind::ConfigRefused => "config_refused",
+            EventKind::Drift => "drift",
+        }
+    }
+
+    /// Whether the event reports something that stands however the log fares.
+    ///
+    /// What could not be written of these is written late, when the log works again. The others
+    /// announce something that is refused when they cannot be written, so a late line would say
+    /// what never happened.
+    pub const fn is_fact(self) -> bool {
+        !matches!(self, EventKind::ConfirmationSet | EventKind::DdlConfirmed)
+    }
+}
+
 /// What became of a confirmed statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -36,6 +79,22 @@ pub enum Outcome {
     Failed,
     /// The connection broke before the server said.
     Unknown,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of the documentation.
+    pub const ALL: &'static [Outcome] =
+        &[Outcome::Committed, Outcome::RolledBack, Outcome::Failed, Outcome::Unknown];
+
+    /// The word in the log's `outcome` field.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Committed => "committed",
+            Outcome::RolledBack => "rolled_back",
+            Outcome::Failed => "failed",
+            Outcome::Unknown => "unknown",
+        }
+    }
 }
 
 /// One event; absent fields are left out of the JSON. Field names are the log's interface.
@@ -61,6 +120,9 @@ pub struct Event {
     pub statement: Option<bytes::Bytes>,
     /// `position`: in characters from 1, of the offending statement in the text.
     pub position: Option<u32>,
+    /// Byte offset in `statement` of the offending statement's first token: where a text too long
+    /// for the log is cut, this part of it is shown. Not a field of its own.
+    pub offset: u32,
     /// `outcome` of a `ddl_outcome`.
     pub outcome: Option<Outcome>,
     /// `in_transaction`.
@@ -73,6 +135,31 @@ pub struct Event {
     pub reason: Option<String>,
     /// `hint`.
     pub hint: Option<String>,
+}
+
+impl Event {
+    /// An event of this kind about this session, with nothing else known yet.
+    pub fn new(id: uuid::Uuid, kind: EventKind, place: Arc<Place>, who: Arc<Who>) -> Event {
+        Event {
+            id,
+            kind,
+            rule: None,
+            sqlstate: None,
+            place,
+            who,
+            class: None,
+            command_tag: None,
+            statement: None,
+            position: None,
+            offset: 0,
+            outcome: None,
+            in_transaction: None,
+            confirmed: None,
+            ticket: None,
+            reason: None,
+            hint: None,
+        }
+    }
 }
 
 /// Where: the declarations in force for an event.
@@ -90,6 +177,20 @@ pub struct Place {
     pub database: Option<String>,
     /// The session's task.
     pub task: Option<String>,
+}
+
+impl Place {
+    /// The place of a session on this upstream.
+    pub fn of(upstream: &str, declared: Declaration, database: &str, task: Option<&str>) -> Place {
+        Place {
+            upstream: Some(upstream.to_owned()),
+            authority: Some(declared.authority.as_str()),
+            role: Some(declared.role.as_str()),
+            env: Some(declared.environment.as_str()),
+            database: Some(database.to_owned()),
+            task: task.map(str::to_owned),
+        }
+    }
 }
 
 /// Who: the session that an event is about.

@@ -1,5 +1,9 @@
 //! The audit log (proxy §6): one JSON line an event, written before the client's answer.
+//!
+//! `event` and `json` are pure; `log` is the durable writer.
 
 mod event;
+mod json;
 
 pub use event::{Event, EventKind, Outcome, Place, Who};
+pub use json::{MAX_FIELD_BYTES, MAX_STATEMENT_BYTES, Rendering, TextFn};
