@@ -22,7 +22,7 @@ pub struct Config {
     pub audit: AuditSettings,
     /// `[upstreams.*]` by name.
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
-    /// `[databases.*]` by name; a wildcard entry has its `*` removed and `wildcard` set.
+    /// `[databases.*]` by name as written: a wildcard's key keeps its `*`.
     pub databases: BTreeMap<String, Arc<Entry>>,
     /// `[users.*]` by name.
     pub users: BTreeMap<String, UserSecret>,
@@ -61,8 +61,43 @@ impl fmt::Debug for Secret {
 pub enum ListenAddress {
     /// A TCP address.
     Tcp(SocketAddr),
-    /// A folder that gets a socket `.s.PGSQL.<port>`, as PostgreSQL names it.
-    Unix(PathBuf),
+    /// A socket `.s.PGSQL.<port>` in a folder, as PostgreSQL names it.
+    Unix {
+        /// The folder; it must exist.
+        folder: PathBuf,
+        /// The port that names the socket: clients say `host=FOLDER port=PORT`.
+        port: u16,
+    },
+}
+
+impl ListenAddress {
+    /// The socket's path, for a Unix socket.
+    pub fn socket_path(&self) -> Option<PathBuf> {
+        match self {
+            ListenAddress::Tcp(_) => None,
+            ListenAddress::Unix { folder, port } => Some(folder.join(format!(".s.PGSQL.{port}"))),
+        }
+    }
+
+    /// Only processes of this machine can reach it.
+    pub fn is_local(&self) -> bool {
+        match self {
+            ListenAddress::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            ListenAddress::Unix { .. } => true,
+        }
+    }
+}
+
+/// As it is written in the configuration.
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ListenAddress::Tcp(address) => address.fmt(f),
+            ListenAddress::Unix { folder, port } => {
+                write!(f, "unix:{}:{port}", folder.display())
+            }
+        }
+    }
 }
 
 /// `[server]`.
@@ -112,6 +147,8 @@ pub struct ServerTls {
     pub config: Option<Arc<rustls::ServerConfig>>,
     /// The leaf certificate in DER, for `tls-server-end-point` channel binding.
     pub leaf: Option<Arc<Vec<u8>>>,
+    /// `client_ca` is given: clients may show a certificate, and it is verified if they do.
+    pub client_certificates: bool,
 }
 
 /// Whether clients may, must or cannot use TLS.
@@ -219,6 +256,24 @@ pub struct Endpoint {
     pub connect_timeout: Duration,
     /// `options` of the URL: sent on every connection before the client's and the proxy's own.
     pub options: Option<String>,
+    /// `application_name` of the URL, for connections that carry no client's name.
+    pub application_name: Option<String>,
+}
+
+impl Endpoint {
+    /// The host is a folder that holds a Unix socket.
+    pub fn is_unix_socket(&self) -> bool {
+        self.host.starts_with('/')
+    }
+
+    /// Host, port and database as people read them; no user, never a secret.
+    pub fn address(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}/{}", self.host, self.port, self.dbname)
+        } else {
+            format!("{}:{}/{}", self.host, self.port, self.dbname)
+        }
+    }
 }
 
 /// libpq's `sslmode`.

@@ -1,4 +1,6 @@
-//! The `authority.*` session parameters (contract §2).
+//! The `authority.*` session parameters (contract §2): which a client sets, which the proxy does.
+
+use super::{Authority, Environment, Role};
 
 /// The namespace, in PostgreSQL's custom parameters.
 pub const PREFIX: &str = "authority.";
@@ -60,6 +62,29 @@ impl Parameter {
             () => Parameter::Undefined,
         })
     }
+
+    /// The values it takes, where they are a closed list; for hints.
+    pub fn values(self) -> Option<Vec<&'static str>> {
+        match self {
+            Parameter::Confirm => Some(vec!["true", "false"]),
+            Parameter::ExpectAuthority => Some(words(Authority::ALL, |word| word.as_str())),
+            Parameter::ExpectRole => Some(words(Role::ALL, |word| word.as_str())),
+            Parameter::ExpectEnv => Some(words(Environment::ALL, |word| word.as_str())),
+            Parameter::Ticket | Parameter::Task | Parameter::Tag | Parameter::Undefined => None,
+        }
+    }
+}
+
+/// The parameters that a client may set, in the order the documentation lists them.
+pub const SETTABLE: [&str; 6] = [TASK, CONFIRM, TICKET, EXPECT_AUTHORITY, EXPECT_ROLE, EXPECT_ENV];
+
+/// The settable parameter nearest to an undefined name of the namespace, for a hint.
+pub fn nearest(name: &str) -> Option<&'static str> {
+    super::nearest(name, SETTABLE)
+}
+
+fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> Vec<&'static str> {
+    all.iter().map(|value| word(*value)).collect()
 }
 
 /// Reads a boolean as PostgreSQL's `parse_bool` does: unique prefixes of true, false, yes, no; on,
@@ -82,13 +107,13 @@ mod tests {
 
     #[test]
     fn booleans_are_postgresqls() {
-        for word in ["t", "tr", "TRUE", "y", "yes", "on", "1", "ON"] {
+        for word in ["1", "t", "T", "tr", "tRu", "TRUE", "y", "ye", "yes", "on", "ON"] {
             assert_eq!(boolean(word), Some(true), "{word}");
         }
-        for word in ["f", "fals", "n", "No", "of", "off", "0"] {
+        for word in ["0", "f", "fa", "fal", "fals", "FALSE", "n", "No", "of", "oF", "off"] {
             assert_eq!(boolean(word), Some(false), "{word}");
         }
-        for word in ["", "o", "truee", "2", " true", "ok"] {
+        for word in ["", "o", "O", "truee", "2", " true", "no ", "ok", "offf", "10", "01", "nö"] {
             assert_eq!(boolean(word), None, "{word}");
         }
     }
@@ -98,6 +123,22 @@ mod tests {
         assert_eq!(Parameter::from_name("Authority.ROLE"), Some(Parameter::Tag));
         assert_eq!(Parameter::from_name("authority.x"), Some(Parameter::Undefined));
         assert_eq!(Parameter::from_name("authority"), None);
+        assert_eq!(Parameter::from_name("authorıty.task"), None);
         assert_eq!(Parameter::from_name("search_path"), None);
+    }
+
+    #[test]
+    fn every_settable_name_is_defined() {
+        for name in SETTABLE {
+            let parameter = Parameter::from_name(name).unwrap();
+            assert!(!matches!(parameter, Parameter::Tag | Parameter::Undefined), "{name}");
+        }
+        assert_eq!(Parameter::ExpectRole.values().unwrap(), ["staging", "prod", "replica"]);
+    }
+
+    #[test]
+    fn a_slip_is_told_its_name() {
+        assert_eq!(nearest("authority.confirm_prod_migration"), Some(CONFIRM));
+        assert_eq!(nearest("authority.frobnicate"), None);
     }
 }
