@@ -63,6 +63,20 @@ pub fn lookup(schema: Option<&str>, name: &str) -> Routine {
     table.get(name).copied().unwrap_or(Routine::Unknown)
 }
 
+/// What reading a field `.name` can be, be it the last part of a column reference (`x.name`) or of
+/// `(expression).name`.
+///
+/// PostgreSQL takes both for the call `name(x)` where no column has that name: `SELECT x.nextval
+/// FROM unnest(ARRAY['s'::regclass]) x` advances the sequence. A field that is named as no
+/// built-in with side effects is [`Routine::Read`]: that it might be a user's own routine cannot
+/// be told from the text.
+pub fn lookup_field(name: &str) -> Routine {
+    match lookup(None, name) {
+        Routine::Unknown => Routine::Read,
+        routine => routine,
+    }
+}
+
 /// Whether a relation is one of the system's own: a catalog, a system view, anything in
 /// `pg_catalog`, `information_schema` or `pg_toast`. Names are as the grammar gives them. An
 /// unqualified name counts if `pg_catalog` has it, since that schema is searched first unless
@@ -213,6 +227,15 @@ mod tests {
         assert_eq!(lookup(Some("information_schema"), "_pg_expandarray"), Read);
         assert_eq!(lookup(None, "_pg_expandarray"), Unknown);
         assert_eq!(lookup(Some("information_schema"), "lower"), Unknown);
+    }
+
+    #[test]
+    fn fields() {
+        assert_eq!(lookup_field("nextval"), Routine::Write);
+        assert_eq!(lookup_field("pg_terminate_backend"), Routine::Admin);
+        assert_eq!(lookup_field("ts_stat"), Routine::Dynamic);
+        assert_eq!(lookup_field("id"), Routine::Read);
+        assert_eq!(lookup_field("upper"), Routine::Read);
     }
 
     #[test]
