@@ -1,0 +1,259 @@
+/*
+ * Compiles the body of a DO block with PL/pgSQL's own grammar and lists every SQL text in it:
+ * statements, expressions, defaults of variables, queries of cursors. PL/pgSQL runs nothing else.
+ *
+ * The list is a row of nodes of one tag; the fields are numbered below. Not taken from pg_query's
+ * JSON, which leaves out the defaults of record variables and is written where an error of
+ * PostgreSQL's kind would end the process.
+ */
+#include "pg_query.h"
+#include "pg_query_internal.h"
+
+#include "postgres.h"
+#include "miscadmin.h"
+#include "plpgsql.h"
+
+#include "stream.h"
+
+#define EXPRESSION_TAG 0xC00
+#define FIELD_QUERY 1			/* string: the SQL text */
+#define FIELD_MODE 2			/* raw_parser's mode for it; left out: statements */
+#define FIELD_DYNAMIC 3			/* true: the text computes SQL that is then run */
+
+typedef struct walk
+{
+	pga_stream *out;
+	unsigned int statements;	/* seen so far, to be sure that none was missed */
+} walk;
+
+static void
+expression(walk *w, const PLpgSQL_expr *expr, bool dynamic)
+{
+	pga_stream *out = w->out;
+	size_t		at = out->length;
+
+	if (expr == NULL)
+		return;
+	pga_word(out, EXPRESSION_TAG << 4 | PGA_NODE);
+	pga_word(out, 0);
+	pga_string(out, FIELD_QUERY, expr->query);
+	if (expr->parseMode != RAW_PARSE_DEFAULT)
+	{
+		pga_word(out, FIELD_MODE << 4 | PGA_INT);
+		pga_word(out, (uint32_t) expr->parseMode);
+	}
+	if (dynamic)
+		pga_word(out, FIELD_DYNAMIC << 4 | PGA_TRUE);
+	out->words[at + 1] = (uint32_t) (out->length - at);
+}
+
+static void
+expressions(walk *w, const List *list)
+{
+	const ListCell *cell;
+
+	foreach(cell, list)
+		expression(w, (const PLpgSQL_expr *) lfirst(cell), false);
+}
+
+static void statement(walk *w, const PLpgSQL_stmt *stmt);
+
+static void
+statements(walk *w, const List *list)
+{
+	const ListCell *cell;
+
+	foreach(cell, list)
+		statement(w, (const PLpgSQL_stmt *) lfirst(cell));
+}
+
+static void
+block(walk *w, const PLpgSQL_stmt_block *node)
+{
+	const ListCell *cell;
+
+	statements(w, node->body);
+	if (node->exceptions == NULL)
+		return;
+	foreach(cell, node->exceptions->exc_list)
+		statements(w, ((const PLpgSQL_exception *) lfirst(cell))->action);
+}
+
+static void
+if_statement(walk *w, const PLpgSQL_stmt_if *node)
+{
+	const ListCell *cell;
+
+	expression(w, node->cond, false);
+	statements(w, node->then_body);
+	foreach(cell, node->elsif_list)
+	{
+		const PLpgSQL_if_elsif *arm = lfirst(cell);
+
+		expression(w, arm->cond, false);
+		statements(w, arm->stmts);
+	}
+	statements(w, node->else_body);
+}
+
+static void
+case_statement(walk *w, const PLpgSQL_stmt_case *node)
+{
+	const ListCell *cell;
+
+	expression(w, node->t_expr, false);
+	foreach(cell, node->case_when_list)
+	{
+		const PLpgSQL_case_when *arm = lfirst(cell);
+
+		expression(w, arm->expr, false);
+		statements(w, arm->stmts);
+	}
+	statements(w, node->else_stmts);
+}
+
+static void
+raise_statement(walk *w, const PLpgSQL_stmt_raise *node)
+{
+	const ListCell *cell;
+
+	expressions(w, node->params);
+	foreach(cell, node->options)
+		expression(w, ((const PLpgSQL_raise_option *) lfirst(cell))->expr, false);
+}
+
+#define AS(type) ((const type *) stmt)
+
+static void
+statement(walk *w, const PLpgSQL_stmt *stmt)
+{
+	check_stack_depth();
+	w->statements++;
+	switch (stmt->cmd_type)
+	{
+		case PLPGSQL_STMT_BLOCK:
+			block(w, AS(PLpgSQL_stmt_block));
+			return;
+		case PLPGSQL_STMT_ASSIGN:
+			expression(w, AS(PLpgSQL_stmt_assign)->expr, false);
+			return;
+		case PLPGSQL_STMT_IF:
+			if_statement(w, AS(PLpgSQL_stmt_if));
+			return;
+		case PLPGSQL_STMT_CASE:
+			case_statement(w, AS(PLpgSQL_stmt_case));
+			return;
+		case PLPGSQL_STMT_LOOP:
+			statements(w, AS(PLpgSQL_stmt_loop)->body);
+			return;
+		case PLPGSQL_STMT_WHILE:
+			expression(w, AS(PLpgSQL_stmt_while)->cond, false);
+			statements(w, AS(PLpgSQL_stmt_while)->body);
+			return;
+		case PLPGSQL_STMT_FORI:
+			expression(w, AS(PLpgSQL_stmt_fori)->lower, false);
+			expression(w, AS(PLpgSQL_stmt_fori)->upper, false);
+			expression(w, AS(PLpgSQL_stmt_fori)->step, false);
+			statements(w, AS(PLpgSQL_stmt_fori)->body);
+			return;
+		case PLPGSQL_STMT_FORS:
+			expression(w, AS(PLpgSQL_stmt_fors)->query, false);
+			statements(w, AS(PLpgSQL_stmt_fors)->body);
+			return;
+		case PLPGSQL_STMT_FORC:
+			expression(w, AS(PLpgSQL_stmt_forc)->argquery, false);
+			statements(w, AS(PLpgSQL_stmt_forc)->body);
+			return;
+		case PLPGSQL_STMT_FOREACH_A:
+			expression(w, AS(PLpgSQL_stmt_foreach_a)->expr, false);
+			statements(w, AS(PLpgSQL_stmt_foreach_a)->body);
+			return;
+		case PLPGSQL_STMT_EXIT:
+			expression(w, AS(PLpgSQL_stmt_exit)->cond, false);
+			return;
+		case PLPGSQL_STMT_RETURN:
+			expression(w, AS(PLpgSQL_stmt_return)->expr, false);
+			return;
+		case PLPGSQL_STMT_RETURN_NEXT:
+			expression(w, AS(PLpgSQL_stmt_return_next)->expr, false);
+			return;
+		case PLPGSQL_STMT_RETURN_QUERY:
+			expression(w, AS(PLpgSQL_stmt_return_query)->query, false);
+			expression(w, AS(PLpgSQL_stmt_return_query)->dynquery, true);
+			expressions(w, AS(PLpgSQL_stmt_return_query)->params);
+			return;
+		case PLPGSQL_STMT_RAISE:
+			raise_statement(w, AS(PLpgSQL_stmt_raise));
+			return;
+		case PLPGSQL_STMT_ASSERT:
+			expression(w, AS(PLpgSQL_stmt_assert)->cond, false);
+			expression(w, AS(PLpgSQL_stmt_assert)->message, false);
+			return;
+		case PLPGSQL_STMT_EXECSQL:
+			expression(w, AS(PLpgSQL_stmt_execsql)->sqlstmt, false);
+			return;
+		case PLPGSQL_STMT_DYNEXECUTE:
+			expression(w, AS(PLpgSQL_stmt_dynexecute)->query, true);
+			expressions(w, AS(PLpgSQL_stmt_dynexecute)->params);
+			return;
+		case PLPGSQL_STMT_DYNFORS:
+			expression(w, AS(PLpgSQL_stmt_dynfors)->query, true);
+			expressions(w, AS(PLpgSQL_stmt_dynfors)->params);
+			statements(w, AS(PLpgSQL_stmt_dynfors)->body);
+			return;
+		case PLPGSQL_STMT_OPEN:
+			expression(w, AS(PLpgSQL_stmt_open)->argquery, false);
+			expression(w, AS(PLpgSQL_stmt_open)->query, false);
+			expression(w, AS(PLpgSQL_stmt_open)->dynquery, true);
+			expressions(w, AS(PLpgSQL_stmt_open)->params);
+			return;
+		case PLPGSQL_STMT_FETCH:
+			expression(w, AS(PLpgSQL_stmt_fetch)->expr, false);
+			return;
+		case PLPGSQL_STMT_PERFORM:
+			expression(w, AS(PLpgSQL_stmt_perform)->expr, false);
+			return;
+		case PLPGSQL_STMT_CALL:
+			expression(w, AS(PLpgSQL_stmt_call)->expr, false);
+			return;
+		case PLPGSQL_STMT_GETDIAG:
+		case PLPGSQL_STMT_CLOSE:
+		case PLPGSQL_STMT_COMMIT:
+		case PLPGSQL_STMT_ROLLBACK:
+			return;
+	}
+	elog(ERROR, "unrecognized PL/pgSQL statement type: %d", (int) stmt->cmd_type);
+}
+
+static void
+variable(walk *w, const PLpgSQL_datum *datum)
+{
+	switch (datum->dtype)
+	{
+		case PLPGSQL_DTYPE_VAR:
+		case PLPGSQL_DTYPE_PROMISE:
+			expression(w, ((const PLpgSQL_var *) datum)->default_val, false);
+			expression(w, ((const PLpgSQL_var *) datum)->cursor_explicit_expr, false);
+			return;
+		case PLPGSQL_DTYPE_ROW:
+		case PLPGSQL_DTYPE_REC:
+			expression(w, ((const PLpgSQL_variable *) datum)->default_val, false);
+			return;
+		case PLPGSQL_DTYPE_RECFIELD:
+			return;
+	}
+	elog(ERROR, "unrecognized PL/pgSQL variable type: %d", (int) datum->dtype);
+}
+
+void
+pga_write_plpgsql(pga_stream *out, const char *text, int mode)
+{
+	PLpgSQL_function *function = plpgsql_compile_inline((char *) text);
+	walk		w = {out, 0};
+
+	for (int i = 0; i < function->ndatums; i++)
+		variable(&w, function->datums[i]);
+	statement(&w, (const PLpgSQL_stmt *) function->action);
+	if (w.statements != function->nstatements)
+		elog(ERROR, "%u of %u PL/pgSQL statements found", w.statements, function->nstatements);
+}

@@ -1,0 +1,40 @@
+//! The SQL inside a PL/pgSQL body.
+
+use crate::{Mode, SyntaxError, Tree, ffi};
+
+/// One SQL text that a PL/pgSQL body runs: a statement, an expression, a variable's default, a
+/// cursor's query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expression {
+    /// The text. Where the body has INTO, its targets are blanked out.
+    pub query: Vec<u8>,
+    /// What PL/pgSQL parses it as.
+    pub mode: Mode,
+    /// The text computes SQL that is then run (EXECUTE and its kin).
+    pub dynamic: bool,
+}
+
+/// Compiles the body of a DO block in PL/pgSQL and lists every SQL text in it. The order tells
+/// nothing: what is declared comes first.
+///
+/// # Errors
+///
+/// What PL/pgSQL's grammar refuses, and bodies that need a catalog to be read.
+pub fn parse_plpgsql(body: &str) -> Result<Vec<Expression>, SyntaxError> {
+    // numbered in csrc/plpgsql.c
+    const QUERY: u16 = 1;
+    const MODE: u16 = 2;
+    const DYNAMIC: u16 = 3;
+    let tree = Tree::new(ffi::parse_plpgsql(body.as_bytes())?);
+    let unknown =
+        || SyntaxError { message: "unrecognized PL/pgSQL expression".into(), position: None };
+    tree.statements()
+        .map(|node| {
+            Ok(Expression {
+                query: node.bytes(QUERY).ok_or_else(unknown)?.to_vec(),
+                mode: Mode::from_number(node.int(MODE)).ok_or_else(unknown)?,
+                dynamic: node.flag(DYNAMIC),
+            })
+        })
+        .collect()
+}
