@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+pub mod guard;
+
 /// Parses the arguments, runs the command, gives its exit code.
 pub fn main() -> ExitCode {
     ExitCode::from(2)

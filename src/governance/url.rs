@@ -1,0 +1,431 @@
+//! `DATABASE_URL` in the spellings that drivers use: taken apart without losing a byte that is
+//! not understood, shown without its secrets.
+
+use std::fmt;
+
+use percent_encoding::percent_decode_str;
+
+/// Whose rules the parameters of a URL follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `postgres://`, `postgresql://` and whatever hands its parameters to libpq's names
+    /// (psycopg, Rails, Django's URL helpers, Prisma, node-postgres, postgres.js, pgx).
+    Libpq,
+    /// SQLAlchemy's `postgresql+asyncpg://`: parameters are asyncpg's keyword arguments.
+    Asyncpg,
+    /// SQLAlchemy's `postgresql+pg8000://`: TLS is no parameter of the URL at all.
+    Pg8000,
+    /// `jdbc:postgresql://`.
+    Jdbc,
+}
+
+/// Why a text is no PostgreSQL URL. Never carries any of the text: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlFault {
+    /// No `postgres://`, `postgresql://`, `postgresql+driver://` or `jdbc:postgresql://`.
+    #[error("does not start with postgresql://, postgresql+driver:// or jdbc:postgresql://")]
+    Scheme,
+    /// A port that is no number between 1 and 65535.
+    #[error("has a port that is no number between 1 and 65535")]
+    Port,
+    /// `@`, `/` or `?` where only an escaped one can stand.
+    #[error("has a character that must be percent-encoded (@ is %40, / is %2F, ? is %3F)")]
+    Unescaped,
+    /// An escape that is not UTF-8, or a NUL.
+    #[error("has a percent-encoding that is not UTF-8 text")]
+    Encoding,
+}
+
+/// One host of a URL, decoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// A name, an address (IPv6 without brackets), or a socket folder.
+    pub name: String,
+    /// Its port, where the URL gives one.
+    pub port: Option<u16>,
+}
+
+/// A PostgreSQL URL. `Debug` shows what [`DatabaseUrl::redacted`] shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl {
+    scheme: String,
+    dialect: Dialect,
+    userinfo: Option<String>,
+    hosts: Vec<Host>,
+    path: Option<String>,
+    /// Undecoded `(key, value)`; a key without `=` has no value.
+    query: Vec<(String, Option<String>)>,
+}
+
+/// Parameters whose values may be shown; any other could be a secret of some driver.
+const SHOWN: &[&str] = &[
+    "application_name",
+    "channel_binding",
+    "connect_timeout",
+    "dbname",
+    "host",
+    "hostaddr",
+    "port",
+    "ssl",
+    "sslmode",
+    "sslnegotiation",
+    "sslrootcert",
+    "target_session_attrs",
+    "user",
+];
+
+impl DatabaseUrl {
+    /// Takes a URL apart, strictly: what could be read in two ways is a fault, so that no part of
+    /// a password can pass for a host or a database.
+    ///
+    /// # Errors
+    /// [`UrlFault`], which names the fault and shows nothing of the text.
+    pub fn parse(text: &str) -> Result<Self, UrlFault> {
+        let (scheme, rest) = text.split_once("://").ok_or(UrlFault::Scheme)?;
+        let dialect = dialect(scheme).ok_or(UrlFault::Scheme)?;
+        let (before_query, query) = match rest.split_once('?') {
+            Some((before, query)) => (before, Some(query)),
+            None => (rest, None),
+        };
+        let (authority, path) = match before_query.split_once('/') {
+            Some((authority, path)) => (authority, Some(path)),
+            None => (before_query, None),
+        };
+        if path.is_some_and(|path| path.contains(['@', '/'])) {
+            return Err(UrlFault::Unescaped);
+        }
+        let (userinfo, hosts) = match authority.rsplit_once('@') {
+            Some((userinfo, hosts)) => (Some(userinfo.to_owned()), hosts),
+            None => (None, authority),
+        };
+        let url = DatabaseUrl {
+            scheme: scheme.to_owned(),
+            dialect,
+            userinfo,
+            hosts: parse_hosts(hosts)?,
+            path: path.map(str::to_owned),
+            query: parse_query(query.unwrap_or_default())?,
+        };
+        url.user().transpose()?;
+        url.password().transpose()?;
+        url.database().transpose()?;
+        Ok(url)
+    }
+
+    /// Whose rules its parameters follow.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// The hosts before the path; empty where the URL gives none.
+    pub fn authority_hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// Where it connects to, as libpq reads it: `host` and `port` among the parameters win over
+    /// the authority; `hostaddr` is where libpq connects, but not what it verifies.
+    ///
+    /// # Errors
+    /// [`UrlFault`] for a parameter that cannot be read.
+    pub fn hosts(&self) -> Result<Vec<Host>, UrlFault> {
+        let mut hosts = self.hosts.clone();
+        if let Some(names) = self.parameter("host").transpose()? {
+            hosts =
+                names.split(',').map(|name| Host { name: name.to_owned(), port: None }).collect();
+        }
+        if let Some(ports) = self.parameter("port").transpose()? {
+            let ports: Vec<&str> = ports.split(',').collect();
+            let last = ports.last().copied().unwrap_or_default();
+            for (i, host) in hosts.iter_mut().enumerate() {
+                let port = ports.get(i).copied().unwrap_or(last);
+                host.port = if port.is_empty() { None } else { Some(parse_port(port)?) };
+            }
+        }
+        hosts.retain(|host| !host.name.is_empty());
+        Ok(hosts)
+    }
+
+    /// The user, from before the `@` or from `user=`.
+    pub fn user(&self) -> Option<Result<String, UrlFault>> {
+        let userinfo = self.userinfo.as_deref().map(|info| info.split(':').next().unwrap_or(info));
+        userinfo.filter(|user| !user.is_empty()).map(decode).or_else(|| self.parameter("user"))
+    }
+
+    /// The password, from before the `@` or from `password=`. A secret.
+    pub fn password(&self) -> Option<Result<String, UrlFault>> {
+        let userinfo = self.userinfo.as_deref().and_then(|info| Some(info.split_once(':')?.1));
+        userinfo
+            .filter(|password| !password.is_empty())
+            .map(decode)
+            .or_else(|| self.parameter("password"))
+    }
+
+    /// The database, from the path or from `dbname=`.
+    pub fn database(&self) -> Option<Result<String, UrlFault>> {
+        let path = self.path.as_deref().filter(|path| !path.is_empty());
+        path.map(decode).or_else(|| self.parameter("dbname"))
+    }
+
+    /// The last parameter of that name, decoded. An empty value counts as none.
+    pub fn parameter(&self, name: &str) -> Option<Result<String, UrlFault>> {
+        let (_, value) = self.query.iter().rev().find(|(key, _)| key == name)?;
+        // '+' stands for a space in SQLAlchemy's and the browsers' reading, for itself in libpq's;
+        // nothing that is looked up here may hold either
+        value.as_deref().filter(|value| !value.is_empty()).map(decode)
+    }
+
+    /// Parameter names, undecoded, in order.
+    pub fn parameter_names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().map(|(key, _)| key.as_str())
+    }
+
+    /// The same URL with another address: user, password, database and every parameter that does
+    /// not say where to connect stay as they were, byte for byte.
+    pub fn with_address(&self, host: &str, port: u16) -> DatabaseUrl {
+        let mut url = self.clone();
+        url.hosts = vec![Host { name: host.to_owned(), port: Some(port) }];
+        url.without_parameters(|key| matches!(key, "host" | "hostaddr" | "port"))
+    }
+
+    /// The same URL without the parameters that `leaves` names.
+    pub fn without_parameters(mut self, leaves: impl Fn(&str) -> bool) -> DatabaseUrl {
+        self.query.retain(|(key, _)| !leaves(key));
+        self
+    }
+
+    /// The same URL with one more parameter; `value` must need no escaping.
+    pub fn with_parameter(mut self, key: &str, value: &str) -> DatabaseUrl {
+        self.query.push((key.to_owned(), Some(value.to_owned())));
+        self
+    }
+
+    /// The URL as text, password included: for a child's environment, never for people.
+    pub fn to_secret_text(&self) -> String {
+        let userinfo = self.userinfo.as_deref().map(str::to_owned);
+        self.text(userinfo, |_, value| value.map(str::to_owned))
+    }
+
+    /// The URL for people: the password, and every parameter that could hold one, is `***`.
+    pub fn redacted(&self) -> String {
+        let userinfo = self.userinfo.as_deref().map(|info| match info.split_once(':') {
+            Some((user, _)) => format!("{user}:***"),
+            None => info.to_owned(),
+        });
+        self.text(userinfo, |key, value| {
+            let shown = SHOWN.contains(&key);
+            value.map(|value| if shown { value.to_owned() } else { "***".to_owned() })
+        })
+    }
+
+    fn text(
+        &self,
+        userinfo: Option<String>,
+        value_of: impl Fn(&str, Option<&str>) -> Option<String>,
+    ) -> String {
+        let mut text = format!("{}://", self.scheme);
+        if let Some(userinfo) = userinfo {
+            text.push_str(&userinfo);
+            text.push('@');
+        }
+        let hosts: Vec<String> = self.hosts.iter().map(host_text).collect();
+        text.push_str(&hosts.join(","));
+        if let Some(path) = &self.path {
+            text.push('/');
+            text.push_str(path);
+        }
+        for (i, (key, value)) in self.query.iter().enumerate() {
+            text.push(if i == 0 { '?' } else { '&' });
+            text.push_str(key);
+            if let Some(value) = value_of(key, value.as_deref()) {
+                text.push('=');
+                text.push_str(&value);
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DatabaseUrl({})", self.redacted())
+    }
+}
+
+fn dialect(scheme: &str) -> Option<Dialect> {
+    if scheme == "jdbc:postgresql" {
+        return Some(Dialect::Jdbc);
+    }
+    let (base, driver) = match scheme.split_once('+') {
+        Some((base, driver)) => (base, Some(driver)),
+        None => (scheme, None),
+    };
+    if !matches!(base, "postgres" | "postgresql" | "postgis") {
+        return None;
+    }
+    match driver {
+        None => Some(Dialect::Libpq),
+        Some("asyncpg") => Some(Dialect::Asyncpg),
+        Some("pg8000") => Some(Dialect::Pg8000),
+        Some(driver) => driver
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            .then_some(Dialect::Libpq),
+    }
+}
+
+fn parse_hosts(text: &str) -> Result<Vec<Host>, UrlFault> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    text.split(',').map(parse_host).collect()
+}
+
+fn parse_host(text: &str) -> Result<Host, UrlFault> {
+    let (name, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (name, after) = rest.split_once(']').ok_or(UrlFault::Unescaped)?;
+            match after.strip_prefix(':') {
+                Some(port) => (name, port),
+                None if after.is_empty() => (name, ""),
+                None => return Err(UrlFault::Unescaped),
+            }
+        }
+        None => match text.split_once(':') {
+            Some((name, port)) => (name, port),
+            None => (text, ""),
+        },
+    };
+    let port = if port.is_empty() { None } else { Some(parse_port(port)?) };
+    Ok(Host { name: decode(name)?, port })
+}
+
+fn parse_port(text: &str) -> Result<u16, UrlFault> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let port = text.parse().ok().filter(|port| *port > 0);
+    port.filter(|_| digits).ok_or(UrlFault::Port)
+}
+
+fn parse_query(text: &str) -> Result<Vec<(String, Option<String>)>, UrlFault> {
+    let mut query = Vec::new();
+    for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = match pair.split_once('=') {
+            Some((key, value)) => (key, Some(value.to_owned())),
+            None => (pair, None),
+        };
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+        if !key.bytes().all(plain) {
+            return Err(UrlFault::Unescaped);
+        }
+        query.push((key.to_owned(), value));
+    }
+    Ok(query)
+}
+
+fn decode(text: &str) -> Result<String, UrlFault> {
+    let text = percent_decode_str(text).decode_utf8().map_err(|_| UrlFault::Encoding)?;
+    if text.contains('\0') { Err(UrlFault::Encoding) } else { Ok(text.into_owned()) }
+}
+
+/// A host as a URL spells it: what is not plain is escaped, an IPv6 address is bracketed.
+fn host_text(host: &Host) -> String {
+    const KEEP: &percent_encoding::AsciiSet =
+        &percent_encoding::NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+    let name = if host.name.contains(':') {
+        format!("[{}]", host.name)
+    } else {
+        percent_encoding::utf8_percent_encode(&host.name, KEEP).to_string()
+    };
+    match host.port {
+        Some(port) => format!("{name}:{port}"),
+        None => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> DatabaseUrl {
+        DatabaseUrl::parse(text).unwrap()
+    }
+
+    #[test]
+    fn every_spelling_keeps_its_bytes() {
+        for text in [
+            "postgres://localhost/app",
+            "postgresql://nova:novapass@localhost:6432/nova_aos",
+            "postgresql+psycopg://u:p%40ss@h.example:5432/d?sslmode=require&options=-c%20a.b%3Dc",
+            "postgresql+asyncpg://u@h/d?ssl=require",
+            "jdbc:postgresql://h:1/d?user=u&password=p&ssl",
+            "postgresql://[::1]:5433/d",
+            "postgresql://u@%2Frun%2Fpg/d",
+            "postgresql:///d?host=%2Frun%2Fpg&port=7",
+            "postgresql://a:1,b:2/d",
+            "postgresql://h",
+        ] {
+            assert_eq!(url(text).to_secret_text(), text);
+        }
+    }
+
+    #[test]
+    fn what_could_be_part_of_a_password_is_a_fault() {
+        for (text, fault) in [
+            ("mysql://u:secret@h/d", UrlFault::Scheme),
+            ("host=h password=secret", UrlFault::Scheme),
+            ("postgresql+x y://h/d", UrlFault::Scheme),
+            ("postgresql://u:se/cret@h/d", UrlFault::Unescaped),
+            ("postgresql://u:1/cret@h/d", UrlFault::Unescaped),
+            ("postgresql://u:1?cret@h/d", UrlFault::Unescaped),
+            ("postgresql://u:se?cret@h/d", UrlFault::Port),
+            ("postgresql://h:0/d", UrlFault::Port),
+            ("postgresql://h:+5/d", UrlFault::Port),
+            ("postgresql://h:65536/d", UrlFault::Port),
+            ("postgresql://h/d%FF", UrlFault::Encoding),
+            ("postgresql://u:%00@h/d", UrlFault::Encoding),
+        ] {
+            assert_eq!(DatabaseUrl::parse(text), Err(fault), "{text}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let text =
+            "postgresql+psycopg://u:p@ss:w@h:5/d?sslmode=require&password=pq&x.y=z&sslpassword=k";
+        let shown = url(text).redacted();
+        let wanted =
+            "postgresql+psycopg://u:***@h:5/d?sslmode=require&password=***&x.y=***&sslpassword=***";
+        assert_eq!(shown, wanted);
+        assert_eq!(format!("{:?}", url(text)), format!("DatabaseUrl({wanted})"));
+        assert_eq!(url(text).password().unwrap().unwrap(), "p@ss:w");
+    }
+
+    #[test]
+    fn parameters_say_where_to_connect() {
+        let of = |text: &str| {
+            let hosts = url(text).hosts().unwrap().into_iter();
+            hosts.map(|host| (host.name, host.port)).collect::<Vec<_>>()
+        };
+        assert_eq!(of("postgresql://a:1/d?host=b&port=2"), [("b".to_owned(), Some(2))]);
+        assert_eq!(of("postgresql:///d"), []);
+        assert_eq!(of("postgresql:///d?host=%2Frun"), [("/run".to_owned(), None)]);
+        assert_eq!(of("postgresql://a,b:6/d"), [("a".to_owned(), None), ("b".to_owned(), Some(6))]);
+    }
+
+    #[test]
+    fn another_address_drops_what_would_lead_elsewhere() {
+        let moved = url("postgresql://u:p@h:5/d?host=x&port=9&hostaddr=1.2.3.4&application_name=a")
+            .with_address("127.0.0.1", 7)
+            .with_parameter("sslmode", "disable");
+        let wanted = "postgresql://u:p@127.0.0.1:7/d?application_name=a&sslmode=disable";
+        assert_eq!(moved.to_secret_text(), wanted);
+    }
+
+    #[test]
+    fn users_and_passwords_come_from_either_place() {
+        let jdbc = url("jdbc:postgresql://h/d?user=a%20b&password=c%26d");
+        assert_eq!(jdbc.user().unwrap().unwrap(), "a b");
+        assert_eq!(jdbc.password().unwrap().unwrap(), "c&d");
+        assert_eq!(url("postgresql://h/d").user(), None);
+        assert_eq!(url("postgresql://u@h/?dbname=x").database().unwrap().unwrap(), "x");
+    }
+}
