@@ -3,6 +3,8 @@
 //! The table is shared with every other implementation of the gate: exact rules, statuses,
 //! messages and hints. `PGAUTHORITY_WRITE_CASES=1` writes what is found into it, for review.
 
+#![allow(clippy::unwrap_used, clippy::panic)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
