@@ -1,0 +1,39 @@
+# What a person types. Each target installs what it needs first; `make help` lists them.
+
+CARGO ?= cargo
+export CARGO
+
+.DEFAULT_GOAL := help
+.PHONY: help install build test lint unit demo bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: ## what building, testing, the demo and the benchmark need (Debian's packages: as root)
+	@scripts/install.sh
+
+build: ## the optimised binary, target/release/pgauthority
+	@scripts/install.sh build
+	$(CARGO) build --release --locked
+
+test: install lint unit ## everything that must hold: lints, unit and golden tests, real servers, real clients
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+unit:
+	scripts/test.sh $(TESTS)
+
+demo: ## three throw-away servers, the proxy in front, a guided tour (ARGS=--once leaves at its end)
+	@scripts/install.sh build test
+	$(CARGO) build --release --locked
+	@demo/run $(ARGS)
+
+bench: install ## beside PgBouncer and HAProxy, one table (ARGS=--quick or --full)
+	$(CARGO) build --release --locked
+	@python3 benches/macro/bench.py $(ARGS)
+
+clean: ## target/ and .tools/
+	$(CARGO) clean
+	rm -rf .tools
