@@ -5,6 +5,7 @@
 //! is carried as data and resolved by `session`.
 
 mod class;
+pub mod lexer;
 pub mod routines;
 mod statement;
 
