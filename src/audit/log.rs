@@ -134,20 +134,14 @@ impl AuditLog {
         self.record_all(Vec::new())
     }
 
-    /// Whether the log can be written, as far as is known: for `/readyz`.
+    /// Whether the log can be written, as far as is known.
     pub fn healthy(&self) -> bool {
-        self.problem().is_none()
+        self.watch().healthy()
     }
 
-    /// Why the log cannot be written now. Known within five seconds without any event.
-    pub fn problem(&self) -> Option<AuditError> {
-        self.state.problem()
-    }
-
-    /// Events written, and events that could not be, since the start.
-    pub fn counts(&self) -> (u64, u64) {
-        let state = &self.state;
-        (state.events.load(Ordering::Relaxed), state.errors.load(Ordering::Relaxed))
+    /// A view for `/readyz` and `/metrics`, which does not keep the writer alive.
+    pub fn watch(&self) -> AuditWatch {
+        AuditWatch(Arc::clone(&self.state))
     }
 
     fn send(&self, command: impl FnOnce(oneshot::Sender<Answer>) -> Command) -> Receipt {
@@ -158,6 +152,27 @@ impl AuditLog {
             self.state.queued.fetch_sub(1, Ordering::Relaxed);
         }
         Receipt(receiver)
+    }
+}
+
+/// How the log fares.
+#[derive(Clone, Debug)]
+pub struct AuditWatch(Arc<State>);
+
+impl AuditWatch {
+    /// Whether the log can be written, as far as is known.
+    pub fn healthy(&self) -> bool {
+        self.problem().is_none()
+    }
+
+    /// Why the log cannot be written now. Known within five seconds without any event.
+    pub fn problem(&self) -> Option<AuditError> {
+        self.0.problem()
+    }
+
+    /// Events written, and events that could not be when they were due, since the start.
+    pub fn counts(&self) -> (u64, u64) {
+        (self.0.events.load(Ordering::Relaxed), self.0.errors.load(Ordering::Relaxed))
     }
 }
 
@@ -303,7 +318,7 @@ mod tests {
             assert!(started.elapsed() < Duration::from_secs(5), "never unhealthy");
             thread::sleep(Duration::from_millis(10));
         }
-        let problem = log.problem().unwrap().to_string();
+        let problem = log.watch().problem().unwrap().to_string();
         assert!(problem.contains("has not come back"), "{problem}");
 
         let drain = thread::spawn(move || {
@@ -319,7 +334,7 @@ mod tests {
         }
         drain.join().unwrap();
         assert!(log.healthy());
-        assert_eq!(log.counts(), (40, 0));
+        assert_eq!(log.watch().counts(), (40, 0));
     }
 
     #[test]

@@ -11,4 +11,4 @@ mod writer;
 
 pub use event::{Event, EventKind, Outcome, Place, Who};
 pub use json::{MAX_FIELD_BYTES, MAX_STATEMENT_BYTES, Rendering, TextFn};
-pub use log::{Answer, AuditError, AuditLog, Receipt, TextFunctions};
+pub use log::{Answer, AuditError, AuditLog, AuditWatch, Receipt, TextFunctions};
