@@ -353,7 +353,7 @@ impl Policy {
         }
     }
 
-    fn task_value(&self, value: Option<&str>, scope: SetScope, view: View) -> Option<Denial> {
+    fn task_value(&self, _value: Option<&str>, scope: SetScope, view: View) -> Option<Denial> {
         let refuse = |message: &str, hint: &str| {
             Some(Denial::new(Rule::TaskChange, message.to_owned(), hint.to_owned()))
         };

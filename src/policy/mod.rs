@@ -6,7 +6,6 @@ mod permit;
 mod rule;
 
 pub use decide::{Decision, Policy, View};
-pub(crate) use decide::unsafe_lexing;
 pub use denial::Denial;
 pub use permit::{Admission, Permit};
 pub use rule::Rule;

@@ -211,16 +211,11 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sql::{Class, Lexing};
+    use crate::sql::{Class, Statement};
     use smallvec::smallvec;
 
     fn judgement(class: Class) -> Rc<Judgement> {
-        Rc::new(Judgement {
-            statements: Box::new([]),
-            lexing: Lexing::default(),
-            plain: true,
-            strongest: class,
-        })
+        Rc::new(Judgement::of(Statement::new(class, "")))
     }
 
     #[test]

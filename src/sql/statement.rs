@@ -1,5 +1,7 @@
 //! What is known about a statement from its text alone.
 
+use std::rc::Rc;
+
 use super::Class;
 
 /// The judgement of one message's text: the same text always has the same judgement.
@@ -15,6 +17,65 @@ pub struct Judgement {
     pub plain: bool,
     /// The strongest class of any statement ([`Class::Session`] for an empty text).
     pub strongest: Class,
+    /// The text itself, unless `plain`: what an event says when a prepared statement runs.
+    pub text: Option<Rc<[u8]>>,
+}
+
+impl Judgement {
+    /// Puts a judgement together; `plain`, `strongest` and the kept text follow.
+    pub fn new(statements: Vec<Statement>, lexing: Lexing, text: &[u8]) -> Self {
+        let plain = statements.iter().all(Statement::is_plain);
+        Judgement {
+            strongest: statements.iter().map(|one| one.class).max().unwrap_or(Class::Session),
+            statements: statements.into(),
+            lexing,
+            plain,
+            text: (!plain).then(|| text.into()),
+        }
+    }
+
+    /// One statement by itself.
+    pub fn of(statement: Statement) -> Self {
+        Judgement::new(vec![statement], Lexing::default(), b"")
+    }
+
+    /// Text that the grammar cannot read: anything may be in it.
+    pub fn unreadable(text: &[u8]) -> Self {
+        let mut judgement = Judgement::of(Statement {
+            length: u32::try_from(text.len()).unwrap_or(u32::MAX),
+            unseen_code: true,
+            ..Statement::new(Class::Opaque, "???")
+        });
+        judgement.text = Some(text.into());
+        judgement
+    }
+
+    /// A cursor that code which cannot be seen has opened.
+    pub fn unseen_cursor() -> Self {
+        Judgement::of(Statement {
+            reason: "a cursor that a routine opened".into(),
+            ..Statement::new(Class::Write, "FETCH")
+        })
+    }
+
+    /// The fastpath call of a function by its OID (contract §4: `write`). Built-in functions
+    /// besides those on large objects are not known to be harmless: `opaque`.
+    pub fn function_call(oid: u32) -> Self {
+        /// lo_open, lo_close, loread, lowrite, lo_lseek, lo_creat, lo_tell, lo_unlink,
+        /// lo_create, lo_truncate, and the 64-bit ones (pg_proc.dat).
+        const LARGE_OBJECT: [u32; 13] =
+            [952, 953, 954, 955, 956, 957, 958, 964, 715, 1004, 3170, 3171, 3172];
+        /// The first OID that is not PostgreSQL's own (`FirstNormalObjectId`).
+        const FIRST_NORMAL: u32 = 16384;
+        let known = LARGE_OBJECT.contains(&oid);
+        let class = if known || oid >= FIRST_NORMAL { Class::Write } else { Class::Opaque };
+        Judgement::of(Statement {
+            unseen_code: !known,
+            objects: [format!("function {oid}").into()].into(),
+            reason: "a function call by OID".into(),
+            ..Statement::new(class, "FUNCTION CALL")
+        })
+    }
 }
 
 /// What the lexing of a text depends on.
@@ -54,6 +115,37 @@ pub struct Statement {
     pub objects: Box<[Box<str>]>,
     /// What made the class what it is, for people (`calls pg_terminate_backend()`); may be empty.
     pub reason: Box<str>,
+}
+
+impl Statement {
+    /// A statement with nothing known but class and tag.
+    pub fn new(class: Class, tag: &'static str) -> Self {
+        Statement {
+            class,
+            tag,
+            location: 0,
+            length: 0,
+            effect: Effect::None,
+            temp: None,
+            set_config: Box::new([]),
+            unseen_code: false,
+            do_or_call: false,
+            copy_in: false,
+            objects: Box::new([]),
+            reason: "".into(),
+        }
+    }
+
+    /// See [`Judgement::plain`].
+    pub fn is_plain(&self) -> bool {
+        self.effect == Effect::None
+            && self.temp.is_none()
+            && self.set_config.is_empty()
+            && !self.unseen_code
+            && !self.do_or_call
+            && !self.copy_in
+            && self.class <= Class::Write
+    }
 }
 
 /// The class a statement has if all `names` are temporary relations of this session.
