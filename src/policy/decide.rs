@@ -116,7 +116,7 @@ impl Policy {
         if let Some(denial) = self.parameters(statement, view) {
             return self.block(statement, class, denial);
         }
-        if self.guarded && (statement.do_or_call || self.turns_guard_off(statement, view)) {
+        if self.guarded && (statement.do_or_call || self.turns_guard_off(statement)) {
             let denial = if statement.do_or_call {
                 self.class_denial(statement, Class::Opaque)
             } else {
@@ -329,7 +329,7 @@ impl Policy {
             Parameter::Undefined => Some(undefined(name)),
             Parameter::Confirm => self.confirm_value(name, value?),
             Parameter::Ticket => ticket_value(name, value?),
-            Parameter::Task => self.task_value(value, scope, view),
+            Parameter::Task => self.task_value(scope, view),
             Parameter::ExpectAuthority | Parameter::ExpectRole | Parameter::ExpectEnv => {
                 self.expectation(kind, value?)
             }
@@ -353,7 +353,7 @@ impl Policy {
         }
     }
 
-    fn task_value(&self, _value: Option<&str>, scope: SetScope, view: View) -> Option<Denial> {
+    fn task_value(&self, scope: SetScope, view: View) -> Option<Denial> {
         let refuse = |message: &str, hint: &str| {
             Some(Denial::new(Rule::TaskChange, message.to_owned(), hint.to_owned()))
         };
@@ -415,7 +415,7 @@ impl Policy {
         })
     }
 
-    fn turns_guard_off(&self, statement: &Statement, view: View) -> bool {
+    fn turns_guard_off(&self, statement: &Statement) -> bool {
         let off = |name: &str, value: Option<&str>| match value {
             Some(value) => is_read_only(name) && parameter::boolean(value) != Some(true),
             None => is_read_only(name),
@@ -431,7 +431,7 @@ impl Policy {
                 name.eq_ignore_ascii_case("transaction_read_only")
                     || (self.set_by_statement && is_read_only(name))
             }
-            Effect::Prepare { inner, .. } => return self.turns_guard_off(inner, view),
+            Effect::Prepare { inner, .. } => return self.turns_guard_off(inner),
             _ => false,
         };
         by_effect
