@@ -1,1 +1,9 @@
-//! x
+//! Sessions of clients.
+
+pub mod authenticate;
+pub mod client;
+pub mod handshake;
+
+pub use authenticate::{Authenticated, Refused, Secrets, authenticate};
+pub use client::{Client, ReceiveError};
+pub use handshake::{Handshake, HandshakeError, handshake};

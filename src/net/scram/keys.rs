@@ -1,6 +1,7 @@
 //! The secrets of SCRAM: verifiers as in `pg_authid`, keys, and stand-ins for unknown users.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 
@@ -76,6 +77,26 @@ impl Keys {
             salt: salt.to_vec(),
             iterations: rounds.get(),
         }
+    }
+
+    /// ClientKey: whoever has it can log in as the user.
+    pub fn client_key(&self) -> &[u8; KEY_LENGTH] {
+        &self.client_key
+    }
+
+    /// ServerKey: whoever has it can pass for the server.
+    pub fn server_key(&self) -> &[u8; KEY_LENGTH] {
+        &self.server_key
+    }
+
+    /// The salt of the verifier that these keys belong to.
+    pub fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    /// The iterations of the verifier that these keys belong to.
+    pub fn iterations(&self) -> u32 {
+        self.iterations
     }
 }
 
@@ -200,10 +221,15 @@ pub struct MockSecret {
 }
 
 impl MockSecret {
-    /// With 32 random bytes, and the shape that most real verifiers have (PostgreSQL's default
-    /// shape where there are none).
-    pub fn new<'a>(key: [u8; KEY_LENGTH], real: impl Iterator<Item = &'a Verifier>) -> MockSecret {
-        let mut counts = std::collections::BTreeMap::new();
+    /// With 32 random bytes, and PostgreSQL's default shape.
+    pub fn new(key: [u8; KEY_LENGTH]) -> MockSecret {
+        let key = Zeroizing::new(key);
+        MockSecret { key, iterations: DEFAULT_ITERATIONS, salt_length: SALT_LENGTH }
+    }
+
+    /// With the same random bytes, and the shape that most of these verifiers have.
+    pub fn shaped_like<'a>(&self, real: impl Iterator<Item = &'a Verifier>) -> MockSecret {
+        let mut counts = BTreeMap::new();
         for verifier in real {
             *counts.entry(verifier.shape()).or_insert(0usize) += 1;
         }
@@ -211,20 +237,32 @@ impl MockSecret {
             .into_iter()
             .max_by_key(|&(_, count)| count)
             .map_or((DEFAULT_ITERATIONS, SALT_LENGTH), |(shape, _)| shape);
-        MockSecret { key: Zeroizing::new(key), iterations, salt_length }
+        MockSecret { key: self.key.clone(), iterations, salt_length }
+    }
+
+    /// A verifier for a configured secret: as it is, or made from a plain password with a salt
+    /// as an unknown user of that name would have.
+    pub fn real(&self, user: &str, secret: &str) -> Verifier {
+        Verifier::from_secret(secret, &self.salt(user, SALT_LENGTH))
     }
 
     /// The stand-in for a name. Takes the same time for every name of a length.
     pub fn verifier(&self, user: &str) -> Verifier {
-        let derive = |purpose: &[u8]| hmac_sha256(&self.key[..], &[purpose, user.as_bytes()]);
-        let salt = derive(b"salt\0");
         Verifier {
             iterations: self.iterations,
-            salt: salt.iter().copied().cycle().take(self.salt_length).collect(),
-            stored_key: derive(b"stored key\0"),
-            server_key: derive(b"server key\0"),
+            salt: self.salt(user, self.salt_length),
+            stored_key: self.derive(b"stored key\0", user),
+            server_key: self.derive(b"server key\0", user),
             doomed: true,
         }
+    }
+
+    fn salt(&self, user: &str, length: usize) -> Vec<u8> {
+        self.derive(b"salt\0", user).iter().copied().cycle().take(length).collect()
+    }
+
+    fn derive(&self, purpose: &[u8], user: &str) -> Key {
+        hmac_sha256(&self.key[..], &[purpose, user.as_bytes()])
     }
 }
 

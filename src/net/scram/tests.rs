@@ -97,7 +97,7 @@ fn wrong_passwords_and_doomed_users_fail_alike() {
     assert_eq!(plain(verifier.clone(), b"right"), Ok(()));
     assert_eq!(plain(verifier.clone(), b"wrong"), Err(ScramError::WrongProof));
     assert_eq!(plain(verifier.doomed(), b"right"), Err(ScramError::WrongProof));
-    let mock = MockSecret::new([7; 32], std::iter::empty());
+    let mock = MockSecret::new([7; 32]);
     assert_eq!(plain(mock.verifier("nobody"), b"right"), Err(ScramError::WrongProof));
 }
 
@@ -227,12 +227,13 @@ fn mock_verifiers_are_steady_and_look_like_the_real_ones() {
         Verifier::from_password(b"b", b"9876543210", 7),
         Verifier::from_password(b"c", b"other", 9),
     ];
-    let mock = MockSecret::new([7; 32], real.iter());
+    let mock = MockSecret::new([7; 32]).shaped_like(real.iter());
     assert_eq!(mock.verifier("x").shape(), (7, 10));
     assert_eq!(mock.verifier("x").salt, mock.verifier("x").salt);
     assert_ne!(mock.verifier("x").salt, mock.verifier("y").salt);
-    let none = MockSecret::new([7; 32], std::iter::empty());
+    let none = MockSecret::new([7; 32]);
     assert_eq!(none.verifier("x").shape(), (4096, 16));
+    assert_eq!(none.real("x", "password").salt, none.verifier("x").salt);
 }
 
 #[test]
