@@ -16,6 +16,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod contract;
+pub mod gate;
 pub mod governance;
 pub mod net;
 pub mod observe;

@@ -1,9 +1,10 @@
 //! The decision: class × role × confirmation (contract §4), and the guarded parameters (§2, §4).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::parameter::{self, Parameter};
-use crate::contract::{AdminRule, ConfirmHow, Declaration, Role};
+use crate::contract::{AdminRule, Cell, ConfirmHow, DecisionTable, Declaration, Role};
 use crate::policy::{Denial, Rule};
 use crate::sql::{Chain, Class, Effect, SetConfig, SetScope, SetValue, Statement};
 
@@ -27,8 +28,10 @@ pub struct Policy {
     pub read_denied: bool,
     /// The task's write cell is `deny`.
     pub write_denied: bool,
-    /// The entry is routed, so a task means something.
+    /// The entry is routed, so a task decides which cells apply.
     pub routed: bool,
+    /// The decision table.
+    pub decisions: Arc<DecisionTable>,
     /// The connection also runs with `default_transaction_read_only = on`.
     pub guarded: bool,
     /// The guard and tags were set with SET, so RESET ALL and DISCARD ALL would end them.
@@ -329,7 +332,7 @@ impl Policy {
             Parameter::Undefined => Some(undefined(name)),
             Parameter::Confirm => self.confirm_value(name, value?),
             Parameter::Ticket => ticket_value(name, value?),
-            Parameter::Task => self.task_value(scope, view),
+            Parameter::Task => self.task_value(value, scope, view),
             Parameter::ExpectAuthority | Parameter::ExpectRole | Parameter::ExpectEnv => {
                 self.expectation(kind, value?)
             }
@@ -353,26 +356,53 @@ impl Policy {
         }
     }
 
-    fn task_value(&self, scope: SetScope, view: View) -> Option<Denial> {
-        let refuse = |message: &str, hint: &str| {
-            Some(Denial::new(Rule::TaskChange, message.to_owned(), hint.to_owned()))
+    fn task_value(&self, value: Option<&str>, scope: SetScope, view: View) -> Option<Denial> {
+        let refuse = |message: String, hint: &str| {
+            Some(Denial::new(Rule::TaskChange, message, hint.to_owned()))
+        };
+        if self.routed && scope == SetScope::Local {
+            return refuse(
+                "\"authority.task\" cannot be set with SET LOCAL".to_owned(),
+                "use SET authority.task = '…' outside a transaction",
+            );
+        }
+        if self.routed && (view.in_transaction || view.in_string) {
+            return refuse(
+                "\"authority.task\" cannot be changed inside a transaction".to_owned(),
+                "COMMIT or ROLLBACK first, then send SET authority.task = '…' by itself",
+            );
+        }
+        let task = value?;
+        let Some(row) = self.decisions.lookup(task) else {
+            return Some(unknown_task(&self.decisions, task));
         };
         if !self.routed {
             return None;
         }
-        if scope == SetScope::Local {
-            return refuse(
-                "\"authority.task\" cannot be set with SET LOCAL",
-                "use SET authority.task = '…' outside a transaction",
-            );
+        if row.is_split() {
+            return Some(split_task(task));
         }
-        if view.in_transaction || view.in_string {
-            return refuse(
-                "\"authority.task\" cannot be changed inside a transaction",
-                "COMMIT or ROLLBACK first, then send SET authority.task = '…' by itself",
-            );
+        match row.single_authority() {
+            Some(authority) if authority != self.declaration.authority => refuse(
+                format!(
+                    "task \"{task}\" works on authority {authority}, and this session is \
+                     connected to {}",
+                    self.declaration.authority
+                ),
+                &format!("connect again with options='-c {}={task}'", parameter::TASK),
+            ),
+            _ => None,
         }
-        None
+    }
+
+    /// The session's task is now this one: its row's cells apply (contract §3).
+    pub fn follow_task(&mut self, task: Option<&str>) {
+        if !self.routed {
+            return;
+        }
+        let row = task.and_then(|task| self.decisions.lookup(task));
+        self.read_denied = row.is_none_or(|row| row.read == Cell::Deny);
+        self.write_denied = row.is_none_or(|row| row.write == Cell::Deny);
     }
 
     /// Compares an `authority.expect_*` value with the declaration.
@@ -468,6 +498,30 @@ fn replica_rule(class: Class) -> Rule {
         Class::Opaque => Rule::ReplicaOpaque,
         Class::Admin => Rule::ReplicaAdmin,
     }
+}
+
+/// A task that the decision table does not have.
+pub fn unknown_task(decisions: &DecisionTable, task: &str) -> Denial {
+    let known: Vec<&str> = decisions.iter().map(|row| row.task.as_str()).collect();
+    let nearest = match decisions.nearest(task) {
+        Some(near) => format!("did you mean {near}? "),
+        None => String::new(),
+    };
+    Denial::new(
+        Rule::TaskUnknown,
+        format!("task \"{task}\" is not in the decision table"),
+        format!("{nearest}the declared tasks are {}", known.join(", ")),
+    )
+}
+
+/// A task that reads and writes in different places.
+pub fn split_task(task: &str) -> Denial {
+    Denial::new(
+        Rule::TaskSplit,
+        format!("task \"{task}\" reads from neon and writes to local, which is not served yet"),
+        "declare a task that works on one authority, such as run_verification (neon) or \
+         integration_tests (local)",
+    )
 }
 
 /// An `authority.*` name that does not exist.

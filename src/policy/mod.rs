@@ -5,7 +5,9 @@ mod denial;
 mod permit;
 mod rule;
 
-pub use decide::{Decision, Policy, View};
+pub use decide::{Decision, Policy, View, split_task, unknown_task};
 pub use denial::Denial;
 pub use permit::{Admission, Permit};
 pub use rule::Rule;
+
+pub(crate) use decide::unsafe_lexing;

@@ -1,0 +1,334 @@
+//! Settling what is owed, answer by answer.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::backend::Heard;
+use super::owed::{Owed, Run};
+use super::{CopyIn, Encoding, Fate, Fence, Gate, Undecided, body};
+use crate::policy::{Denial, Rule};
+use crate::protocol::{frame, message};
+use crate::session::{Instant, Status};
+
+impl Gate {
+    pub(super) fn pop(&mut self) -> Option<Owed> {
+        let owed = self.owed.pop_front()?;
+        self.stirring -= usize::from(owed.stirs());
+        if owed.is_boundary() {
+            self.boundaries -= 1;
+            self.answering += 1;
+        }
+        Some(owed)
+    }
+
+    /// An answer came that is not owed: the model has lost the thread, so nothing is trusted.
+    pub(super) fn distrust(&mut self) {
+        self.state.parameters.distrust();
+        self.temporary.forget_all();
+        self.unseen_ran = true;
+    }
+
+    // -- extended protocol --------------------------------------------------------------------
+
+    pub(super) fn parse_complete(&mut self) {
+        match self.owed.front() {
+            Some(Owed::Parse(change)) => self.statements.succeeded(change),
+            _ => return self.distrust(),
+        }
+        self.pop();
+    }
+
+    pub(super) fn bind_complete(&mut self) {
+        match self.owed.front() {
+            Some(Owed::Bind(change)) => self.portals.succeeded(change),
+            _ => return self.distrust(),
+        }
+        self.pop();
+    }
+
+    pub(super) fn close_complete(&mut self) {
+        match self.owed.front() {
+            Some(Owed::CloseStatement(change)) => self.statements.succeeded(change),
+            Some(Owed::ClosePortal(change)) => self.portals.succeeded(change),
+            _ => return self.distrust(),
+        }
+        self.pop();
+    }
+
+    /// EmptyQueryResponse: an Execute of nothing is done; in a Query it says nothing.
+    pub(super) fn finished_execute(&mut self) {
+        if matches!(self.owed.front(), Some(Owed::PlainExecute | Owed::Execute(_))) {
+            self.pop();
+        }
+    }
+
+    /// The portal is not done, and may have run its `set_config` all the same: that confirms
+    /// nothing, and withdraws.
+    pub(super) fn portal_suspended(&mut self) {
+        if let Some(Owed::Execute(run)) = self.owed.front()
+            && run.judgement.statements.iter().any(|one| !one.set_config.is_empty())
+        {
+            self.state.parameters.distrust();
+        }
+        self.finished_execute();
+    }
+
+    // -- statements ---------------------------------------------------------------------------
+
+    pub(super) fn command_complete(&mut self, body: &[u8], now: Instant) {
+        if matches!(self.owed.front(), Some(Owed::PlainQuery)) {
+            return;
+        }
+        let rolled_back = body.starts_with(b"ROLLBACK\0");
+        match self.owed.pop_front() {
+            Some(Owed::Query(mut run)) => {
+                self.statement_done(&mut run, rolled_back, now);
+                self.owed.push_front(Owed::Query(run));
+            }
+            Some(Owed::Execute(mut run)) => {
+                self.stirring -= 1;
+                self.copy = CopyIn::No;
+                self.statement_done(&mut run, rolled_back, now);
+            }
+            Some(Owed::PlainExecute) => {}
+            Some(other) => {
+                self.owed.push_front(other);
+                self.distrust();
+            }
+            None => self.distrust(),
+        }
+    }
+
+    fn statement_done(&mut self, run: &mut Run, rolled_back: bool, now: Instant) {
+        let at = run.done;
+        run.done += 1;
+        let judgement = run.judgement.clone();
+        let Some(statement) = judgement.statements.get(at) else { return self.distrust() };
+        let ended = self.state.completed(statement, rolled_back, now);
+        if run.uncertain || run.indirect {
+            self.distrust();
+        }
+        for (_, change) in run.statements.extract_if(.., |(index, _)| *index == at) {
+            self.statements.succeeded(&change);
+        }
+        for (_, change) in run.portals.extract_if(.., |(index, _)| *index == at) {
+            self.portals.succeeded(&change);
+        }
+        let depth = self.state.depth();
+        for (_, id) in run.confirmed.extract_if(.., |(index, _)| *index == at) {
+            self.undecided.push(Undecided { id, depth });
+        }
+        self.made(statement);
+        self.policy.follow_task(self.state.parameters.task.get().as_deref());
+        self.end(ended);
+    }
+
+    /// What a statement made, now that it is known to be there.
+    fn made(&mut self, statement: &crate::sql::Statement) {
+        use crate::sql::Effect;
+        // something in flight behind it may undo it again: then it is not known
+        let last = self.stirring == 0;
+        match &statement.effect {
+            Effect::CreateTemp { names, on_commit_drop } if last => {
+                self.temporary.created(names, true, *on_commit_drop);
+            }
+            Effect::Declare { name, hold: true } => self.portals.hold(name.as_bytes()),
+            Effect::Deallocate(None) => self.statements.clear(self.answering),
+            Effect::CloseCursor(None) => self.portals.clear(self.answering),
+            Effect::DiscardAll => {
+                self.statements.clear(self.answering);
+                self.portals.clear(self.answering);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn copy_in_response(&mut self) {
+        if let Some(run) = self.owed.front_mut().and_then(Owed::run) {
+            run.copies = run.copies.saturating_sub(1);
+        }
+        self.copy = CopyIn::Open { data_sent: false, syncs: 0 };
+    }
+
+    // -- errors -------------------------------------------------------------------------------
+
+    /// ErrorResponse: the transaction has failed; in a pipeline everything up to Sync is skipped.
+    /// Gives the Syncs that are to be sent after all (see [`CopyIn::Open`]).
+    pub(super) fn error_came(&mut self) -> Bytes {
+        let copy = std::mem::take(&mut self.copy);
+        if self.owed.is_empty() {
+            return Bytes::new(); // unsolicited: a FATAL on its way out
+        }
+        self.state.failed();
+        match self.owed.front_mut() {
+            Some(Owed::Query(run)) => {
+                let failed = std::mem::take(&mut run.confirmed);
+                let (statements, portals) =
+                    (std::mem::take(&mut run.statements), std::mem::take(&mut run.portals));
+                self.fail(failed);
+                self.skip_changes(statements, portals);
+                Bytes::new()
+            }
+            Some(front) if front.is_boundary() => Bytes::new(),
+            _ => self.skip_to_sync(copy),
+        }
+    }
+
+    fn skip_to_sync(&mut self, copy: CopyIn) -> Bytes {
+        while let Some(front) = self.owed.front() {
+            if matches!(front, Owed::Sync) {
+                return Bytes::new();
+            }
+            let swallowed = self.pop();
+            self.skipped(swallowed);
+        }
+        let syncs = match copy {
+            CopyIn::Open { data_sent: false, syncs } => syncs,
+            _ => 0,
+        };
+        self.skipping = syncs == 0;
+        let mut out = BytesMut::new();
+        for _ in 0..syncs {
+            message::frame(&mut out, frame::frontend::SYNC, |_| {});
+            self.owe_boundary(Owed::Sync);
+        }
+        out.freeze()
+    }
+
+    fn skipped(&mut self, owed: Option<Owed>) {
+        match owed {
+            Some(Owed::Parse(change) | Owed::CloseStatement(change)) => {
+                self.statements.skipped(&change);
+            }
+            Some(Owed::Bind(change) | Owed::ClosePortal(change)) => self.portals.skipped(&change),
+            Some(Owed::Execute(run) | Owed::Query(run)) => {
+                self.fail(run.confirmed);
+                self.skip_changes(run.statements, run.portals);
+            }
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, confirmed: Vec<(usize, super::EventId)>) {
+        self.fates.extend(confirmed.into_iter().map(|(_, id)| (id, Fate::Failed)));
+    }
+
+    fn skip_changes(
+        &mut self,
+        statements: Vec<(usize, crate::session::Change)>,
+        portals: Vec<(usize, crate::session::Change)>,
+    ) {
+        for (_, change) in &statements {
+            self.statements.skipped(change);
+        }
+        for (_, change) in &portals {
+            self.portals.skipped(change);
+        }
+    }
+
+    // -- ReadyForQuery ------------------------------------------------------------------------
+
+    pub(super) fn settle_boundary(&mut self, status: Status) {
+        while let Some(front) = self.owed.front() {
+            if front.is_boundary() {
+                break;
+            }
+            // its answer never came
+            let lost = self.pop();
+            self.skipped(lost);
+            self.distrust();
+        }
+        let batch = self.answering;
+        match self.pop() {
+            None => self.distrust(),
+            Some(Owed::Query(run)) => {
+                self.fail(run.confirmed);
+                self.skip_changes(run.statements, run.portals);
+            }
+            Some(_) => {}
+        }
+        let ended = self.state.ready(status);
+        self.end(ended);
+        if status == Status::Idle {
+            self.portals.end_transaction(batch);
+        }
+    }
+
+    // -- reports ------------------------------------------------------------------------------
+
+    pub(super) fn parameter_status(&mut self, bytes: &[u8]) -> Heard {
+        let parsed = body::cstring(bytes).and_then(|(name, rest)| {
+            let (value, _) = body::cstring(rest)?;
+            Some((std::str::from_utf8(name).ok()?, String::from_utf8_lossy(value)))
+        });
+        let Some((name, value)) = parsed else { return Heard::Pass };
+        self.report(name, &value);
+        let restoring = matches!(self.fence, Fence::Up { restore: true });
+        if self.policy.guarded
+            && !restoring
+            && name == "default_transaction_read_only"
+            && value != "on"
+        {
+            let denial = Denial::new(
+                Rule::ReplicaReadOnly,
+                format!(
+                    "session ended: the read-only default of upstream \"{}\" was turned off",
+                    self.policy.upstream
+                ),
+                "something in this session (a routine, perhaps) turned it off; connect again",
+            );
+            return Heard::Fatal(Box::new(denial));
+        }
+        Heard::Pass
+    }
+
+    pub(super) fn report(&mut self, name: &str, value: &str) {
+        match name {
+            "standard_conforming_strings" => {
+                self.reports.standard_conforming_strings = value == "on";
+            }
+            "client_encoding" => {
+                self.reports.client_encoding =
+                    if crate::policy::unsafe_lexing(name, value).is_some() {
+                        Encoding::Unsafe
+                    } else if value == "UTF8" {
+                        Encoding::Utf8
+                    } else {
+                        Encoding::Safe
+                    };
+            }
+            "application_name" => self.application_name = Some(value.into()),
+            "search_path" if value.to_ascii_lowercase().contains("pg_temp") => {
+                self.temporary.doubt_search_path();
+            }
+            _ => {}
+        }
+    }
+
+    // -- the proxy's own statements -----------------------------------------------------------
+
+    /// Sets tags and guard again after RESET ALL or DISCARD ALL, where they were set with SET.
+    pub(super) fn restoring_query(&mut self) -> Bytes {
+        let policy = &self.policy;
+        let mut text = String::new();
+        let declaration = policy.declaration;
+        let values = [
+            policy.upstream.as_str(),
+            declaration.authority.as_str(),
+            declaration.role.as_str(),
+            declaration.environment.as_str(),
+        ];
+        for (tag, value) in crate::contract::parameter::TAGS.iter().zip(values) {
+            text += &format!("SET {tag} = '{}'; ", value.replace('\'', "''"));
+        }
+        if policy.guarded {
+            text += "SET default_transaction_read_only = on";
+        }
+        let mut out = BytesMut::new();
+        message::frame(&mut out, frame::frontend::QUERY, |body| {
+            body.put_slice(text.as_bytes());
+            body.put_u8(0);
+        });
+        self.owe_boundary(Owed::Own);
+        out.freeze()
+    }
+}

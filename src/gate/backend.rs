@@ -1,0 +1,184 @@
+//! The server's messages: stepped over, but for the few that settle what is owed.
+
+use bytes::Bytes;
+
+use super::owed::{EventId, Owed};
+use super::{CopyIn, Fate, Gate};
+use crate::policy::Denial;
+use crate::protocol::Fields;
+use crate::protocol::frame::{self, Header, backend as kind};
+use crate::session::{Instant, Status};
+
+/// An ErrorResponse longer than this is none of ours, and is not looked into.
+const ERROR_LIMIT: usize = 4096;
+
+/// What the relay does after passing on the prefix.
+#[derive(Debug)]
+pub enum Answer {
+    /// Everything was passed: read more.
+    Read,
+    /// An incomplete message remains that must be seen whole: come back once the buffer holds this
+    /// many bytes.
+    Need(usize),
+    /// Drop this many bytes.
+    Drop(usize),
+    /// Drop this many bytes and send these to the client instead.
+    Replace(usize, Bytes),
+    /// Write these fates, then pass this many bytes on.
+    Fates(Vec<(EventId, Fate)>, usize),
+    /// Send these bytes to the server, then pass this many bytes on to the client.
+    Own(Bytes, usize),
+    /// The session cannot go on.
+    Fatal(Box<Denial>),
+}
+
+/// What [`Gate::backend`] gives.
+#[derive(Debug)]
+pub struct Answered {
+    /// Length of the prefix of the buffer that goes to the client as it is.
+    pub forward: usize,
+    /// What to do after that.
+    pub answer: Answer,
+}
+
+/// What to do with one message.
+pub(super) enum Heard {
+    Pass,
+    Absorb,
+    Replace(Bytes),
+    Own(Bytes),
+    Fatal(Box<Denial>),
+}
+
+impl Gate {
+    /// Follows the server's bytes. `buffer` begins where the last call's dealt-with bytes ended.
+    pub fn backend(&mut self, buffer: &[u8], now: Instant) -> Answered {
+        let mut at = 0;
+        let answer = loop {
+            let rest = &buffer[at..];
+            if rest.is_empty() {
+                break Answer::Read;
+            }
+            if self.backend_pass > 0 {
+                let length = self.backend_pass.min(rest.len());
+                self.backend_pass -= length;
+                at += length;
+                continue;
+            }
+            let header = match Header::from_backend(rest) {
+                Ok(Some(header)) => header,
+                Ok(None) => break Answer::Need(frame::HEADER_LENGTH),
+                Err(error) => break Answer::Fatal(Box::new(lost(error.to_string()))),
+            };
+            let length = header.message_length();
+            let whole = rest.len() >= length;
+            if !self.listens(header.kind) || (is_text(header.kind) && length > ERROR_LIMIT) {
+                if is_text(header.kind) && header.kind == kind::ERROR_RESPONSE {
+                    self.error_came();
+                }
+                let here = length.min(rest.len());
+                self.backend_pass = length - here;
+                at += here;
+                continue;
+            }
+            if !whole {
+                break Answer::Need(length);
+            }
+            let body = &rest[frame::HEADER_LENGTH..length];
+            match self.hear(header.kind, body, now) {
+                Heard::Pass if self.fates.is_empty() => at += length,
+                Heard::Pass => break Answer::Fates(std::mem::take(&mut self.fates), length),
+                Heard::Absorb => break Answer::Drop(length),
+                Heard::Replace(bytes) => break Answer::Replace(length, bytes),
+                Heard::Own(bytes) => break Answer::Own(bytes, length),
+                Heard::Fatal(denial) => break Answer::Fatal(denial),
+            }
+        };
+        Answered { forward: at, answer }
+    }
+
+    /// A message of this kind settles something, or must not pass.
+    #[inline]
+    fn listens(&self, message: u8) -> bool {
+        match message {
+            kind::DATA_ROW | kind::COPY_DATA => self.absorbing(),
+            kind::NOTICE_RESPONSE | kind::NOTIFICATION_RESPONSE => false,
+            kind::ROW_DESCRIPTION | kind::NO_DATA => {
+                matches!(self.owed.front(), Some(Owed::Describe | Owed::Own))
+            }
+            _ => true,
+        }
+    }
+
+    fn absorbing(&self) -> bool {
+        matches!(self.owed.front(), Some(Owed::Own))
+    }
+
+    fn hear(&mut self, message: u8, body: &[u8], now: Instant) -> Heard {
+        match message {
+            kind::PARAMETER_STATUS => return self.parameter_status(body),
+            kind::READY_FOR_QUERY => return self.ready_for_query(body),
+            _ if self.absorbing() => {
+                return match message {
+                    kind::ERROR_RESPONSE => Heard::Fatal(Box::new(lost(
+                        "the upstream refused to take the tags again".to_owned(),
+                    ))),
+                    _ => Heard::Absorb,
+                };
+            }
+            kind::ERROR_RESPONSE => return self.error_response(body),
+            kind::COMMAND_COMPLETE => self.command_complete(body, now),
+            kind::EMPTY_QUERY_RESPONSE => self.finished_execute(),
+            kind::PORTAL_SUSPENDED => self.portal_suspended(),
+            kind::PARSE_COMPLETE => self.parse_complete(),
+            kind::BIND_COMPLETE => self.bind_complete(),
+            kind::CLOSE_COMPLETE => self.close_complete(),
+            kind::ROW_DESCRIPTION | kind::NO_DATA => {
+                self.pop();
+            }
+            kind::COPY_IN_RESPONSE => self.copy_in_response(),
+            _ => {}
+        }
+        Heard::Pass
+    }
+
+    fn ready_for_query(&mut self, body: &[u8]) -> Heard {
+        let Some(status) = body.first().copied().and_then(Status::from_byte) else {
+            return Heard::Fatal(Box::new(lost("invalid ReadyForQuery".to_owned())));
+        };
+        let own = self.absorbing();
+        self.copy = CopyIn::No;
+        self.settle_boundary(status);
+        if own { Heard::Absorb } else { Heard::Pass }
+    }
+
+    fn error_response(&mut self, body: &[u8]) -> Heard {
+        let fields = Fields::new(body);
+        let replacement = match self.owed.front() {
+            Some(Owed::RefusedQuery(refusal) | Owed::Refused(refusal)) => {
+                let code = fields.clone().code().unwrap_or_default();
+                let message = fields.get(crate::protocol::error_response::field::MESSAGE);
+                refusal.provoked(code, message.unwrap_or_default()).then(|| refusal.error().clone())
+            }
+            _ => None,
+        };
+        let syncs = self.error_came();
+        match replacement {
+            Some(error) => Heard::Replace(error),
+            None if syncs.is_empty() => Heard::Pass,
+            None => Heard::Own(syncs),
+        }
+    }
+}
+
+fn is_text(message: u8) -> bool {
+    matches!(message, kind::ERROR_RESPONSE)
+}
+
+fn lost(message: String) -> Denial {
+    Denial::new(
+        crate::policy::Rule::UpstreamContradiction,
+        format!("the upstream's answer cannot be followed: {message}"),
+        "connect again; the proxy's log has more",
+    )
+}

@@ -1,0 +1,58 @@
+//! The few bodies that are looked into (manual, "Message Formats").
+
+/// Text and names end with a NUL.
+pub(super) fn cstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(0, bytes)?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+/// Query: the text, and nothing behind it.
+pub(super) fn query(body: &[u8]) -> Option<&[u8]> {
+    cstring(body).filter(|(_, rest)| rest.is_empty()).map(|(text, _)| text)
+}
+
+/// Parse: name and text; the parameter types must fit exactly.
+pub(super) fn parse(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (name, rest) = cstring(body)?;
+    let (text, rest) = cstring(rest)?;
+    let (count, types) = rest.split_first_chunk::<2>()?;
+    (types.len() == 4 * usize::from(u16::from_be_bytes(*count))).then_some((name, text))
+}
+
+/// The beginning of a Bind: portal and statement names.
+pub(super) fn bind(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (portal, rest) = cstring(body)?;
+    let (statement, _) = cstring(rest)?;
+    Some((portal, statement))
+}
+
+/// Execute: the portal's name.
+pub(super) fn execute(body: &[u8]) -> Option<&[u8]> {
+    let (portal, rest) = cstring(body)?;
+    (rest.len() == 4).then_some(portal)
+}
+
+/// Close and Describe: `S` or `P`, and the name.
+pub(super) fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
+    let (kind, rest) = body.split_first()?;
+    let (name, rest) = cstring(rest)?;
+    (matches!(kind, b'S' | b'P') && rest.is_empty()).then_some((*kind, name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_must_fit_exactly() {
+        assert_eq!(query(b"SELECT 1\0"), Some(&b"SELECT 1"[..]));
+        assert_eq!(query(b"SELECT 1\0DROP\0"), None);
+        assert_eq!(query(b"SELECT 1"), None);
+        assert_eq!(parse(b"s\0SELECT 1\0\0\0"), Some((&b"s"[..], &b"SELECT 1"[..])));
+        assert_eq!(parse(b"s\0SELECT 1\0\0\x01"), None);
+        assert_eq!(execute(b"\0\0\0\0\0"), Some(&b""[..]));
+        assert_eq!(execute(b"p\0"), None);
+        assert_eq!(kind_and_name(b"Ss\0"), Some((b'S', &b"s"[..])));
+        assert_eq!(kind_and_name(b"Xs\0"), None);
+    }
+}

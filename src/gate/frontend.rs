@@ -1,0 +1,570 @@
+//! The client's messages: one at a time, each judged before it may go.
+
+use std::rc::Rc;
+
+use smallvec::smallvec;
+
+use super::owed::Owed;
+use super::refusal::Form;
+use super::text::Verdict;
+use super::{CopyIn, Fate, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided, body};
+use crate::policy::{Admission, Denial, Rule};
+use crate::protocol::frame::{self, Header, frontend as kind};
+use crate::session::{Instant, Lookup, Meanings};
+use crate::sql::{Class, Judgement};
+
+/// Names in a Bind are looked for in this many bytes.
+const NAMES_LIMIT: usize = 64 * 1024;
+
+/// What a message may do.
+enum Message {
+    /// It may go: this many bytes from its first on (perhaps more than are here yet).
+    Admit(usize),
+    /// Nothing more of the buffer may go now.
+    Stop(Next),
+}
+
+impl Gate {
+    /// Judges the client's bytes. `buffer` begins where the last call's permit and skips ended.
+    ///
+    /// The permit is the longest prefix that may go; [`Step::next`] says what stands behind it.
+    pub fn frontend<'a>(
+        &mut self,
+        judge: &mut impl Judging,
+        buffer: &'a [u8],
+        now: Instant,
+    ) -> Step<'a> {
+        let mut admission = Admission::new(buffer);
+        let next = loop {
+            let rest = admission.rest();
+            if rest.is_empty() {
+                break Next::Read;
+            }
+            if self.frontend_pass > 0 {
+                let length = self.frontend_pass.min(rest.len());
+                self.frontend_pass -= length;
+                admission.admit(length);
+                continue;
+            }
+            if self.frontend_discard > 0 {
+                let length = self.frontend_discard.min(rest.len());
+                self.frontend_discard -= length;
+                break Next::Skip(length);
+            }
+            let header = match Header::from_frontend(rest) {
+                Ok(Some(header)) => header,
+                Ok(None) => break Next::Need(frame::HEADER_LENGTH),
+                Err(error) => break malformed(error.to_string()),
+            };
+            if let Some(next) = self.held(header.kind, header.message_length()) {
+                break next;
+            }
+            match self.message(judge, header, rest, now) {
+                Message::Admit(length) => {
+                    let here = length.min(rest.len());
+                    self.frontend_pass = length - here;
+                    admission.admit(here);
+                    if header.kind == kind::TERMINATE {
+                        break Next::Terminate;
+                    }
+                }
+                Message::Stop(next) => break next,
+            }
+        };
+        Step { permit: admission.permit(), next }
+    }
+
+    /// The events that [`Next::Record`] asked for are written; `ids` are those of its `confirmed`.
+    pub fn recorded(&mut self, ids: Vec<super::EventId>) {
+        self.cleared = Some(ids);
+    }
+
+    /// Why a message may not go now, whatever it is.
+    fn held(&mut self, message: u8, length: usize) -> Option<Next> {
+        if self.copy == CopyIn::Awaited {
+            return Some(Next::Wait);
+        }
+        let Fence::Up { restore } = self.fence else { return None };
+        match self.owed.back() {
+            None => {
+                self.fence = Fence::No;
+                restore.then(|| Next::Own(self.restoring_query()))
+            }
+            Some(owed) if owed.is_boundary() => Some(Next::Wait),
+            Some(_) if matches!(message, kind::SYNC | kind::FLUSH | kind::TERMINATE) => None,
+            Some(_) => {
+                let denial = Denial::new(
+                    Rule::TaskChange,
+                    "statement blocked: an earlier one of the pipeline changes what applies to it",
+                    "send a Sync after SET authority.task, RESET ALL or DISCARD ALL",
+                );
+                match self.refuse_message(length, denial, Form::Other, None) {
+                    Message::Stop(next) => Some(next),
+                    Message::Admit(_) => None,
+                }
+            }
+        }
+    }
+
+    fn message(
+        &mut self,
+        judge: &mut impl Judging,
+        header: Header,
+        rest: &[u8],
+        now: Instant,
+    ) -> Message {
+        let length = header.message_length();
+        match header.kind {
+            kind::QUERY | kind::PARSE if length > self.limit => self.too_large(header, rest),
+            kind::BIND => self.bind(length, rest, now),
+            kind::FUNCTION_CALL => self.function_call(length, rest),
+            kind::COPY_DATA => {
+                if let CopyIn::Open { data_sent, .. } = &mut self.copy {
+                    *data_sent = true;
+                }
+                Message::Admit(length)
+            }
+            _ if rest.len() < length => Message::Stop(Next::Need(length)),
+            kind::QUERY => self.query(judge, &rest[..length], now),
+            kind::PARSE => self.parse(judge, &rest[..length], now),
+            kind::EXECUTE => self.execute(&rest[..length], now),
+            kind::DESCRIBE => self.describe(&rest[..length]),
+            kind::CLOSE => self.close(&rest[..length]),
+            kind::SYNC => self.sync(length),
+            kind::FLUSH => match self.copy {
+                CopyIn::Open { .. } => Message::Stop(self.skip(length)),
+                _ => Message::Admit(length),
+            },
+            kind::COPY_DONE | kind::COPY_FAIL => {
+                self.end_copy();
+                Message::Admit(length)
+            }
+            kind::TERMINATE => Message::Admit(length),
+            other => Message::Stop(malformed(format!("invalid frontend message type {other}"))),
+        }
+    }
+
+    fn skip(&mut self, length: usize) -> Next {
+        self.frontend_discard = 0;
+        Next::Skip(length)
+    }
+
+    // -- simple protocol ----------------------------------------------------------------------
+
+    fn query(&mut self, judge: &mut impl Judging, message: &[u8], now: Instant) -> Message {
+        let Some(text) = body::query(&message[frame::HEADER_LENGTH..]) else {
+            return self.refuse_message(
+                message.len(),
+                malformed_denial("Query"),
+                Form::Query,
+                None,
+            );
+        };
+        if self.replication && is_replication_command(text) {
+            self.owe_boundary(Owed::PlainQuery);
+            return Message::Admit(message.len());
+        }
+        let judgement = judge.judge(text);
+        if self.is_plain(&judgement) {
+            self.count(&judgement, 0);
+            self.owe_boundary(Owed::PlainQuery);
+            return Message::Admit(message.len());
+        }
+        self.lapse(now);
+        match self.decide(&judgement, true, now) {
+            Verdict::Wait => Message::Stop(Next::Wait),
+            Verdict::Block(denial) => {
+                self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
+            }
+            Verdict::Forward(plan) => {
+                let ids = match (plan.needs_record(), self.cleared.take()) {
+                    (true, None) => {
+                        return Message::Stop(self.record(plan.confirmed, plan.confirming, text));
+                    }
+                    (_, ids) => ids.unwrap_or_default(),
+                };
+                self.count(&judgement, usize::from(!ids.is_empty()));
+                if !self.skipping {
+                    let run = self.begin_run(judgement, plan, false, ids);
+                    self.owe_boundary(Owed::Query(run));
+                }
+                Message::Admit(message.len())
+            }
+        }
+    }
+
+    /// The short path: nothing about this text depends on the session, and it may run.
+    #[inline]
+    fn is_plain(&self, judgement: &Judgement) -> bool {
+        judgement.plain
+            && self.policy.always_allows(judgement.strongest)
+            && (!judgement.lexing.backslash && !judgement.lexing.high_bytes
+                || self.lexing(judgement.lexing).is_none())
+    }
+
+    fn record(
+        &self,
+        confirmed: Vec<super::ConfirmedStatement>,
+        confirming: Option<super::ConfirmedStatement>,
+        text: &[u8],
+    ) -> Next {
+        Next::Record(Box::new(Record {
+            confirmed,
+            confirming,
+            text: text.into(),
+            in_transaction: self.in_transaction(),
+        }))
+    }
+
+    // -- extended protocol --------------------------------------------------------------------
+
+    fn parse(&mut self, judge: &mut impl Judging, message: &[u8], now: Instant) -> Message {
+        let Some((name, text)) = body::parse(&message[frame::HEADER_LENGTH..]) else {
+            let form = Form::Parse(Rc::from(&b""[..]));
+            return self.refuse_message(message.len(), malformed_denial("Parse"), form, None);
+        };
+        let judgement = judge.judge(text);
+        if !self.is_plain(&judgement) {
+            self.lapse(now);
+            match self.decide(&judgement, false, now) {
+                Verdict::Forward(_) => {}
+                Verdict::Wait => return Message::Stop(Next::Wait),
+                Verdict::Block(denial) => {
+                    let form = Form::Parse(name.into());
+                    let about = Some((text, judgement));
+                    return self.refuse_message(message.len(), *denial, form, about);
+                }
+            }
+        }
+        if !self.skipping {
+            let change = self.statements.change(name, smallvec![judgement], self.batch);
+            self.owe(Owed::Parse(change));
+        }
+        Message::Admit(message.len())
+    }
+
+    fn bind(&mut self, length: usize, rest: &[u8], now: Instant) -> Message {
+        let here = &rest[frame::HEADER_LENGTH..length.min(rest.len())];
+        let Some((portal, statement)) = body::bind(here) else {
+            if rest.len() < length && here.len() < NAMES_LIMIT {
+                return Message::Stop(Next::Need(length.min(rest.len() + 4096)));
+            }
+            return self.refuse_message(length, malformed_denial("Bind"), Form::Other, None);
+        };
+        let meanings = match self.statements.look_up(statement, self.batch) {
+            Lookup::Known(meanings) => meanings,
+            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
+            Lookup::Unknown | Lookup::Uncertain => {
+                let unseen = Rc::new(Judgement::unreadable(b""));
+                smallvec![unseen]
+            }
+        };
+        if let Some(stop) = self.refuse_meanings(&meanings, length, now) {
+            return stop;
+        }
+        if !self.skipping {
+            let change = self.portals.change(portal, meanings, self.batch);
+            self.owe(Owed::Bind(change));
+        }
+        Message::Admit(length)
+    }
+
+    /// Refuses a Bind of a statement that may not run now.
+    fn refuse_meanings(
+        &mut self,
+        meanings: &Meanings,
+        length: usize,
+        now: Instant,
+    ) -> Option<Message> {
+        for judgement in meanings {
+            if self.is_plain(judgement) {
+                continue;
+            }
+            match self.decide(judgement, false, now) {
+                Verdict::Forward(_) => {}
+                Verdict::Wait => return Some(Message::Stop(Next::Wait)),
+                Verdict::Block(denial) => {
+                    let about = Some((&b""[..], judgement.clone()));
+                    return Some(self.refuse_message(length, *denial, Form::Other, about));
+                }
+            }
+        }
+        None
+    }
+
+    fn execute(&mut self, message: &[u8], now: Instant) -> Message {
+        let length = message.len();
+        let Some(portal) = body::execute(&message[frame::HEADER_LENGTH..]) else {
+            return self.refuse_message(length, malformed_denial("Execute"), Form::Other, None);
+        };
+        let meanings = match self.portals.look_up(portal, self.batch) {
+            Lookup::Known(meanings) => meanings,
+            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
+            // a cursor that a routine opened: as FETCH of one
+            Lookup::Unknown => smallvec![Rc::new(Judgement::unseen_cursor())],
+            Lookup::Uncertain => smallvec![Rc::new(Judgement::unreadable(b""))],
+        };
+        if meanings.iter().all(|judgement| self.is_plain(judgement)) {
+            if let [judgement] = &meanings[..] {
+                self.count(judgement, 0);
+                self.stirred |= judgement.strongest >= Class::Write;
+            } else {
+                self.stirred = true;
+            }
+            if !self.skipping {
+                self.owe(Owed::PlainExecute);
+            }
+            return Message::Admit(length);
+        }
+        self.execute_meanings(meanings, length, now)
+    }
+
+    fn execute_meanings(&mut self, meanings: Meanings, length: usize, now: Instant) -> Message {
+        self.lapse(now);
+        let uncertain = meanings.len() != 1;
+        let mut chosen = None;
+        for judgement in &meanings {
+            match self.decide(judgement, true, now) {
+                Verdict::Wait => return Message::Stop(Next::Wait),
+                Verdict::Block(denial) => {
+                    let about = Some((&b""[..], judgement.clone()));
+                    return self.refuse_message(length, *denial, Form::Other, about);
+                }
+                Verdict::Forward(plan) => {
+                    let stronger = chosen
+                        .as_ref()
+                        .is_none_or(|(known, _): &(super::text::Plan, _)| !known.needs_record());
+                    if stronger {
+                        chosen = Some((plan, judgement.clone()));
+                    }
+                }
+            }
+        }
+        let Some((plan, judgement)) = chosen else {
+            self.owe(Owed::PlainExecute);
+            return Message::Admit(length);
+        };
+        let ids = match (plan.needs_record(), self.cleared.take()) {
+            (true, None) => {
+                let text = judgement.text.clone().unwrap_or_else(|| Rc::from(&b""[..]));
+                return Message::Stop(self.record(plan.confirmed, plan.confirming, &text));
+            }
+            (_, ids) => ids.unwrap_or_default(),
+        };
+        self.count(&judgement, usize::from(!ids.is_empty()));
+        if self.skipping {
+            return Message::Admit(length);
+        }
+        let run = self.begin_run(judgement, plan, uncertain, ids);
+        self.owe(Owed::Execute(run));
+        Message::Admit(length)
+    }
+
+    fn describe(&mut self, message: &[u8]) -> Message {
+        if body::kind_and_name(&message[frame::HEADER_LENGTH..]).is_none() {
+            let denial = malformed_denial("Describe");
+            return self.refuse_message(message.len(), denial, Form::Other, None);
+        }
+        if !self.skipping {
+            self.owe(Owed::Describe);
+        }
+        Message::Admit(message.len())
+    }
+
+    fn close(&mut self, message: &[u8]) -> Message {
+        let Some((what, name)) = body::kind_and_name(&message[frame::HEADER_LENGTH..]) else {
+            let denial = malformed_denial("Close");
+            return self.refuse_message(message.len(), denial, Form::Other, None);
+        };
+        if !self.skipping {
+            if what == b'S' {
+                let change = self.statements.change(name, Meanings::new(), self.batch);
+                self.owe(Owed::CloseStatement(change));
+            } else {
+                let change = self.portals.change(name, Meanings::new(), self.batch);
+                self.owe(Owed::ClosePortal(change));
+            }
+        }
+        Message::Admit(message.len())
+    }
+
+    fn sync(&mut self, length: usize) -> Message {
+        if let CopyIn::Open { data_sent, syncs } = &mut self.copy {
+            // the server would swallow it; if it turns out not to be copying, it is sent after all
+            *syncs += u32::from(!*data_sent);
+            return Message::Stop(self.skip(length));
+        }
+        self.skipping = false;
+        self.owe_boundary(Owed::Sync);
+        Message::Admit(length)
+    }
+
+    fn end_copy(&mut self) {
+        let more = match self.owed.front_mut() {
+            Some(Owed::Query(run)) => run.copies > 0,
+            _ => false,
+        };
+        if matches!(self.copy, CopyIn::Open { .. }) {
+            self.copy = if more { CopyIn::Awaited } else { CopyIn::No };
+        }
+    }
+
+    // -- fastpath -----------------------------------------------------------------------------
+
+    fn function_call(&mut self, length: usize, rest: &[u8]) -> Message {
+        let Some(oid) = rest.get(frame::HEADER_LENGTH..frame::HEADER_LENGTH + 4) else {
+            if rest.len() < length {
+                return Message::Stop(Next::Need(frame::HEADER_LENGTH + 4));
+            }
+            let denial = malformed_denial("FunctionCall");
+            return self.refuse_message(length, denial, Form::FunctionCall, None);
+        };
+        let oid = oid.iter().fold(0u32, |oid, byte| oid << 8 | u32::from(*byte));
+        let judgement = Rc::new(Judgement::function_call(oid));
+        match self.decide(&judgement, true, Instant::ZERO) {
+            Verdict::Wait => Message::Stop(Next::Wait),
+            Verdict::Block(denial) => {
+                let about = Some((&b""[..], judgement));
+                self.refuse_message(length, *denial, Form::FunctionCall, about)
+            }
+            Verdict::Forward(plan) => {
+                let ids = match (plan.needs_record(), self.cleared.take()) {
+                    (true, None) => {
+                        return Message::Stop(self.record(plan.confirmed, plan.confirming, b""));
+                    }
+                    (_, ids) => ids.unwrap_or_default(),
+                };
+                self.count(&judgement, usize::from(!ids.is_empty()));
+                if !self.skipping {
+                    // no CommandComplete will tell that it is done: ReadyForQuery decides
+                    let depth = self.state.depth();
+                    self.undecided.extend(ids.iter().map(|id| Undecided { id: *id, depth }));
+                    self.begin_run(judgement, plan, false, Vec::new());
+                    self.owe_boundary(Owed::FunctionCall);
+                }
+                Message::Admit(length)
+            }
+        }
+    }
+
+    // -- what is owed -------------------------------------------------------------------------
+
+    fn owe(&mut self, owed: Owed) {
+        self.stirring += usize::from(owed.stirs());
+        self.owed.push_back(owed);
+    }
+
+    /// A message that ReadyForQuery answers, unless the server is skipping to a Sync.
+    pub(super) fn owe_boundary(&mut self, owed: Owed) {
+        if self.skipping {
+            return;
+        }
+        self.owe(owed);
+        self.boundaries += 1;
+        self.batch += 1;
+        self.stirred = false;
+    }
+
+    /// A substitute's answer.
+    pub(super) fn owe_refused(&mut self, refusal: Box<Refusal>, boundary: bool) {
+        if boundary {
+            self.owe_boundary(Owed::RefusedQuery(refusal));
+        } else if !self.skipping {
+            self.owe(Owed::Refused(refusal));
+        }
+    }
+
+    fn count(&mut self, judgement: &Judgement, decision: usize) {
+        for statement in &judgement.statements {
+            self.tally[statement.class as usize][decision] += 1;
+        }
+    }
+
+    // -- refusing -----------------------------------------------------------------------------
+
+    fn too_large(&mut self, header: Header, rest: &[u8]) -> Message {
+        let form = match header.kind {
+            kind::QUERY => Form::Query,
+            _ => match body::cstring(&rest[frame::HEADER_LENGTH..]) {
+                Some((name, _)) => Form::Parse(name.into()),
+                None if rest.len() < NAMES_LIMIT.min(header.message_length()) => {
+                    return Message::Stop(Next::Need(rest.len() + 1));
+                }
+                None => Form::Parse(Rc::from(&b""[..])),
+            },
+        };
+        let denial = Denial::new(
+            Rule::StatementTooLarge,
+            format!("statement of {} bytes is longer than max_statement_bytes", header.length),
+            format!(
+                "raise [server] max_statement_bytes (now {}), or send the data as parameters or \
+                 with COPY",
+                self.limit
+            ),
+        );
+        self.refuse_message(header.message_length(), denial, form, None)
+    }
+
+    fn refuse_message(
+        &mut self,
+        length: usize,
+        denial: Denial,
+        form: Form,
+        about: Option<(&[u8], Rc<Judgement>)>,
+    ) -> Message {
+        if let Some(class) = denial.class {
+            self.tally[class as usize][2] += 1;
+        }
+        let recorded = self.cleared.take().unwrap_or_default();
+        self.fates.extend(recorded.into_iter().map(|id| (id, Fate::Failed)));
+        let text = about.and_then(|(text, judgement)| match text {
+            b"" => judgement.text.clone(),
+            text => Some(text.into()),
+        });
+        let in_transaction = self.in_transaction();
+        let confirmed = self.state.parameters.confirmation.get().since.is_some();
+        let refusal = Refusal::new(denial, form, length, text, in_transaction, confirmed);
+        Message::Stop(Next::Refuse(Box::new(refusal)))
+    }
+}
+
+fn malformed_denial(message: &str) -> Denial {
+    Denial::new(
+        Rule::ProtocolMalformed,
+        format!("invalid {message} message"),
+        "the driver sent a message that does not have the form the protocol gives it",
+    )
+}
+
+fn malformed(message: String) -> Next {
+    Next::Fatal(Box::new(Denial::new(
+        Rule::ProtocolMalformed,
+        message,
+        "the driver does not speak PostgreSQL's protocol 3 here",
+    )))
+}
+
+/// A command of the replication grammar, on a replication connection (manual, "Streaming
+/// Replication Protocol"). Everything else is judged as SQL.
+fn is_replication_command(text: &[u8]) -> bool {
+    const COMMANDS: [&str; 11] = [
+        "IDENTIFY_SYSTEM",
+        "SHOW",
+        "TIMELINE_HISTORY",
+        "CREATE_REPLICATION_SLOT",
+        "ALTER_REPLICATION_SLOT",
+        "READ_REPLICATION_SLOT",
+        "START_REPLICATION",
+        "DROP_REPLICATION_SLOT",
+        "BASE_BACKUP",
+        "UPLOAD_MANIFEST",
+        "START_REPLICATION_SLOT",
+    ];
+    let word: Vec<u8> = text
+        .iter()
+        .skip_while(|byte| byte.is_ascii_whitespace())
+        .take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_')
+        .map(u8::to_ascii_uppercase)
+        .collect();
+    COMMANDS.iter().any(|command| command.as_bytes() == word) && !text.contains(&b';')
+}

@@ -1,0 +1,331 @@
+//! The gate between a client and its server: bytes in, actions out.
+//!
+//! It steps over message headers, looks into the few messages that carry text or names, has each
+//! text judged, decides, and keeps account of what the server owes. It performs nothing itself: the
+//! relay does what a [`Next`] says. No clock, no randomness: time and ids are arguments.
+
+mod answers;
+mod backend;
+mod body;
+mod frontend;
+mod owed;
+mod refusal;
+mod text;
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use bytes::Bytes;
+
+use crate::policy::{Denial, Permit, Policy};
+use crate::session::{Batch, Ended, Instant, Names, Parameters, State, Temporary};
+use crate::sql::{Class, Judgement};
+
+pub use backend::{Answer, Answered};
+pub use owed::EventId;
+pub use refusal::{Form, Refusal, Refused};
+pub use text::ConfirmedStatement;
+
+use owed::Owed;
+
+/// Judges texts; [`crate::sql::Judge`] in life, a table in tests.
+pub trait Judging {
+    /// The judgement of a text without its terminating NUL.
+    fn judge(&mut self, text: &[u8]) -> Rc<Judgement>;
+}
+
+/// What the relay does after sending the permit.
+#[derive(Debug)]
+pub enum Next {
+    /// Everything was judged: read more.
+    Read,
+    /// An incomplete message remains at the end of the buffer: come back once it holds this many
+    /// bytes (of that message).
+    Need(usize),
+    /// Nothing more may go until the server has answered: come back after the next answer.
+    Wait,
+    /// Drop this many bytes of the buffer: they belong to a refused message, or to one that the
+    /// server would not have answered either.
+    Skip(usize),
+    /// The message at the front of the rest needs these events first. Then [`Gate::recorded`], and
+    /// come back with the same bytes.
+    Record(Box<Record>),
+    /// The message at the front of the rest is refused: record it, then [`Gate::refuse`], and skip
+    /// its bytes.
+    Refuse(Box<Refusal>),
+    /// Send these bytes of the proxy's own first, then come back with the same bytes.
+    Own(Bytes),
+    /// The client said goodbye (and its Terminate is part of the permit).
+    Terminate,
+    /// The session cannot go on.
+    Fatal(Box<Denial>),
+}
+
+/// What [`Gate::frontend`] gives: bytes that may go now, and what to do then.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The judged prefix of the buffer.
+    pub permit: Permit<'a>,
+    /// What to do after sending it.
+    pub next: Next,
+}
+
+/// Events to write before a message may go.
+#[derive(Debug)]
+pub struct Record {
+    /// Statements that run because the session has confirmed, in order.
+    pub confirmed: Vec<ConfirmedStatement>,
+    /// The message changes the confirmation.
+    pub confirming: Option<ConfirmedStatement>,
+    /// The text of the message.
+    pub text: Rc<[u8]>,
+    /// A transaction block is open.
+    pub in_transaction: bool,
+}
+
+/// What the server reported of itself that judging depends on.
+#[derive(Clone, Debug)]
+struct Reports {
+    standard_conforming_strings: bool,
+    client_encoding: Encoding,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Utf8,
+    /// Every byte of a character of two or more has its high bit set: quotes are quotes.
+    Safe,
+    Unsafe,
+}
+
+/// Whether COPY FROM STDIN holds the frontend's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum CopyIn {
+    #[default]
+    No,
+    /// A message with COPY FROM STDIN is on its way: nothing follows until the server has said
+    /// whether it takes data, since a Sync would be honoured or swallowed accordingly.
+    Awaited,
+    /// The server takes data. It swallows Syncs meanwhile, so they are not sent to it.
+    Open { data_sent: bool, syncs: u32 },
+}
+
+/// What became of statements and parameters, for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Their transaction committed.
+    Committed,
+    /// It was rolled back.
+    RolledBack,
+    /// The statement itself failed or was skipped.
+    Failed,
+}
+
+/// A confirmed statement whose transaction is still open.
+#[derive(Clone, Copy, Debug)]
+struct Undecided {
+    id: EventId,
+    depth: usize,
+}
+
+/// Statements decided, by class: forwarded, confirmed, blocked. The relay moves them to metrics.
+pub type Tally = [[u32; 3]; Class::ALL.len()];
+
+/// The gate of one leg of a session.
+pub struct Gate {
+    policy: Policy,
+    state: State,
+    statements: Names,
+    portals: Names,
+    temporary: Temporary,
+    reports: Reports,
+    owed: VecDeque<Owed>,
+    /// Number of the batch that a message sent now belongs to.
+    batch: Batch,
+    /// Number of the batch that the server answers next.
+    answering: Batch,
+    /// Entries of `owed` that end with ReadyForQuery.
+    boundaries: usize,
+    /// Entries of `owed` (of any batch) that may change state unseen until answered.
+    stirring: usize,
+    /// Executes of the open batch that may have changed reported state.
+    stirred: bool,
+    /// The server skips everything up to the next Sync, which has not been sent yet.
+    skipping: bool,
+    copy: CopyIn,
+    /// Code that cannot be seen has run: an unknown name may exist.
+    unseen_ran: bool,
+    /// A statement after which nothing may go until it is answered.
+    fence: Fence,
+    frontend_pass: usize,
+    frontend_discard: usize,
+    backend_pass: usize,
+    replication: bool,
+    /// Ids of the events written for the message at the front; it may go now.
+    cleared: Option<Vec<EventId>>,
+    undecided: Vec<Undecided>,
+    fates: Vec<(EventId, Fate)>,
+    nonce: Box<str>,
+    refusals: u64,
+    limit: usize,
+    tally: Tally,
+    application_name: Option<Rc<str>>,
+}
+
+/// Whether a statement in flight changes the very law that later ones are judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+enum Fence {
+    #[default]
+    No,
+    /// It is in flight. `restore`: it was RESET ALL or DISCARD ALL on a server whose tags and
+    /// guard were set with SET, so they are set again before anything else.
+    Up { restore: bool },
+}
+
+/// What a session starts with.
+#[derive(Debug)]
+pub struct Beginning {
+    /// The law it runs under.
+    pub policy: Policy,
+    /// Its `authority.*` parameters as the startup packet left them.
+    pub parameters: Parameters,
+    /// ParameterStatus of the upstream, by name.
+    pub reports: Vec<(String, String)>,
+    /// The search path mentions `pg_temp`, or is not known.
+    pub search_path_doubtful: bool,
+    /// A replication connection.
+    pub replication: bool,
+    /// Random text, at most 32 characters of `[0-9a-f]`.
+    pub nonce: Box<str>,
+    /// `max_statement_bytes`.
+    pub max_statement_bytes: usize,
+}
+
+impl Gate {
+    /// A gate for an idle connection.
+    pub fn new(beginning: Beginning) -> Self {
+        let mut gate = Gate {
+            policy: beginning.policy,
+            state: State::new(beginning.parameters),
+            statements: Names::default(),
+            portals: Names::default(),
+            temporary: Temporary::default(),
+            reports: Reports { standard_conforming_strings: true, client_encoding: Encoding::Utf8 },
+            owed: VecDeque::new(),
+            batch: 1,
+            answering: 1,
+            boundaries: 0,
+            stirring: 0,
+            stirred: false,
+            skipping: false,
+            copy: CopyIn::No,
+            unseen_ran: false,
+            fence: Fence::No,
+            frontend_pass: 0,
+            frontend_discard: 0,
+            backend_pass: 0,
+            replication: beginning.replication,
+            cleared: None,
+            undecided: Vec::new(),
+            fates: Vec::new(),
+            nonce: beginning.nonce,
+            refusals: 0,
+            limit: beginning.max_statement_bytes,
+            tally: Tally::default(),
+            application_name: None,
+        };
+        if beginning.search_path_doubtful {
+            gate.temporary.doubt_search_path();
+        }
+        for (name, value) in &beginning.reports {
+            gate.report(name, value);
+        }
+        gate
+    }
+
+    /// Nothing is outstanding, no transaction is open, no message is half through: the connection
+    /// could be drained, or serve another session.
+    pub fn is_idle(&self) -> bool {
+        self.owed.is_empty()
+            && !self.skipping
+            && self.state.block() == crate::session::Block::None
+            && self.frontend_pass == 0
+            && self.frontend_discard == 0
+            && self.backend_pass == 0
+    }
+
+    /// The session's parameters as settled.
+    pub fn parameters(&self) -> &Parameters {
+        &self.state.parameters
+    }
+
+    /// A transaction block is open, as settled.
+    pub fn in_transaction(&self) -> bool {
+        self.state.block() != crate::session::Block::None
+    }
+
+    /// The law in force.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Replaces the law (a reload, another task): from the next statement on.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    /// `application_name` as last reported, if it changed since the last call.
+    pub fn take_application_name(&mut self) -> Option<Rc<str>> {
+        self.application_name.take()
+    }
+
+    /// Statements decided since the last call.
+    pub fn take_tally(&mut self) -> Option<Tally> {
+        (self.tally != Tally::default()).then(|| std::mem::take(&mut self.tally))
+    }
+
+    /// The connection broke: confirmed statements whose end is not known.
+    pub fn undecided(&self) -> Vec<EventId> {
+        let mut ids: Vec<EventId> = self.undecided.iter().map(|one| one.id).collect();
+        for owed in &self.owed {
+            ids.extend(owed.confirmed().iter().map(|(_, id)| *id));
+        }
+        ids
+    }
+
+    /// A confirmation older than `confirm_max_age` lapses, never inside a transaction.
+    fn lapse(&mut self, now: Instant) {
+        if let Some(max_age) = self.policy.confirm_max_age
+            && self.state.block() == crate::session::Block::None
+        {
+            self.state.parameters.lapse(now, max_age);
+        }
+    }
+
+    /// Fates not yet given with an [`Answer`]: for the end of the session.
+    pub fn take_fates(&mut self) -> Vec<(EventId, Fate)> {
+        std::mem::take(&mut self.fates)
+    }
+
+    fn end(&mut self, ended: Option<Ended>) {
+        let Some(ended) = ended else { return };
+        match ended {
+            Ended::Committed => {
+                self.temporary.committed();
+                let fates = self.undecided.drain(..).map(|one| (one.id, Fate::Committed));
+                self.fates.extend(fates);
+            }
+            Ended::RolledBack { depth } => {
+                self.temporary.rolled_back();
+                let fates = &mut self.fates;
+                self.undecided.retain(|one| {
+                    let gone = depth == 0 || one.depth >= depth;
+                    if gone {
+                        fates.push((one.id, Fate::RolledBack));
+                    }
+                    !gone
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the server owes: one entry a message that gets an answer, in order.
+
+use std::rc::Rc;
+
+use crate::gate::Refusal;
+use crate::session::Change;
+use crate::sql::Judgement;
+
+/// The id of an audit event, made by the shell (UUIDv7).
+pub type EventId = u128;
+
+/// One message's answer.
+#[derive(Debug)]
+pub(super) enum Owed {
+    /// A Query none of whose statements changes what the gate keeps.
+    PlainQuery,
+    /// Any other Query.
+    Query(Box<Run>),
+    /// A Parse.
+    Parse(Change),
+    /// A Bind.
+    Bind(Change),
+    /// A Describe.
+    Describe,
+    /// An Execute of a portal that changes nothing the gate keeps.
+    PlainExecute,
+    /// Any other Execute.
+    Execute(Box<Run>),
+    /// A Close of a statement.
+    CloseStatement(Change),
+    /// A Close of a portal.
+    ClosePortal(Change),
+    /// A Sync.
+    Sync,
+    /// A FunctionCall.
+    FunctionCall,
+    /// A substitute for a refused Query or FunctionCall.
+    RefusedQuery(Box<Refusal>),
+    /// A substitute for any other refused message.
+    Refused(Box<Refusal>),
+    /// A statement of the proxy's own: its answers are absorbed.
+    Own,
+}
+
+/// A string or portal being run.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// The statements.
+    pub(super) judgement: Rc<Judgement>,
+    /// The portal could have been another statement too: its effects are not certain.
+    pub(super) uncertain: bool,
+    /// Number of statements that the server has reported done.
+    pub(super) done: usize,
+    /// Statements that run because the session confirmed.
+    pub(super) confirmed: Vec<(usize, EventId)>,
+    /// Names that SQL-level PREPARE and DEALLOCATE change, by statement.
+    pub(super) statements: Vec<(usize, Change)>,
+    /// Names that DECLARE and CLOSE change, by statement.
+    pub(super) portals: Vec<(usize, Change)>,
+    /// COPY FROM STDIN statements that have not asked for data yet.
+    pub(super) copies: usize,
+    /// EXECUTE of something whose effects are not followed.
+    pub(super) indirect: bool,
+}
+
+impl Owed {
+    /// Ends with ReadyForQuery.
+    pub(super) fn is_boundary(&self) -> bool {
+        matches!(
+            self,
+            Owed::PlainQuery
+                | Owed::Query(_)
+                | Owed::Sync
+                | Owed::FunctionCall
+                | Owed::RefusedQuery(_)
+                | Owed::Own
+        )
+    }
+
+    /// May change state that decisions depend on.
+    pub(super) fn stirs(&self) -> bool {
+        matches!(self, Owed::Query(_) | Owed::Execute(_))
+    }
+
+    /// The run, where it is one.
+    pub(super) fn run(&mut self) -> Option<&mut Run> {
+        match self {
+            Owed::Query(run) | Owed::Execute(run) => Some(run),
+            _ => None,
+        }
+    }
+
+    /// Confirmed statements that have not been reported done.
+    pub(super) fn confirmed(&self) -> &[(usize, EventId)] {
+        match self {
+            Owed::Query(run) | Owed::Execute(run) => &run.confirmed,
+            _ => &[],
+        }
+    }
+}

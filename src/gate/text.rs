@@ -1,0 +1,355 @@
+//! Deciding a text in its session: names resolved, confirmation followed statement by statement.
+
+use std::rc::Rc;
+
+use super::owed::{Owed, Run};
+use super::{CopyIn, Encoding, EventId, Fence, Gate};
+use crate::contract::parameter;
+use crate::policy::{Decision, Denial, Rule, View};
+use crate::session::{Block, Instant, Lookup, Meanings, State, Temporary};
+use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
+
+/// A statement that an event is written about before it may go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfirmedStatement {
+    /// Its index in the text.
+    pub index: usize,
+    /// Its class.
+    pub class: Class,
+    /// Its command tag.
+    pub tag: &'static str,
+    /// Byte offset in the text.
+    pub location: u32,
+}
+
+/// What a text may do.
+pub(super) enum Verdict {
+    Forward(Plan),
+    /// It depends on statements that the server has not answered.
+    Wait,
+    Block(Box<Denial>),
+}
+
+/// What is to be noted when a text that may run is sent.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) confirmed: Vec<ConfirmedStatement>,
+    pub(super) confirming: Option<ConfirmedStatement>,
+    statements: Vec<(usize, Box<str>, Meanings)>,
+    portals: Vec<(usize, Box<str>, Meanings)>,
+    temporary: Option<Temporary>,
+    copies: usize,
+    indirect: bool,
+    unseen: bool,
+    stirs_reports: bool,
+    fence: Option<Fence>,
+}
+
+impl Plan {
+    /// Needs an event before it goes.
+    pub(super) fn needs_record(&self) -> bool {
+        !self.confirmed.is_empty() || self.confirming.is_some()
+    }
+}
+
+/// Names that earlier statements of the same string will have given a meaning.
+type Overlay<'a> = [(usize, Box<str>, Meanings)];
+
+fn in_overlay(overlay: &Overlay<'_>, name: &str) -> Option<Meanings> {
+    overlay.iter().rev().find(|(_, known, _)| **known == *name).map(|(_, _, all)| all.clone())
+}
+
+impl Gate {
+    /// Whether the lexing of a text is certain: `None` if it is.
+    pub(super) fn lexing(&self, lexing: Lexing) -> Option<Verdict> {
+        let encoding = lexing.high_bytes && self.reports.client_encoding != Encoding::Utf8;
+        if !(lexing.backslash || encoding) || self.policy.allows_everything() {
+            return None;
+        }
+        if self.boundaries > 0 {
+            return Some(Verdict::Wait);
+        }
+        let why = if self.stirred {
+            "it depends on settings that an unanswered statement of the pipeline may change"
+        } else if lexing.backslash && !self.reports.standard_conforming_strings {
+            "standard_conforming_strings is off, which changes what its backslashes mean"
+        } else if encoding && self.reports.client_encoding == Encoding::Unsafe {
+            "in the session's client encoding a byte of a character can look like a quote"
+        } else {
+            return None;
+        };
+        Some(Verdict::Block(Box::new(Denial::new(
+            Rule::LexingUnsafe,
+            format!("statement blocked: {why}"),
+            "set standard_conforming_strings = on and a client encoding such as UTF8, or send a \
+             Sync before it",
+        ))))
+    }
+
+    /// The state once everything of the open batch is done.
+    fn speculate(&self, now: Instant) -> State {
+        let mut state = self.state.clone();
+        let open = self.owed.iter().rposition(Owed::is_boundary).map_or(0, |at| at + 1);
+        for owed in self.owed.iter().skip(open) {
+            let Owed::Execute(run) = owed else { continue };
+            for statement in run.judgement.statements.iter().skip(run.done) {
+                let failed = state.is_failed();
+                state.completed(statement, failed, now);
+            }
+            if run.uncertain || run.indirect {
+                state.parameters.distrust();
+            }
+        }
+        state
+    }
+
+    fn view(&self, state: &State, in_string: bool, now: Instant) -> View {
+        let since = state.parameters.confirmation.get().since;
+        let in_transaction = state.block() == Block::Explicit;
+        let fresh = |since: Instant| {
+            in_transaction
+                || self
+                    .policy
+                    .confirm_max_age
+                    .is_none_or(|max_age| now.saturating_sub(since) <= max_age)
+        };
+        View {
+            confirmed: !state.is_failed() && since.is_some_and(fresh),
+            in_transaction,
+            in_string,
+        }
+    }
+
+    /// Decides a text. `running`: it is about to run (a Query, an Execute), rather than a Parse
+    /// or Bind.
+    pub(super) fn decide(&self, judgement: &Judgement, running: bool, now: Instant) -> Verdict {
+        if let Some(verdict) = self.lexing(judgement.lexing) {
+            return verdict;
+        }
+        let mut plan = Plan::default();
+        let mut state = self.speculate(now);
+        let mut temporary = self.temporary.clone();
+        let in_string = judgement.statements.len() > 1;
+        for (index, statement) in judgement.statements.iter().enumerate() {
+            let view = self.view(&state, in_string, now);
+            match self.decide_statement(statement, index, view, &temporary, &mut plan) {
+                Ok(()) => {}
+                Err(verdict) => return verdict,
+            }
+            let failed = state.is_failed();
+            state.completed(statement, failed, now);
+            if running {
+                self.foresee(statement, index, &mut plan, &mut temporary);
+            }
+        }
+        if running {
+            plan.temporary = Some(temporary);
+        }
+        Verdict::Forward(plan)
+    }
+
+    fn decide_statement(
+        &self,
+        statement: &Statement,
+        index: usize,
+        view: View,
+        temporary: &Temporary,
+        plan: &mut Plan,
+    ) -> Result<(), Verdict> {
+        let (meanings, floor) = self.meanings(statement, plan);
+        let class = class_of(statement, temporary).max(floor);
+        self.settled_enough(statement, class)?;
+        let mut strongest = class;
+        let mut decision = self.policy.decide(statement, class, view);
+        for meaning in meanings.iter().flat_map(|judgement| &*judgement.statements) {
+            if matches!(decision, Decision::Block(_)) {
+                break;
+            }
+            let class = class_of(meaning, temporary);
+            self.settled_enough(meaning, class)?;
+            strongest = strongest.max(class);
+            match self.policy.decide(meaning, class, view) {
+                Decision::Forward => {}
+                stronger => decision = stronger,
+            }
+            plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
+            plan.unseen |= meaning.unseen_code;
+        }
+        let about = || ConfirmedStatement {
+            index,
+            class: strongest,
+            tag: statement.tag,
+            location: statement.location,
+        };
+        match decision {
+            Decision::Forward => {}
+            Decision::ForwardConfirmed => plan.confirmed.push(about()),
+            Decision::ForwardConfirming => plan.confirming = Some(about()),
+            Decision::Block(mut denial) => {
+                denial.location = Some(statement.location);
+                return Err(Verdict::Block(denial));
+            }
+        }
+        Ok(())
+    }
+
+    /// A decision that depends on the session's state waits until earlier batches are answered.
+    fn settled_enough(&self, statement: &Statement, class: Class) -> Result<(), Verdict> {
+        let depends = self.policy.needs_confirmation(class)
+            || self.policy.needs_confirmation(statement.class)
+            || matches!(&statement.effect, Effect::Set { name, .. } | Effect::Reset(name)
+                if name.eq_ignore_ascii_case(parameter::TASK));
+        if depends && self.boundaries > 0 { Err(Verdict::Wait) } else { Ok(()) }
+    }
+
+    /// What EXECUTE or FETCH will run, and the class it has at least.
+    fn meanings(&self, statement: &Statement, plan: &Plan) -> (Meanings, Class) {
+        let (overlay, names, name, unknown) = match &statement.effect {
+            Effect::Execute(name) => (&plan.statements, &self.statements, name, Class::Opaque),
+            Effect::Fetch(name) => (&plan.portals, &self.portals, name, Class::Write),
+            _ => return (Meanings::new(), Class::Session),
+        };
+        if let Some(meanings) = in_overlay(overlay, name) {
+            return (meanings, Class::Session);
+        }
+        match names.look_up(name.as_bytes(), self.batch) {
+            Lookup::Known(meanings) => (meanings, Class::Session),
+            Lookup::Unknown if !(self.unseen_ran || plan.unseen) => {
+                (Meanings::new(), Class::Session)
+            }
+            Lookup::Unknown | Lookup::Uncertain => (Meanings::new(), unknown),
+        }
+    }
+
+    /// Notes what a statement will do to names and temporary relations when it runs. Of temporary
+    /// relations only what is lost: what is made counts when the server says so.
+    fn foresee(
+        &self,
+        statement: &Statement,
+        index: usize,
+        plan: &mut Plan,
+        temporary: &mut Temporary,
+    ) {
+        let meaning = |inner: &Statement| -> Meanings {
+            let mut meanings = Meanings::new();
+            meanings.push(Rc::new(Judgement::of(inner.clone())));
+            meanings
+        };
+        match &statement.effect {
+            Effect::Prepare { name, inner } => {
+                plan.statements.push((index, name.clone(), meaning(inner)));
+            }
+            Effect::Deallocate(Some(name)) => {
+                plan.statements.push((index, name.clone(), Meanings::new()));
+            }
+            Effect::Declare { name, .. } => {
+                let query = Statement { effect: Effect::None, ..statement.clone() };
+                plan.portals.push((index, name.clone(), meaning(&query)));
+            }
+            Effect::CloseCursor(Some(name)) => {
+                plan.portals.push((index, name.clone(), Meanings::new()));
+            }
+            Effect::Forget { names } => temporary.forget(names),
+            Effect::Rollback(_) | Effect::RollbackTo(_) => temporary.rolled_back(),
+            Effect::Commit(_) => temporary.committed(),
+            Effect::PrepareTransaction | Effect::DiscardTemp | Effect::DiscardAll => {
+                temporary.forget_all();
+            }
+            Effect::Set { name, value: SetValue::Text(path), .. }
+                if name.eq_ignore_ascii_case("search_path") && mentions_pg_temp(path) =>
+            {
+                temporary.doubt_search_path();
+            }
+            _ => {}
+        }
+        for call in &statement.set_config {
+            let path = call.name.as_deref().is_none_or(|n| n.eq_ignore_ascii_case("search_path"));
+            if path && call.value.as_deref().is_none_or(mentions_pg_temp) {
+                temporary.doubt_search_path();
+            }
+        }
+        plan.fence = self.fence_for(&statement.effect).or(plan.fence);
+        if statement.copy_in {
+            plan.copies += 1;
+        }
+        plan.unseen |= statement.unseen_code;
+        if plan.unseen {
+            temporary.doubt_search_path();
+        }
+        plan.stirs_reports |= statement.class >= Class::Write
+            || !matches!(statement.effect, Effect::None)
+            || !statement.set_config.is_empty()
+            || statement.unseen_code;
+    }
+
+    /// A statement that changes what later ones are judged by.
+    fn fence_for(&self, effect: &Effect) -> Option<Fence> {
+        let task = |name: &str| name.eq_ignore_ascii_case(parameter::TASK);
+        match effect {
+            Effect::ResetAll | Effect::DiscardAll
+                if self.policy.set_by_statement || self.policy.routed =>
+            {
+                Some(Fence::Up { restore: self.policy.set_by_statement })
+            }
+            Effect::Set { name, .. } | Effect::Reset(name) if self.policy.routed && task(name) => {
+                Some(Fence::Up { restore: false })
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that a text which may run is being sent.
+    pub(super) fn begin_run(
+        &mut self,
+        judgement: Rc<Judgement>,
+        plan: Plan,
+        uncertain: bool,
+        ids: Vec<EventId>,
+    ) -> Box<Run> {
+        let batch = self.batch;
+        let statements = plan
+            .statements
+            .into_iter()
+            .map(|(at, name, to)| (at, self.statements.change(name.as_bytes(), to, batch)))
+            .collect();
+        let portals = plan
+            .portals
+            .into_iter()
+            .map(|(at, name, to)| (at, self.portals.change(name.as_bytes(), to, batch)))
+            .collect();
+        if let Some(temporary) = plan.temporary {
+            self.temporary = temporary;
+        }
+        self.unseen_ran |= plan.unseen;
+        self.stirred |= plan.stirs_reports || plan.unseen;
+        if plan.copies > 0 {
+            self.copy = CopyIn::Awaited;
+        }
+        if let Some(fence) = plan.fence {
+            self.fence = fence;
+        }
+        let confirmed = plan.confirmed.iter().map(|statement| statement.index).zip(ids).collect();
+        Box::new(Run {
+            judgement,
+            uncertain,
+            done: 0,
+            confirmed,
+            statements,
+            portals,
+            copies: plan.copies,
+            indirect: plan.indirect,
+        })
+    }
+}
+
+/// A statement's class given which names are certainly temporary.
+fn class_of(statement: &Statement, temporary: &Temporary) -> Class {
+    match &statement.temp {
+        Some(temp) if temporary.holds_all(&temp.names) => temp.class,
+        _ => statement.class,
+    }
+}
+
+fn mentions_pg_temp(path: &str) -> bool {
+    path.to_ascii_lowercase().contains("pg_temp")
+}
