@@ -156,7 +156,7 @@ impl Gate {
         let fields = Fields::new(body);
         let replacement = match self.owed.front() {
             Some(Owed::RefusedQuery(refusal) | Owed::Refused(refusal)) => {
-                let code = fields.clone().code().unwrap_or_default();
+                let code = fields.code().unwrap_or_default();
                 let message = fields.get(crate::protocol::error_response::field::MESSAGE);
                 refusal.provoked(code, message.unwrap_or_default()).then(|| refusal.error().clone())
             }

@@ -6,7 +6,7 @@ use smallvec::smallvec;
 
 use super::owed::Owed;
 use super::refusal::Form;
-use super::text::Verdict;
+use super::text::Stop;
 use super::{CopyIn, Fate, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided, body};
 use crate::policy::{Admission, Denial, Rule};
 use crate::protocol::frame::{self, Header, frontend as kind};
@@ -172,11 +172,11 @@ impl Gate {
         }
         self.lapse(now);
         match self.decide(&judgement, true, now) {
-            Verdict::Wait => Message::Stop(Next::Wait),
-            Verdict::Block(denial) => {
+            Err(Stop::Wait) => Message::Stop(Next::Wait),
+            Err(Stop::Block(denial)) => {
                 self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
             }
-            Verdict::Forward(plan) => {
+            Ok(plan) => {
                 let ids = match (plan.needs_record(), self.cleared.take()) {
                     (true, None) => {
                         return Message::Stop(self.record(plan.confirmed, plan.confirming, text));
@@ -227,9 +227,9 @@ impl Gate {
         if !self.is_plain(&judgement) {
             self.lapse(now);
             match self.decide(&judgement, false, now) {
-                Verdict::Forward(_) => {}
-                Verdict::Wait => return Message::Stop(Next::Wait),
-                Verdict::Block(denial) => {
+                Ok(_) => {}
+                Err(Stop::Wait) => return Message::Stop(Next::Wait),
+                Err(Stop::Block(denial)) => {
                     let form = Form::Parse(name.into());
                     let about = Some((text, judgement));
                     return self.refuse_message(message.len(), *denial, form, about);
@@ -281,9 +281,9 @@ impl Gate {
                 continue;
             }
             match self.decide(judgement, false, now) {
-                Verdict::Forward(_) => {}
-                Verdict::Wait => return Some(Message::Stop(Next::Wait)),
-                Verdict::Block(denial) => {
+                Ok(_) => {}
+                Err(Stop::Wait) => return Some(Message::Stop(Next::Wait)),
+                Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return Some(self.refuse_message(length, *denial, Form::Other, about));
                 }
@@ -325,12 +325,12 @@ impl Gate {
         let mut chosen = None;
         for judgement in &meanings {
             match self.decide(judgement, true, now) {
-                Verdict::Wait => return Message::Stop(Next::Wait),
-                Verdict::Block(denial) => {
+                Err(Stop::Wait) => return Message::Stop(Next::Wait),
+                Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return self.refuse_message(length, *denial, Form::Other, about);
                 }
-                Verdict::Forward(plan) => {
+                Ok(plan) => {
                     let stronger = chosen
                         .as_ref()
                         .is_none_or(|(known, _): &(super::text::Plan, _)| !known.needs_record());
@@ -422,12 +422,12 @@ impl Gate {
         let oid = oid.iter().fold(0u32, |oid, byte| oid << 8 | u32::from(*byte));
         let judgement = Rc::new(Judgement::function_call(oid));
         match self.decide(&judgement, true, Instant::ZERO) {
-            Verdict::Wait => Message::Stop(Next::Wait),
-            Verdict::Block(denial) => {
+            Err(Stop::Wait) => Message::Stop(Next::Wait),
+            Err(Stop::Block(denial)) => {
                 let about = Some((&b""[..], judgement));
                 self.refuse_message(length, *denial, Form::FunctionCall, about)
             }
-            Verdict::Forward(plan) => {
+            Ok(plan) => {
                 let ids = match (plan.needs_record(), self.cleared.take()) {
                     (true, None) => {
                         return Message::Stop(self.record(plan.confirmed, plan.confirming, b""));

@@ -22,9 +22,8 @@ pub struct ConfirmedStatement {
     pub location: u32,
 }
 
-/// What a text may do.
-pub(super) enum Verdict {
-    Forward(Plan),
+/// Why a text may not run now.
+pub(super) enum Stop {
     /// It depends on statements that the server has not answered.
     Wait,
     Block(Box<Denial>),
@@ -61,13 +60,13 @@ fn in_overlay(overlay: &Overlay<'_>, name: &str) -> Option<Meanings> {
 
 impl Gate {
     /// Whether the lexing of a text is certain: `None` if it is.
-    pub(super) fn lexing(&self, lexing: Lexing) -> Option<Verdict> {
+    pub(super) fn lexing(&self, lexing: Lexing) -> Option<Stop> {
         let encoding = lexing.high_bytes && self.reports.client_encoding != Encoding::Utf8;
         if !(lexing.backslash || encoding) || self.policy.allows_everything() {
             return None;
         }
         if self.boundaries > 0 {
-            return Some(Verdict::Wait);
+            return Some(Stop::Wait);
         }
         let why = if self.stirred {
             "it depends on settings that an unanswered statement of the pipeline may change"
@@ -78,7 +77,7 @@ impl Gate {
         } else {
             return None;
         };
-        Some(Verdict::Block(Box::new(Denial::new(
+        Some(Stop::Block(Box::new(Denial::new(
             Rule::LexingUnsafe,
             format!("statement blocked: {why}"),
             "set standard_conforming_strings = on and a client encoding such as UTF8, or send a \
@@ -122,9 +121,14 @@ impl Gate {
 
     /// Decides a text. `running`: it is about to run (a Query, an Execute), rather than a Parse
     /// or Bind.
-    pub(super) fn decide(&self, judgement: &Judgement, running: bool, now: Instant) -> Verdict {
-        if let Some(verdict) = self.lexing(judgement.lexing) {
-            return verdict;
+    pub(super) fn decide(
+        &self,
+        judgement: &Judgement,
+        running: bool,
+        now: Instant,
+    ) -> Result<Plan, Stop> {
+        if let Some(stop) = self.lexing(judgement.lexing) {
+            return Err(stop);
         }
         let mut plan = Plan::default();
         let mut state = self.speculate(now);
@@ -132,10 +136,7 @@ impl Gate {
         let in_string = judgement.statements.len() > 1;
         for (index, statement) in judgement.statements.iter().enumerate() {
             let view = self.view(&state, in_string, now);
-            match self.decide_statement(statement, index, view, &temporary, &mut plan) {
-                Ok(()) => {}
-                Err(verdict) => return verdict,
-            }
+            self.decide_statement(statement, index, view, &temporary, &mut plan)?;
             let failed = state.is_failed();
             state.completed(statement, failed, now);
             if running {
@@ -145,7 +146,7 @@ impl Gate {
         if running {
             plan.temporary = Some(temporary);
         }
-        Verdict::Forward(plan)
+        Ok(plan)
     }
 
     fn decide_statement(
@@ -155,7 +156,7 @@ impl Gate {
         view: View,
         temporary: &Temporary,
         plan: &mut Plan,
-    ) -> Result<(), Verdict> {
+    ) -> Result<(), Stop> {
         let (meanings, floor) = self.meanings(statement, plan);
         let class = class_of(statement, temporary).max(floor);
         self.settled_enough(statement, class)?;
@@ -187,19 +188,19 @@ impl Gate {
             Decision::ForwardConfirming => plan.confirming = Some(about()),
             Decision::Block(mut denial) => {
                 denial.location = Some(statement.location);
-                return Err(Verdict::Block(denial));
+                return Err(Stop::Block(denial));
             }
         }
         Ok(())
     }
 
     /// A decision that depends on the session's state waits until earlier batches are answered.
-    fn settled_enough(&self, statement: &Statement, class: Class) -> Result<(), Verdict> {
+    fn settled_enough(&self, statement: &Statement, class: Class) -> Result<(), Stop> {
         let depends = self.policy.needs_confirmation(class)
             || self.policy.needs_confirmation(statement.class)
             || matches!(&statement.effect, Effect::Set { name, .. } | Effect::Reset(name)
                 if name.eq_ignore_ascii_case(parameter::TASK));
-        if depends && self.boundaries > 0 { Err(Verdict::Wait) } else { Ok(()) }
+        if depends && self.boundaries > 0 { Err(Stop::Wait) } else { Ok(()) }
     }
 
     /// What EXECUTE or FETCH will run, and the class it has at least.
