@@ -1,0 +1,1 @@
+"""A small platform that runs agents: the application of the demo."""
