@@ -4,6 +4,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write as _;
 use std::hash::{Hash, Hasher};
+use std::io;
 use std::time::Duration;
 
 use super::cluster::Cluster;
@@ -93,19 +94,25 @@ impl Script {
                 Step::Until(tag, count) => {
                     let mut left = *count;
                     while left > 0 {
-                        let Ok(message) = wire.receive() else {
-                            lines.push("   closed".to_owned());
-                            return lines;
+                        let message = match wire.receive() {
+                            Ok(message) => message,
+                            Err(error) => {
+                                lines.push(ending(&error));
+                                return lines;
+                            }
                         };
                         left -= usize::from(message.tag == *tag);
                         lines.extend(render(&message));
                     }
                 }
                 Step::UntilClosed => {
-                    while let Ok(message) = wire.receive() {
-                        lines.extend(render(&message));
-                    }
-                    lines.push("   closed".to_owned());
+                    let error = loop {
+                        match wire.receive() {
+                            Ok(message) => lines.extend(render(&message)),
+                            Err(error) => break error,
+                        }
+                    };
+                    lines.push(ending(&error));
                 }
                 Step::Aside(statements) => {
                     cluster.sql(database, statements);
@@ -117,6 +124,14 @@ impl Script {
             }
         }
         lines
+    }
+}
+
+/// How a connection ended; a reset is an end as good as any.
+fn ending(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => "   silence".to_owned(),
+        _ => "   closed".to_owned(),
     }
 }
 

@@ -1,0 +1,105 @@
+//! What is not blocked is as direct: every script gives the same transcript through the proxy.
+
+use super::scripts::{SETUP, all};
+use super::support::cluster::PASSWORD;
+use super::support::proxy::{PROD, STAGING};
+use super::support::transcript::{Script, assert_same};
+use super::support::{CertificateAuthority, Cluster, Login, Major, Proxy, Wire};
+
+/// Brings the database to where every script begins.
+fn reset(cluster: &Cluster) {
+    cluster.sql(
+        "app",
+        &format!(
+            "SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public; \
+             GRANT ALL ON SCHEMA public TO PUBLIC; \
+             ALTER DEFAULT PRIVILEGES FOR ROLE app REVOKE SELECT ON TABLES FROM reader; \
+             SET ROLE app; {SETUP}"
+        ),
+    );
+}
+
+fn direct(cluster: &Cluster, script: &Script) -> Vec<String> {
+    reset(cluster);
+    let login = Login::new("app", "app").password(PASSWORD);
+    let mut wire = Wire::tcp(cluster.port(), &login).unwrap();
+    let transcript = script.run(&mut wire, cluster, "app");
+    if std::env::var_os("SHOW").is_some() {
+        eprintln!("== {}\n{}", script.name, transcript.join("\n"));
+    }
+    transcript
+}
+
+fn same_through(cluster: &Cluster, connect: impl Fn(&str) -> Wire, entries: &[(&str, bool)]) {
+    for script in all() {
+        let expected = direct(cluster, &script);
+        assert_eq!(expected.iter().position(|line| line == "   silence"), None, "{expected:#?}");
+        if entries.is_empty() {
+            assert_same(script.name, &expected, &direct(cluster, &script));
+        }
+        for (entry, everything) in entries {
+            if *everything || script.ordinary {
+                reset(cluster);
+                let proxied = script.run(&mut connect(entry), cluster, "app");
+                assert_same(&format!("{entry}: {}", script.name), &expected, &proxied);
+            }
+        }
+    }
+}
+
+fn transcripts_are_equal(major: Major) {
+    let cluster = Cluster::builder().major(major).start();
+    if !Proxy::exists() {
+        return same_through(&cluster, |entry| panic!("{entry}"), &[]);
+    }
+    let proxy = Proxy::builder()
+        .upstream("staging", STAGING, &cluster)
+        .upstream("prod", PROD, &cluster)
+        .trusted("staging", "staging", "")
+        .trusted("prod", "prod", "")
+        .start();
+    same_through(&cluster, |entry| proxy.connect(entry), &[("staging", true), ("prod", false)]);
+    assert_eq!(proxy.events("statement_blocked"), Vec::<serde_json::Value>::new());
+}
+
+#[test]
+fn transcripts_are_equal_on_15() {
+    transcripts_are_equal(Major::V15);
+}
+
+#[test]
+fn transcripts_are_equal_on_18() {
+    transcripts_are_equal(Major::V18);
+}
+
+/// TLS and SCRAM on both legs change nothing.
+#[test]
+fn transcripts_are_equal_over_tls() {
+    if !Proxy::exists() {
+        return;
+    }
+    let authority = CertificateAuthority::new();
+    let cluster = Cluster::builder().tls(&authority).tls_only().start();
+    let proxy = Proxy::builder()
+        .tls(&authority, "require")
+        .neon_upstream("prod", PROD, &cluster)
+        .scram("own", "prod", "confirm = \"startup\"")
+        .relayed("app", "prod", "")
+        .start();
+    let confirmed = "-c authority.confirm_prod_migrations=on";
+    let connect = |entry: &str| {
+        let login = proxy.login(entry).tls(authority.pem(), "localhost").options(confirmed);
+        Wire::tcp(proxy.port, &login).unwrap()
+    };
+    for script in all().into_iter().filter(|script| !script.name.contains("privileges")) {
+        reset(&cluster);
+        let login = Login::new("app", "app").password(PASSWORD).tls(authority.pem(), "localhost");
+        let mut wire = Wire::tcp(cluster.port(), &login).unwrap();
+        let expected = script.run(&mut wire, &cluster, "app");
+        for entry in ["own", "app"] {
+            reset(&cluster);
+            let proxied = script.run(&mut connect(entry), &cluster, "app");
+            assert_same(&format!("{entry}: {}", script.name), &expected, &proxied);
+        }
+    }
+}
