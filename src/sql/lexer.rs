@@ -16,6 +16,9 @@ pub const MAX_COMMENT_DEPTH: usize = 64;
 /// and so do the stacks of those who walk the tree.
 pub const MAX_BRACKET_DEPTH: usize = 2048;
 
+/// Tokens that a text may have: the parse tree takes some hundred bytes for each.
+pub const MAX_TOKENS: usize = 2_000_000;
+
 /// Work of the real scanner on runs of operator characters that is never worth a refusal.
 const FREE_WORK: usize = 65_536;
 
@@ -535,7 +538,8 @@ pub struct Survey {
     /// What of the session's reported state the lexing depends on. Where the text could not be
     /// read to its end, any backslash at all counts.
     pub lexing: Lexing,
-    /// The text stays below the caps: PostgreSQL's parser takes linear time and bounded depth.
+    /// The text stays below the caps: PostgreSQL's parser takes linear time, bounded depth
+    /// and bounded memory.
     /// A text for which this is false is `opaque` without being parsed.
     pub bounded: bool,
 }
@@ -544,8 +548,10 @@ pub struct Survey {
 pub fn survey(text: &[u8]) -> Survey {
     let mut lexer = Lexer::new(text);
     let mut depth = 0usize;
+    let mut tokens = 0usize;
     let mut bounded = true;
     let read_to_end = loop {
+        tokens += 1;
         match lexer.next_token() {
             Ok(None) => break true,
             Ok(Some(Token { kind: Kind::Punct, start, .. })) => match text.get(start) {
@@ -565,6 +571,7 @@ pub fn survey(text: &[u8]) -> Survey {
         }
     };
     let backslash = if read_to_end { lexer.backslash() } else { memchr(b'\\', text).is_some() };
+    bounded &= tokens <= MAX_TOKENS;
     Survey { lexing: Lexing { backslash, high_bytes: !text.is_ascii() }, bounded }
 }
 

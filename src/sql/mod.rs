@@ -4,11 +4,14 @@
 //! cached by text; what depends on the session (temporary names, prepared names, confirmation)
 //! is carried as data and resolved by `session`.
 
+mod cache;
 mod class;
 pub mod lexer;
 pub mod routines;
+pub mod shape;
 mod statement;
 
+pub use cache::{Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
 pub use statement::{
     Chain, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, TempUse,
