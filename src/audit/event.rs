@@ -2,9 +2,13 @@
 //!
 //! `json` writes it as one line; the field names there are the log's interface.
 
+mod json;
+
 use std::sync::Arc;
 
 use crate::contract::Declaration;
+
+pub use json::{MAX_FIELD_BYTES, MAX_STATEMENT_BYTES, Rendering, TextFn, must_escape};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

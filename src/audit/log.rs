@@ -18,8 +18,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::event::Event;
-use super::json::TextFn;
+use super::event::{Event, TextFn};
 use super::sink::Sink;
 use super::writer::{Command, Writer};
 use crate::config::AuditSettings;

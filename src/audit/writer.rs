@@ -14,8 +14,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::event::Event;
-use super::json::{Rendering, TextFn};
+use super::event::{Event, Rendering, TextFn};
 use super::log::{Answer, AuditError, State, TextFunctions};
 use super::sink::{self, AppendError, Sink};
 use crate::config::{AuditSettings, StatementText};

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+pub mod audit;
 pub mod guard;
 
 /// Parses the arguments, runs the command, gives its exit code.

@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 
-use super::event::Event;
+use super::{Event, Outcome};
 
 /// The most bytes of statement text that an event holds; past it `truncated` is true.
 pub const MAX_STATEMENT_BYTES: usize = 16 * 1024;
@@ -60,7 +60,7 @@ impl Event {
         line.text("command_tag", self.command_tag.as_deref());
         self.write_statement(rendering, &mut line);
 
-        line.text("outcome", self.outcome.map(super::Outcome::as_str));
+        line.text("outcome", self.outcome.map(Outcome::as_str));
         line.boolean("in_transaction", self.in_transaction);
         line.boolean("confirmed", self.confirmed);
         line.text("ticket", self.ticket.as_deref());
@@ -196,7 +196,7 @@ fn escape(text: &str, out: &mut Vec<u8>) {
 
 /// Characters that a terminal acts on or a line-wise reader breaks at: C0, DEL, C1, the line and
 /// paragraph separators, bidirectional marks, zero-width characters and tags.
-const fn must_escape(character: char) -> bool {
+pub const fn must_escape(character: char) -> bool {
     matches!(
         character,
         '\0'..='\x1f'
@@ -220,7 +220,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
-    use super::super::{EventKind, Outcome, Place, Who};
+    use super::super::{EventKind, Place, Who};
     use super::*;
     use crate::contract::{Authority, Declaration, Environment, Role};
 
