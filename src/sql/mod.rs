@@ -7,6 +7,7 @@
 mod cache;
 mod class;
 pub mod lexer;
+pub mod normalize;
 pub mod routines;
 pub mod shape;
 mod statement;
