@@ -7,6 +7,8 @@ mod json;
 use std::sync::Arc;
 
 use crate::contract::Declaration;
+use crate::policy::Denial;
+use crate::sql::Class;
 
 pub use json::{MAX_FIELD_BYTES, MAX_STATEMENT_BYTES, Rendering, TextFn, must_escape};
 
@@ -162,6 +164,31 @@ impl Event {
             ticket: None,
             reason: None,
             hint: None,
+        }
+    }
+
+    /// An event about a refusal; what the session alone knows is left to be filled in.
+    pub fn refused(
+        id: uuid::Uuid,
+        kind: EventKind,
+        place: Arc<Place>,
+        who: Arc<Who>,
+        denial: &Denial,
+    ) -> Event {
+        let mut reason = denial.message.clone();
+        if !denial.reason.is_empty() {
+            reason.push_str("; ");
+            reason.push_str(&denial.reason);
+        }
+        Event {
+            rule: Some(denial.rule.id()),
+            sqlstate: Some(denial.rule.sqlstate()),
+            class: denial.class.map(Class::as_str),
+            command_tag: denial.tag.map(str::to_owned),
+            offset: denial.location.unwrap_or(0),
+            reason: Some(reason),
+            hint: Some(denial.hint.clone()).filter(|hint| !hint.is_empty()),
+            ..Event::new(id, kind, place, who)
         }
     }
 }

@@ -74,7 +74,9 @@ pub(super) fn write(record: &Record, style: &Style, out: &mut dyn Write) -> io::
     first.cell(&who(record), 0, Colour::None);
     first.finish(out)?;
 
+    // "CREATE TABLE blocked: " has been said already.
     let why = record.reason.as_deref().unwrap_or_default();
+    let why = why.split_once(" blocked: ").map_or(why, |(_, why)| why);
     let ticket = record.ticket.as_deref().filter(|ticket| !ticket.is_empty());
     let mut second = Cells::new(style);
     second.text(INDENT, Colour::None);
@@ -247,7 +249,7 @@ mod tests {
             client: Some("10.0.0.7:51234".into()),
             application_name: Some("alembic".into()),
             statement: Some("CREATE TABLE runs (\n  id bigint\n)".into()),
-            reason: Some("the session has not confirmed".into()),
+            reason: Some("CREATE TABLE blocked: the session has not confirmed".into()),
             ..Record::default()
         }
     }
