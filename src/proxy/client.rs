@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::net::tls::ClientTls;
 use crate::net::{Peer, Stream};
 use crate::protocol::{ErrorResponse, HEADER_LENGTH, Startup, frontend};
+use crate::upstream::RelayClient;
 
 /// PostgreSQL's `PG_MAX_AUTH_TOKEN_LENGTH`: the longest password message.
 pub const MAX_PASSWORD_LENGTH: usize = 65_535;
@@ -101,6 +102,38 @@ impl Client {
     pub async fn refuse(&mut self, response: &ErrorResponse) {
         let _ = self.send(&response.to_bytes()).await;
         let _ = self.stream.shutdown().await;
+    }
+}
+
+/// The client as the upstream's side sees it while it relays authentication.
+impl RelayClient for Client {
+    fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    fn is_local(&self) -> bool {
+        self.peer.is_local()
+    }
+
+    /// Nothing is owed: protocol 3.2 differs from 3.0 in cancel keys alone, which are the proxy's
+    /// own, and the handshake has told the client what else was not understood. A second
+    /// NegotiateProtocolVersion would be an error to libpq.
+    async fn negotiated(&mut self, _upstream_minor: u16) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn send(&mut self, frames: &[u8]) -> io::Result<()> {
+        Client::send(self, frames).await
+    }
+
+    async fn receive_password(&mut self) -> io::Result<Bytes> {
+        Client::receive_password(self, MAX_PASSWORD_LENGTH).await.map_err(|error| match error {
+            ReceiveError::Io(error) => error,
+            ReceiveError::Closed => io::Error::new(io::ErrorKind::UnexpectedEof, error),
+            ReceiveError::Type(_) | ReceiveError::Length => {
+                io::Error::new(io::ErrorKind::InvalidData, error)
+            }
+        })
     }
 }
 
