@@ -92,6 +92,9 @@ const LONGEST: usize = 420;
 /// Files made by a generator, not by hand.
 const GENERATED: &[&str] = &["sql/catalog.rs", "sql/routines/catalog.rs"];
 
+/// Files that are still longer. The list only shrinks: one that has become short must leave it.
+const STILL_LONG: &[&str] = &["gate/frontend.rs", "policy/decide.rs", "sql/lexer.rs"];
+
 struct Source {
     /// Relative to `src/`.
     path: String,
@@ -257,15 +260,18 @@ fn the_core_is_pure() {
 
 #[test]
 fn files_can_be_read_in_one_sitting() {
-    let long: Vec<String> = sources()
-        .into_iter()
-        .filter(|source| !GENERATED.contains(&source.path.as_str()))
-        .filter(|source| !source.is_test())
-        .map(|source| (source.code().lines().count(), source.path))
-        .filter(|(lines, _)| *lines > LONGEST)
-        .map(|(lines, path)| format!("src/{path}: {lines} lines"))
-        .collect();
-    assert!(long.is_empty(), "longer than {LONGEST} lines:\n{}", long.join("\n"));
+    let mut faults = Vec::new();
+    for source in sources() {
+        let lines = source.code().lines().count();
+        let excused = STILL_LONG.contains(&source.path.as_str());
+        let readable = source.is_test() || GENERATED.contains(&source.path.as_str());
+        if lines > LONGEST && !excused && !readable {
+            faults.push(format!("src/{}: {lines} lines, more than {LONGEST}", source.path));
+        } else if lines <= LONGEST && excused {
+            faults.push(format!("src/{}: short by now, so not STILL_LONG", source.path));
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]

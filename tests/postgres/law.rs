@@ -1,7 +1,7 @@
 //! One cluster behind every kind of entry: what the tests of the contract share.
 
 use super::scripts::SETUP;
-use super::support::proxy::{Declared, PROD, REPLICA, STAGING};
+use super::support::proxy::{PROD, REPLICA, STAGING};
 use super::support::{Cluster, Proxy, Wire};
 
 /// A true confirmation as a startup option.
@@ -79,6 +79,3 @@ impl Law {
         )
     }
 }
-
-/// Declarations for tests that make their own proxy.
-pub const LOCAL: Declared = STAGING;
