@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pgauthority::audit::{AuditLog, Event, EventKind, Outcome, TextFunctions};
+use pgauthority::audit::{AuditLog, Event, EventKind, Outcome};
 use pgauthority::config::{AuditSettings, AuditTarget, StatementText};
 use pgauthority::observe::Metrics;
 use pgauthority::policy::Rule;
@@ -83,8 +83,7 @@ fn logrotate_rotates_under_load_and_nothing_is_lost() {
         statement: StatementText::None,
         fsync: false,
     };
-    let text = TextFunctions { normalize: |text| text.to_vec(), fingerprint: |_| 1 };
-    let log = AuditLog::open(&settings, text).unwrap();
+    let log = AuditLog::open(&settings).unwrap();
     let stop = Arc::new(AtomicBool::new(false));
     let writer = {
         let stop = Arc::clone(&stop);
@@ -232,8 +231,7 @@ fn the_operations_page_lists_every_metric() {
         statement: StatementText::None,
         fsync: false,
     };
-    let text = TextFunctions { normalize: |text| text.to_vec(), fingerprint: |_| 1 };
-    metrics.watch_audit(AuditLog::open(&settings, text).unwrap().watch());
+    metrics.watch_audit(AuditLog::open(&settings).unwrap().watch());
     let rendered = metrics.render();
     let served: BTreeSet<_> = rendered
         .lines()
