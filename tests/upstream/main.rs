@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod configured;
 mod declare;
 mod encryption;
 mod fixture;
