@@ -11,7 +11,8 @@ use super::lexer::{Kind, Lexer, MAX_BRACKET_DEPTH, Token, fits_int4};
 /// What is known of a text that has a shape, besides the shape itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Byte offset of the end of the one statement, which begins at 0; its semicolon excluded.
+    /// Byte offset of the end of the one statement, which begins at 0: of its semicolon, or of the
+    /// end of the text.
     pub end: usize,
     /// What the lexing depends on; part of the shape.
     pub lexing: Lexing,
@@ -59,7 +60,6 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
     let high_bytes = !text.is_ascii();
     canonical.push(if high_bytes { HIGH_BYTES } else { ASCII });
     write_name(text, first, canonical);
-    let mut end = first.end;
     let mut depth = 0usize;
     while let Some(token) = lexer.next_token().ok()? {
         match token.kind {
@@ -70,7 +70,7 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
                 write_name(text, token, canonical);
             }
             Kind::Punct => match text.get(token.start).copied()? {
-                b';' => return only_blank_follows(&mut lexer, end, high_bytes),
+                b';' => return only_blank_follows(&mut lexer, token.start, high_bytes),
                 byte => {
                     match byte {
                         b'(' | b'[' => depth += 1,
@@ -107,9 +107,8 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
             | Kind::UnicodeString
             | Kind::DollarString => return None,
         }
-        end = token.end;
     }
-    finish(&lexer, end, high_bytes)
+    finish(&lexer, text.len(), high_bytes)
 }
 
 /// What follows the first semicolon must be blank: one statement only.
@@ -256,13 +255,13 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_that_of_the_last_token() {
+    fn the_end_is_the_semicolon_or_that_of_the_text() {
         for (text, end) in [
             ("SELECT 1", 8),
             ("SELECT 1;", 8),
-            ("SELECT 1 ;", 8),
-            ("SELECT 1 -- x", 8),
-            ("SELECT 'a'\n'b' ", 14),
+            ("SELECT 1 ; -- x", 9),
+            ("SELECT 1 -- x", 13),
+            ("SELECT 'a'\n'b' ", 15),
         ] {
             assert_eq!(of(text).map(|(_, shape)| shape.end), Some(end), "{text}");
         }

@@ -3,10 +3,9 @@
 use super::*;
 use crate::sql::{Lexing, Statement};
 
-/// One statement over the text without what is blank at its end, and without a semicolon.
+/// One statement up to the semicolon.
 fn made_up(text: &[u8], _tables: &BTreeSet<String>) -> Judgement {
-    let trimmed = text.trim_ascii_end();
-    let trimmed = trimmed.strip_suffix(b";").unwrap_or(trimmed).trim_ascii_end();
+    let trimmed = text.split(|byte| *byte == b';').next().unwrap_or_default();
     let word = trimmed.split(|byte| byte.is_ascii_whitespace()).next().unwrap_or_default();
     let class = match word.to_ascii_lowercase().as_slice() {
         b"select" => Class::Read,

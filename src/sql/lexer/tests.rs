@@ -128,7 +128,7 @@ fn dollars() {
     fails("$a$ $A$", Why::Unterminated);
     fails("$a b$", Why::Malformed);
     fails("$", Why::Malformed);
-    fails("$1a", Why::Malformed);
+    assert_eq!(lex("$1a"), [(Kind::Param, "$1"), (Kind::Word, "a")]);
     fails("$2147483648", Why::Malformed);
     one("$2147483647", Kind::Param);
 }
@@ -145,9 +145,10 @@ fn numbers() {
     }
     assert_eq!(lex("1..10"), [(Kind::Integer, "1"), (Kind::DotDot, ".."), (Kind::Integer, "10")]);
     assert_eq!(lex("1.5.5"), [(Kind::Number, "1.5"), (Kind::Number, ".5")]);
-    for text in
-        ["1a", "1_", "1__0", "0x", "0xg", "0x1g", "0b2", "0o8", "1e", "1e+", "1.5a", "1.é", "1e5x"]
-    {
+    for text in [
+        "1a", "1_", "1__0", "0x", "0xg", "0x1g", "0b2", "0o8", "1e", "1e+", "1.5a", "1.é", "1e5x",
+        "1_0$1", "1e5$1", "0x1$1", "0b12",
+    ] {
         fails(text, Why::Malformed);
     }
 }
