@@ -8,6 +8,7 @@ use super::fault::{At, Located, Report};
 use super::model::ClientAuth;
 use super::source::quoted;
 use super::words::{self, Word};
+use crate::contract::Declaration;
 
 /// Looks an environment variable up; `None` where it is not set.
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -89,8 +90,6 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
     });
     draft.databases.push(DraftEntry {
         name: Located { value: dbname.to_owned(), at: place.clone() },
-        leads_somewhere: true,
-        names_users: users.is_some(),
         upstream: Some(Located { value: upstream.to_owned(), at: place }),
         neon: None,
         local: None,
@@ -101,6 +100,28 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
         confirm_users: None,
         admin: None,
         replication: None,
+    });
+    draft
+}
+
+/// A draft of nothing but the pgauthority that `DATABASE_URL` leads to, for a command that is its
+/// client.
+pub(super) fn client(declaration: Declaration, url: String) -> Draft {
+    const NAME: &str = "DATABASE_URL";
+    fn given<T>(value: T) -> Located<T> {
+        Located { value, at: At::Variable(0, NAME) }
+    }
+    let mut draft = Draft::new(PathBuf::from("."));
+    draft.upstreams.push(DraftUpstream {
+        name: given(NAME.to_owned()),
+        authority: Some(given(declaration.authority)),
+        role: Some(given(declaration.role)),
+        env: Some(given(declaration.environment)),
+        url: Some(given(url)),
+        hostaddr: None,
+        password_file: None,
+        password_env: None,
+        chain: true,
     });
     draft
 }

@@ -7,7 +7,6 @@ mod build;
 mod conninfo;
 mod draft;
 mod environment;
-mod expand;
 mod fault;
 mod file;
 pub mod keys;
@@ -36,6 +35,7 @@ pub use model::{
 pub use reload::reload;
 pub use words::Word;
 
+use crate::contract::Declaration;
 use fault::Report;
 use source::Source;
 
@@ -67,6 +67,26 @@ pub fn from_environment(vars: &dyn Fn(&str) -> Option<String>) -> Result<Config,
     let draft = environment::read(&report, vars);
     match build::build(&report, &draft, vars, &[]) {
         Some(config) => Ok(config),
+        None => Err(report.into_faults()),
+    }
+}
+
+/// The pgauthority that a command's `DATABASE_URL` leads to, as an upstream of that command.
+///
+/// `url` is in libpq's form; a relative path in it starts from the working folder. `variables`
+/// say where a password file is.
+///
+/// # Errors
+/// Every fault of the URL at once; none quotes it.
+pub fn client_upstream(
+    declaration: Declaration,
+    url: String,
+    variables: Variables<'_>,
+) -> Result<Upstream, Faults> {
+    let report = Report::new(Source::new("environment".to_owned(), String::new()));
+    let draft = environment::client(declaration, url);
+    match build::upstream(&report, &draft, variables) {
+        Some(upstream) => Ok(upstream),
         None => Err(report.into_faults()),
     }
 }

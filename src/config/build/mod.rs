@@ -15,7 +15,9 @@ use rustls::RootCertStore;
 use super::draft::Draft;
 use super::environment::Variables;
 use super::fault::{At, Report};
-use super::model::{AuditSettings, Config, Contract, ListenAddress, MappingMode, ServerSettings};
+use super::model::{
+    AuditSettings, Config, Contract, ListenAddress, MappingMode, ServerSettings, Upstream,
+};
 use super::tls::{self, TlsFault};
 use crate::contract::{DecisionRow, DecisionTable, MappedUpstream, RowFault, mismatches};
 use upstreams::Candidate;
@@ -104,6 +106,19 @@ pub(super) fn build(
         warnings,
         source: report.source.path.clone(),
     })
+}
+
+/// Builds the draft's only upstream, without anything that would serve it; `None` where the
+/// report has faults.
+pub(super) fn upstream(
+    report: &Report,
+    draft: &Draft,
+    variables: Variables<'_>,
+) -> Option<Upstream> {
+    let listeners = Vec::new();
+    let context = Context { report, draft, variables, listeners, system_roots: OnceCell::new() };
+    let upstream = upstreams::read(&context).into_iter().find_map(Candidate::finish);
+    upstream.filter(|_| report.is_empty())
 }
 
 /// The default rows with those of the draft added or put in their place.
