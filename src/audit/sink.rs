@@ -175,10 +175,15 @@ impl Sink {
 
     /// The target, for people.
     pub(super) fn name(&self) -> String {
-        match &self.target {
-            AuditTarget::File(path) => path.display().to_string(),
-            AuditTarget::Stdout => "stdout".to_owned(),
-        }
+        name(&self.target)
+    }
+}
+
+/// A target, for people.
+pub(super) fn name(target: &AuditTarget) -> String {
+    match target {
+        AuditTarget::File(path) => path.display().to_string(),
+        AuditTarget::Stdout => "stdout".to_owned(),
     }
 }
 

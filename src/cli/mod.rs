@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 pub mod audit;
+pub mod exec;
 pub mod guard;
 
 /// Parses the arguments, runs the command, gives its exit code.

@@ -2,5 +2,6 @@
 //!
 //! [`gate`] and [`url`] are pure.
 
+pub mod exec;
 pub mod gate;
 pub mod url;
