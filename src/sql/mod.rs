@@ -6,14 +6,18 @@
 
 mod cache;
 mod class;
+mod classify;
 pub mod lexer;
 pub mod normalize;
+mod parse;
+mod plpgsql;
 pub mod routines;
 pub mod shape;
 mod statement;
 
 pub use cache::{Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
+pub use classify::judge;
 pub use statement::{
     Chain, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, TempUse,
 };

@@ -44,6 +44,7 @@ impl Judgement {
         let mut judgement = Judgement::of(Statement {
             length: u32::try_from(text.len()).unwrap_or(u32::MAX),
             unseen_code: true,
+            reason: "cannot be read by PostgreSQL's grammar".into(),
             ..Statement::new(Class::Opaque, "???")
         });
         judgement.text = Some(text.into());

@@ -1,0 +1,76 @@
+//! Calls of routines: what the table of built-ins says, and what runs a literal as SQL.
+
+use pgauthority_grammar::{Node, field, tag};
+
+use super::names::Qualified;
+use super::scan::Scan;
+use crate::sql::Class;
+use crate::sql::routines::{self, Routine};
+
+/// What a call names.
+fn called<'t>(call: Node<'t>) -> Option<(Qualified<'t>, Routine)> {
+    let name = Qualified::of_list(call.list(field::funcname))?;
+    let known =
+        match (name.schema.map(std::str::from_utf8).transpose(), std::str::from_utf8(name.name)) {
+            (Ok(schema), Ok(text)) => routines::lookup(schema, text),
+            _ => Routine::Unknown,
+        };
+    Some((name, known))
+}
+
+impl Scan<'_> {
+    /// Counts a call; its arguments come by their own turn.
+    pub(super) fn call(&mut self, call: Node<'_>) {
+        let Some((name, routine)) = called(call) else {
+            self.raise(Class::Opaque, || "calls what cannot be read".into());
+            return self.unseen();
+        };
+        let calls = || format!("calls {}()", name.shown());
+        match routine {
+            Routine::Read | Routine::Session => return,
+            Routine::Write => self.raise(Class::Write, calls),
+            Routine::Admin => self.raise(Class::Admin, calls),
+            Routine::SetConfig => self.set_config_call(call),
+            Routine::Dynamic => self.dynamic(call, name),
+            Routine::Unknown => {
+                self.raise(Class::Write, calls);
+                self.unseen();
+            }
+        }
+        self.object(name);
+    }
+
+    /// Counts a call in a statement that is planned and not run: volatile built-ins are not
+    /// called, what is not known might be declared otherwise and is.
+    pub(super) fn planned_call(&mut self, call: Node<'_>) {
+        if called(call).is_none_or(|(_, routine)| routine == Routine::Unknown) {
+            self.call(call);
+        }
+    }
+
+    /// A built-in that runs a text: judged where the text is a literal.
+    fn dynamic(&mut self, call: Node<'_>, name: Qualified<'_>) {
+        let mut arguments = call.list(field::args);
+        let text = match name.name {
+            // (tsquery, tsquery, tsquery) runs nothing
+            b"ts_rewrite" if arguments.clone().count() == 3 => return,
+            b"ts_rewrite" => arguments.nth(1),
+            b"ts_stat"
+            | b"query_to_xml"
+            | b"query_to_xmlschema"
+            | b"query_to_xml_and_xmlschema" => arguments.next(),
+            _ => None,
+        };
+        let literal = text
+            .filter(|argument| argument.tag() == tag::A_Const)
+            .and_then(|argument| argument.node(field::val)?.bytes(field::sval));
+        let seen =
+            literal.is_some_and(|text| self.text(text, pgauthority_grammar::Mode::Statements));
+        if !seen {
+            self.raise(Class::Opaque, || {
+                format!("{}() runs SQL that cannot be seen", name.shown())
+            });
+            self.unseen();
+        }
+    }
+}

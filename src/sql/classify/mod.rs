@@ -1,0 +1,188 @@
+//! From a parse tree to judgements: the class of every statement and what it does to its session.
+
+mod calls;
+mod effects;
+mod names;
+mod parameters;
+mod scan;
+mod tags;
+mod temporary;
+mod utility;
+
+use std::collections::BTreeSet;
+
+use pgauthority_grammar::{Mode, Node, field, tag};
+
+pub(in crate::sql) use scan::Scan;
+use temporary::Temp;
+pub(in crate::sql) use utility::{Own, option_text};
+
+use super::lexer;
+use super::parse::{self, Place};
+use super::{Class, Effect, Judgement, SetConfig, SetScope, SetValue, Statement, TempUse};
+
+/// How deep SQL may stand in literals and bodies of SQL and still be judged.
+const MAX_TEXT_DEPTH: usize = 4;
+
+/// Judges a text: every statement in it, by PostgreSQL 18's grammar. `migration_tables` are the
+/// unqualified names of version tables, folded.
+///
+/// Runs the C parser: call it on a fixed set of threads with 2 MiB of stack or more (see
+/// [`pgauthority_grammar`]). Time is linear in the text.
+pub fn judge(text: &[u8], migration_tables: &BTreeSet<String>) -> Judgement {
+    let survey = lexer::survey(text);
+    let tree = if survey.bounded { parse::parse(text) } else { None };
+    let Some(tree) = tree else {
+        return Judgement { lexing: survey.lexing, ..Judgement::unreadable(text) };
+    };
+    let statements = parse::statements(&tree, text)
+        .filter_map(|(node, place)| Some(statement(node?, place, migration_tables)))
+        .collect();
+    Judgement::new(statements, survey.lexing, text)
+}
+
+fn offset(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) -> Statement {
+    let mut scan = Scan::new(migration_tables);
+    let own = scan.inside(node);
+    let temp = if own.class == Class::Ddl { temporary::of(node) } else { Temp::No };
+    let mut temp_use = None;
+    match temp {
+        Temp::No => scan.own(own),
+        Temp::Certain => scan.raise(Class::Temp, String::new),
+        Temp::If(names) => {
+            let class = scan.class.max(Class::Temp);
+            scan.own(own);
+            if class < scan.class {
+                temp_use = Some(Box::new(TempUse { names: names.into(), class }));
+            }
+        }
+    }
+    if temporary::takes_unnamed(node) {
+        scan.unseen_code = true;
+    }
+    if parameters::is_bare(node) {
+        scan.set_config.iter_mut().for_each(|call| call.bare = true);
+    }
+    let inner = |query| {
+        let mut inner = statement(query, place, migration_tables);
+        // what EXECUTE runs is no statement of its own
+        inner.set_config.iter_mut().for_each(|call| call.bare = false);
+        Box::new(inner)
+    };
+    let effect = match effects::effect(node, inner) {
+        // what cannot be seen may have dropped it again
+        Effect::CreateTemp { .. } if scan.unseen_code => Effect::None,
+        effect => effect,
+    };
+    Statement {
+        class: scan.class,
+        tag: tags::tag(node),
+        location: offset(place.start),
+        length: offset(place.end - place.start),
+        effect,
+        temp: temp_use,
+        set_config: scan.set_config.into(),
+        unseen_code: scan.unseen_code,
+        do_or_call: matches!(node.tag(), tag::DoStmt | tag::CallStmt),
+        copy_in: node.tag() == tag::CopyStmt
+            && node.flag(field::is_from)
+            && !node.has(field::filename)
+            && !node.flag(field::is_program),
+        objects: scan.objects.into(),
+        reason: scan.reason.into(),
+    }
+}
+
+impl Scan<'_> {
+    /// Counts what a statement is by itself.
+    fn own(&mut self, own: Own) {
+        self.raise(own.class, || own.reason.into());
+        self.unseen_code |= own.unseen_code;
+    }
+
+    /// Counts all that is inside a statement, and says what it is by itself.
+    fn inside(&mut self, node: Node<'_>) -> Own {
+        let own = utility::class(node);
+        match node.tag() {
+            tag::SelectStmt
+            | tag::InsertStmt
+            | tag::UpdateStmt
+            | tag::DeleteStmt
+            | tag::MergeStmt => self.visit(node, self.depth == 0),
+            tag::ExplainStmt if !utility::explain_analyzes(node) => {
+                if let Some(query) = node.node(field::query) {
+                    self.planned(query);
+                }
+                return own;
+            }
+            tag::DoStmt => return self.do_block(node),
+            tag::CopyStmt if node.flag(field::is_from) => {
+                if let Some(relation) = node.node(field::relation) {
+                    self.target(relation);
+                }
+            }
+            tag::DropStmt => self.dropped_objects(node),
+            _ => {}
+        }
+        self.stored = utility::is_definition(node);
+        self.below(node);
+        self.stored = false;
+        own
+    }
+
+    /// Counts a statement of a text inside the text.
+    fn nested(&mut self, node: Node<'_>) {
+        let own = self.inside(node);
+        let class = match own.class {
+            Class::Ddl if temporary::of(node) == Temp::Certain => Class::Temp,
+            class => class,
+        };
+        self.raise(class, || match own.reason {
+            "" => format!("contains {}", tags::tag(node)),
+            reason => reason.into(),
+        });
+        self.unseen_code |= own.unseen_code;
+        // like a call of set_config, it may be run, and confirms nothing
+        if let Effect::Set { name, value: SetValue::Text(value), scope } = effects::variable(node) {
+            self.set_config.push(SetConfig {
+                name: Some(name),
+                value: Some(value),
+                is_local: Some(scope == SetScope::Local),
+                bare: false,
+            });
+        }
+    }
+
+    /// Counts a text that is run as SQL. False if it cannot be read.
+    pub(in crate::sql) fn text(&mut self, text: &[u8], mode: Mode) -> bool {
+        if self.depth == MAX_TEXT_DEPTH || !lexer::survey(text).bounded {
+            return false;
+        }
+        let Ok(tree) = pgauthority_grammar::parse_mode(text, mode) else { return false };
+        self.depth += 1;
+        for raw in tree.statements() {
+            if let Some(node) = raw.node(field::stmt) {
+                self.nested(node);
+            }
+        }
+        self.depth -= 1;
+        true
+    }
+
+    /// The names in a DROP are no relation nodes.
+    fn dropped_objects(&mut self, node: Node<'_>) {
+        for parts in node.list(field::objects) {
+            let name = match parts.tag() {
+                tag::List => names::Qualified::of_list(parts.list(field::items)),
+                _ => names::Qualified::of_list([parts].into_iter()),
+            };
+            if let Some(name) = name {
+                self.object(name);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! SET and RESET of parameters, and calls of `set_config`.
+
+use pgauthority_grammar::{Node, field, tag, value};
+
+use super::names::{constant, parse_bool};
+use super::scan::Scan;
+use super::utility::Own;
+use crate::sql::{Class, SetConfig, SetValue};
+
+/// Parameters that turn off what guards the data: triggers, event triggers, catalog protection.
+const ADMIN_PARAMETERS: &[&str] =
+    &["session_replication_role", "event_triggers", "allow_system_table_mods"];
+
+fn is_admin_parameter(name: &str) -> bool {
+    ADMIN_PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// The class of a SET or RESET, alone or as a clause of ALTER ROLE, CREATE FUNCTION and the like.
+/// What goes back to the session's own start value is harmless.
+pub(super) fn class(node: Node<'_>) -> Own {
+    let name = node.bytes(field::name).map(String::from_utf8_lossy).unwrap_or_default();
+    let sets = matches!(node.value(field::kind), value::VAR_SET_VALUE | value::VAR_SET_CURRENT);
+    let admin = sets && is_admin_parameter(&name);
+    Own {
+        class: if admin { Class::Admin } else { Class::Session },
+        reason: if admin { "sets a parameter that turns safeguards off" } else { "" },
+        unseen_code: false,
+    }
+}
+
+/// The value of a SET: its list items joined, quotes removed.
+pub(super) fn value(node: Node<'_>) -> SetValue {
+    if node.value(field::kind) == value::VAR_SET_DEFAULT {
+        return SetValue::Default;
+    }
+    let items: Vec<String> = node
+        .list(field::args)
+        .map(|item| match item.tag() {
+            // SET TIME ZONE INTERVAL '…': the server sees it with its unit
+            tag::TypeCast => item.node(field::arg).and_then(constant).unwrap_or_default(),
+            _ => constant(item).unwrap_or_default(),
+        })
+        .map(|item| item.into_owned())
+        .collect();
+    SetValue::Text(items.join(", ").into())
+}
+
+/// The access mode among transaction modes: READ WRITE anywhere wins, as the stricter reading.
+pub(super) fn access_mode<'t>(modes: impl Iterator<Item = Node<'t>>) -> Option<bool> {
+    modes
+        .filter(|mode| mode.bytes(field::defname) == Some(b"transaction_read_only"))
+        .map(|mode| {
+            let read_only = mode.node(field::arg).and_then(constant).and_then(|v| parse_bool(&v));
+            read_only != Some(true)
+        })
+        .max()
+}
+
+impl Scan<'_> {
+    /// A call of `set_config`: whatever it is in, it may be run.
+    pub(super) fn set_config_call(&mut self, call: Node<'_>) {
+        let mut arguments = call.list(field::args).map(literal);
+        let (name, value, is_local) =
+            (arguments.next().flatten(), arguments.next().flatten(), arguments.next().flatten());
+        let found = SetConfig {
+            name: name.map(Into::into),
+            value: value.map(Into::into),
+            is_local: is_local.and_then(|text| parse_bool(&text)),
+            bare: false,
+        };
+        match &found.name {
+            Some(name) if is_admin_parameter(name) => {
+                self.raise(Class::Admin, || format!("sets {name}, which turns safeguards off"))
+            }
+            // a computed name may be any parameter that takes this value
+            None if found.value.as_deref().is_none_or(can_weaken) => {
+                self.raise(Class::Write, || "sets a parameter whose name is computed".into());
+            }
+            _ => {}
+        }
+        self.set_config.push(found);
+    }
+}
+
+/// Whether a value means something to a parameter that guards the data: a boolean, or a value of
+/// `session_replication_role`.
+fn can_weaken(value: &str) -> bool {
+    parse_bool(value).is_some()
+        || ["origin", "replica", "local"].iter().any(|word| word.eq_ignore_ascii_case(value.trim()))
+}
+
+/// An argument's text if it is a literal, perhaps cast.
+fn literal(argument: Node<'_>) -> Option<String> {
+    match argument.tag() {
+        tag::A_Const => constant(argument).map(|text| text.into_owned()),
+        tag::TypeCast => literal(argument.node(field::arg)?),
+        _ => None,
+    }
+}
+
+/// Whether a SELECT is exactly `SELECT set_config(…literals…)`, perhaps several of them.
+pub(super) fn is_bare(select: Node<'_>) -> bool {
+    let nothing_else = [
+        field::distinctClause,
+        field::intoClause,
+        field::fromClause,
+        field::whereClause,
+        field::groupClause,
+        field::havingClause,
+        field::windowClause,
+        field::valuesLists,
+        field::sortClause,
+        field::limitOffset,
+        field::limitCount,
+        field::lockingClause,
+        field::withClause,
+        field::larg,
+        field::rarg,
+    ];
+    select.tag() == tag::SelectStmt
+        && !nothing_else.iter().any(|clause| select.has(*clause))
+        && select
+            .list(field::targetList)
+            .all(|target| target.node(field::val).is_some_and(is_plain_call))
+}
+
+/// A call of `set_config` with three literals and nothing else.
+fn is_plain_call(call: Node<'_>) -> bool {
+    let extras = [
+        field::agg_order,
+        field::agg_filter,
+        field::over,
+        field::agg_within_group,
+        field::agg_star,
+        field::agg_distinct,
+        field::func_variadic,
+    ];
+    let name = super::names::Qualified::of_list(call.list(field::funcname));
+    call.tag() == tag::FuncCall
+        && name.is_some_and(|name| {
+            name.name == b"set_config"
+                && matches!(name.schema, None | Some(b"pg_catalog"))
+                && !name.catalog
+        })
+        && !extras.iter().any(|extra| call.has(*extra))
+        && call.list(field::args).count() == 3
+        && call
+            .list(field::args)
+            .all(|argument| argument.tag() == tag::A_Const && argument.node(field::val).is_some())
+}

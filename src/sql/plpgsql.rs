@@ -1,0 +1,36 @@
+//! DO blocks: the strongest of the SQL that a PL/pgSQL body runs (contract §4).
+
+use pgauthority_grammar::{Node, field, parse_plpgsql};
+
+use super::classify::{Own, Scan, option_text};
+use super::{Class, lexer};
+
+impl Scan<'_> {
+    /// Counts a DO block: every statement and expression of its body.
+    pub(super) fn do_block(&mut self, node: Node<'_>) -> Own {
+        let opaque = |reason| Own { class: Class::Opaque, reason, unseen_code: true };
+        let language = option_text(node.list(field::args), b"language");
+        if language.is_some_and(|language| language != "plpgsql") {
+            return opaque("is not in plpgsql");
+        }
+        let Some(body) = option_text(node.list(field::args), b"as") else {
+            return opaque("has no body");
+        };
+        // Replacement characters for bytes that are not UTF-8 would be judged in their stead.
+        if body.contains('\u{fffd}') || !lexer::survey(body.as_bytes()).bounded {
+            return opaque("has a body that cannot be read");
+        }
+        let Ok(expressions) = parse_plpgsql(&body) else {
+            return opaque("has a body that cannot be read");
+        };
+        for expression in &expressions {
+            if expression.dynamic {
+                self.raise(Class::Opaque, || "runs SQL that is computed (EXECUTE)".into());
+            }
+            if !self.text(&expression.query, expression.mode) {
+                self.raise(Class::Opaque, || "has a body that cannot be read".into());
+            }
+        }
+        Own { class: Class::Read, reason: "", unseen_code: true }
+    }
+}
