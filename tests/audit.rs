@@ -12,10 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pgauthority::audit::{AuditLog, Event, EventKind, Place, TextFunctions, Who};
+use pgauthority::audit::{AuditLog, Event, EventKind, Place, Who};
 use pgauthority::config::{AuditSettings, AuditTarget, StatementText};
-
-const TEXT: TextFunctions = TextFunctions { normalize: |text| text.to_vec(), fingerprint: |_| 1 };
 
 /// Set for the child that `kill_9_loses_no_acknowledged_line` starts: the log's path.
 const CHILD: &str = "AUDIT_TEST_CHILD_LOG";
@@ -29,7 +27,7 @@ fn settings(path: &Path, fsync: bool) -> AuditSettings {
 }
 
 fn open(path: &Path) -> AuditLog {
-    AuditLog::open(&settings(path, false), TEXT).unwrap()
+    AuditLog::open(&settings(path, false)).unwrap()
 }
 
 fn event(kind: EventKind, filler: usize) -> Event {
@@ -90,7 +88,7 @@ fn what_follows_a_half_line_starts_on_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     fs::write(&path, "{\"ts\":\"2026-01-21T03:0").unwrap();
-    let log = AuditLog::open(&settings(&path, true), TEXT).unwrap();
+    let log = AuditLog::open(&settings(&path, true)).unwrap();
     log.record(event(EventKind::StatementBlocked, 1)).wait().unwrap();
     let (ids, broken) = ids(&path);
     assert_eq!((ids.len(), broken), (1, 1));
@@ -103,6 +101,8 @@ fn a_full_device_is_an_error_and_a_problem() {
     assert!(error.to_string().contains("No space left"), "{error}");
     assert!(!log.healthy());
     assert_eq!(log.watch().counts(), (0, 1));
+    log.record(event(EventKind::DdlOutcome, 1)).wait().unwrap_err();
+    log.flush().wait().expect_err("an outcome is still waiting to be written");
 }
 
 #[test]

@@ -4,7 +4,17 @@
 
 mod support;
 
+#[path = "postgres/blocks.rs"]
+mod blocks;
+#[path = "postgres/confirmation.rs"]
+mod confirmation;
+#[path = "postgres/declarations.rs"]
+mod declarations;
 #[path = "postgres/fidelity.rs"]
 mod fidelity;
+#[path = "postgres/law.rs"]
+mod law;
+#[path = "postgres/replica.rs"]
+mod replica;
 #[path = "postgres/scripts.rs"]
 mod scripts;

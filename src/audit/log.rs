@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::event::{Event, TextFn};
+use super::event::{Event, Rendering};
 use super::sink::Sink;
 use super::writer::{Command, Writer};
-use crate::config::AuditSettings;
+use crate::config::{AuditSettings, StatementText};
 
 /// More commands than this waiting for the disk: further events fail at once. A session waits for
 /// its own event, so only a stalled disk under thousands of sessions gets here.
@@ -38,15 +38,6 @@ pub struct AuditError {
     pub target: String,
     /// What the system said.
     pub cause: String,
-}
-
-/// What the log makes of statement text (`crate::sql::normalize`).
-#[derive(Clone, Copy, Debug)]
-pub struct TextFunctions {
-    /// Literals become `$1`, `$2`, …
-    pub normalize: TextFn,
-    /// Equal for texts that differ only in their literals.
-    pub fingerprint: fn(&[u8]) -> u64,
 }
 
 /// The audit log. Clones share one writer; when the last is dropped, the writer ends after
@@ -81,19 +72,24 @@ impl AuditLog {
     ///
     /// # Errors
     /// The target cannot be opened for appending: the process should not start.
-    pub fn open(settings: &AuditSettings, text: TextFunctions) -> io::Result<AuditLog> {
-        Self::open_with(settings, text, STALLED)
+    pub fn open(settings: &AuditSettings) -> io::Result<AuditLog> {
+        let rendering = match settings.statement {
+            StatementText::Normalized => Rendering::NORMALIZED,
+            StatementText::Full => Rendering::FULL,
+            StatementText::None => Rendering::NONE,
+        };
+        Self::open_with(settings, rendering, STALLED)
     }
 
-    pub(super) fn open_with(
+    fn open_with(
         settings: &AuditSettings,
-        text: TextFunctions,
+        rendering: Rendering,
         stalled_after: Duration,
     ) -> io::Result<AuditLog> {
         let sink = Sink::open(settings.target.clone(), settings.fsync)?;
         let state = Arc::new(State::new(stalled_after));
         let (commands, queue) = mpsc::channel();
-        let writer = Writer::new(sink, settings, text, Arc::clone(&state));
+        let writer = Writer::new(sink, rendering, Arc::clone(&state));
         thread::Builder::new().name("audit".into()).spawn(move || writer.run(&queue))?;
         Ok(AuditLog { commands, state })
     }
@@ -120,12 +116,6 @@ impl AuditLog {
     /// Everything recorded before goes to the old file, everything after to the new one.
     pub fn reopen(&self) -> Receipt {
         self.send(|receipt| Command::Reopen { receipt })
-    }
-
-    /// Takes over changed settings. On `Err` the old ones stay in force.
-    pub fn reconfigure(&self, settings: &AuditSettings) -> Receipt {
-        let settings = settings.clone();
-        self.send(|receipt| Command::Reconfigure { settings, receipt })
     }
 
     /// Resolves `Ok` when everything recorded before is in the log: for the end of a drain.
@@ -268,7 +258,7 @@ mod tests {
 
     use super::super::{EventKind, Place, Who};
     use super::*;
-    use crate::config::{AuditTarget, StatementText};
+    use crate::config::AuditTarget;
 
     fn settings(path: &std::path::Path) -> AuditSettings {
         AuditSettings {
@@ -289,9 +279,6 @@ mod tests {
         event
     }
 
-    const TEXT: TextFunctions =
-        TextFunctions { normalize: |text| text.to_vec(), fingerprint: |_| 7 };
-
     /// A pipe that nobody empties plays the disk that does not answer.
     #[test]
     fn a_stalled_write_holds_up_no_recorder_and_shows_as_unhealthy() {
@@ -305,12 +292,12 @@ mod tests {
             0,
         )
         .unwrap();
-        let no_reader = AuditLog::open(&settings(&path), TEXT);
+        let no_reader = AuditLog::open(&settings(&path));
         assert!(no_reader.is_err(), "a pipe without a reader must not be waited for");
 
         let mut reader = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let stalled_after = Duration::from_millis(100);
-        let log = AuditLog::open_with(&settings(&path), TEXT, stalled_after).unwrap();
+        let log = AuditLog::open_with(&settings(&path), Rendering::FULL, stalled_after).unwrap();
         let receipts: Vec<_> = (0..40).map(|_| log.record(event(vec![b'x'; 8 * 1024]))).collect();
         let started = Instant::now();
         while log.healthy() {
@@ -340,27 +327,13 @@ mod tests {
     fn a_fault_in_the_normaliser_costs_the_text_not_the_event() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
-        let text = TextFunctions { normalize: |_| panic!("as a bug would"), ..TEXT };
-        let log = AuditLog::open(&settings(&path), text).unwrap();
+        let rendering = Rendering { text: Some(|_| panic!("as a bug would")), ..Rendering::FULL };
+        let log = AuditLog::open_with(&settings(&path), rendering, STALLED).unwrap();
         let event = event(b"SELECT 1".to_vec());
         let id = event.id.to_string();
         log.record(event).wait().unwrap();
         let line = std::fs::read_to_string(&path).unwrap();
         assert!(line.contains(&id) && !line.contains("statement\":\"S"), "{line}");
         log.flush().wait().unwrap();
-    }
-
-    #[test]
-    fn changed_settings_that_cannot_be_opened_leave_the_old_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        let (old, new) = (folder.path().join("old"), folder.path().join("new"));
-        let log = AuditLog::open(&settings(&old), TEXT).unwrap();
-        log.reconfigure(&settings(&folder.path().join("missing/audit"))).wait().unwrap_err();
-        log.record(event(b"one".to_vec())).wait().unwrap();
-        log.reconfigure(&settings(&new)).wait().unwrap();
-        log.record(event(b"two".to_vec())).wait().unwrap();
-        assert!(std::fs::read_to_string(&old).unwrap().contains("one"));
-        let written = std::fs::read_to_string(&new).unwrap();
-        assert!(written.contains("two") && !written.contains("one"), "{written}");
     }
 }

@@ -12,4 +12,4 @@ pub use event::{
     Event, EventKind, MAX_FIELD_BYTES, MAX_STATEMENT_BYTES, Outcome, Place, Rendering, TextFn, Who,
     must_escape,
 };
-pub use log::{Answer, AuditError, AuditLog, AuditWatch, Receipt, TextFunctions};
+pub use log::{Answer, AuditError, AuditLog, AuditWatch, Receipt};

@@ -175,15 +175,10 @@ impl Sink {
 
     /// The target, for people.
     pub(super) fn name(&self) -> String {
-        name(&self.target)
-    }
-}
-
-/// A target, for people.
-pub(super) fn name(target: &AuditTarget) -> String {
-    match target {
-        AuditTarget::File(path) => path.display().to_string(),
-        AuditTarget::Stdout => "stdout".to_owned(),
+        match &self.target {
+            AuditTarget::File(path) => path.display().to_string(),
+            AuditTarget::Stdout => "stdout".to_owned(),
+        }
     }
 }
 

@@ -14,10 +14,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::oneshot;
 
-use super::event::{Event, Rendering, TextFn};
-use super::log::{Answer, AuditError, State, TextFunctions};
-use super::sink::{self, AppendError, Sink};
-use crate::config::{AuditSettings, StatementText};
+use super::event::{Event, Rendering};
+use super::log::{Answer, AuditError, State};
+use super::sink::{AppendError, Sink};
 
 /// How often an idle writer looks whether the log could be written.
 const LOOK: Duration = Duration::from_secs(5);
@@ -37,14 +36,11 @@ pub(super) enum Command {
     Write { ts: Timestamp, events: Vec<Event>, receipt: oneshot::Sender<Answer> },
     /// Open the target again.
     Reopen { receipt: oneshot::Sender<Answer> },
-    /// Use these settings from now on.
-    Reconfigure { settings: AuditSettings, receipt: oneshot::Sender<Answer> },
 }
 
 /// The writer's own state.
 pub(super) struct Writer {
     sink: Sink,
-    text: TextFunctions,
     rendering: Rendering,
     state: Arc<State>,
     /// Facts that could not be written, oldest first, each a whole line.
@@ -69,21 +65,16 @@ struct Line {
 struct Batch {
     bytes: Vec<u8>,
     lines: Vec<Line>,
-    receipts: Vec<oneshot::Sender<Answer>>,
+    /// Each with the number of its events.
+    receipts: Vec<(usize, oneshot::Sender<Answer>)>,
 }
 
 impl Writer {
     /// A writer for an open sink.
-    pub(super) fn new(
-        sink: Sink,
-        settings: &AuditSettings,
-        text: TextFunctions,
-        state: Arc<State>,
-    ) -> Writer {
+    pub(super) fn new(sink: Sink, rendering: Rendering, state: Arc<State>) -> Writer {
         Writer {
             sink,
-            text,
-            rendering: rendering(settings.statement, text),
+            rendering,
             state,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
@@ -125,10 +116,6 @@ impl Writer {
                     let reopened = self.on_disk(Sink::reopen);
                     answer(receipt, reopened);
                 }
-                Command::Reconfigure { settings, receipt } => {
-                    self.commit(std::mem::take(&mut batch));
-                    answer(receipt, self.reconfigure(&settings));
-                }
             }
         }
         self.commit(batch);
@@ -159,7 +146,7 @@ impl Writer {
             let (end, is_fact) = (batch.bytes.len(), event.kind.is_fact());
             batch.lines.push(Line { end, command: Some(command), is_fact });
         }
-        batch.receipts.push(receipt);
+        batch.receipts.push((events.len(), receipt));
     }
 
     /// Writes the batch, what is left from earlier first, and answers its receipts.
@@ -169,7 +156,9 @@ impl Writer {
         }
         let batch = self.with_backlog(batch);
         let result = self.append(&batch.bytes);
-        let mut failed = vec![false; batch.receipts.len()];
+        // A flush has no events of its own: it fails with the write as a whole.
+        let unwritten = |(events, _): &(usize, _)| *events == 0 && result.is_err();
+        let mut failed: Vec<bool> = batch.receipts.iter().map(unwritten).collect();
         let mut start = 0;
         for line in &batch.lines {
             let (in_file, safe) = match &result {
@@ -190,7 +179,7 @@ impl Writer {
             start = line.end;
         }
         let error = result.err().map(|(_, error, _)| error);
-        for (receipt, failed) in batch.receipts.into_iter().zip(failed) {
+        for ((_, receipt), failed) in batch.receipts.into_iter().zip(failed) {
             answer(receipt, if failed { error.clone().map_or(Ok(()), Err) } else { Ok(()) });
         }
     }
@@ -247,20 +236,11 @@ impl Writer {
             // Without receipts `commit` would have nobody to answer; with one it takes the
             // backlog along.
             let (receipt, _) = oneshot::channel();
-            self.commit(Batch { receipts: vec![receipt], ..Batch::default() });
+            self.commit(Batch { receipts: vec![(0, receipt)], ..Batch::default() });
         } else {
             // The outcome is kept and traced by `on_disk`.
             let _ = self.on_disk(Sink::probe);
         }
-    }
-
-    fn reconfigure(&mut self, settings: &AuditSettings) -> Answer {
-        let sink = Sink::open(settings.target.clone(), settings.fsync).map_err(|cause| {
-            AuditError { target: sink::name(&settings.target), cause: cause.to_string() }
-        })?;
-        self.sink = sink;
-        self.rendering = rendering(settings.statement, self.text);
-        self.on_disk(Sink::verify)
     }
 
     /// Runs one operation on the sink, and keeps account of how the log fares.
@@ -300,15 +280,6 @@ impl Drop for Writer {
     fn drop(&mut self) {
         self.state.ended.store(true, Ordering::Relaxed);
     }
-}
-
-fn rendering(statement: StatementText, text: TextFunctions) -> Rendering {
-    let shown = match statement {
-        StatementText::Normalized => Some(text.normalize),
-        StatementText::Full => Some(<[u8]>::to_vec as TextFn),
-        StatementText::None => None,
-    };
-    Rendering { text: shown, fingerprint: text.fingerprint }
 }
 
 /// A receipt that nobody holds any more needs no answer.

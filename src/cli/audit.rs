@@ -16,9 +16,6 @@ use follow::Lines;
 use record::{Filter, Record};
 use render::Style;
 
-/// Where the configuration is looked for.
-const DEFAULT_CONFIG: &str = "/etc/pgauthority/pgauthority.toml";
-
 /// How many events `tail` shows where nothing bounds it.
 const DEFAULT_COUNT: usize = 20;
 
@@ -69,7 +66,7 @@ struct Common {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The configuration whose [audit] path is read
-    #[arg(long, value_name = "FILE", env = "PGAUTHORITY_CONFIG", default_value = DEFAULT_CONFIG)]
+    #[arg(long, value_name = "FILE", env = "PGAUTHORITY_CONFIG", default_value = crate::config::DEFAULT_PATH)]
     config: PathBuf,
     #[command(flatten)]
     filter: Filter,
@@ -252,8 +249,7 @@ fn files(common: &Common) -> Result<Vec<PathBuf>, Fault> {
         text.parse().map_err(|error| told(&format!("configuration \"{config}\": {error}")))?;
     let path = table.get("audit").and_then(|audit| audit.get("path")).and_then(toml::Value::as_str);
     match path {
-        None => Err(told(&format!("configuration \"{config}\" names no [audit] path"))),
-        Some("stdout") => Err(Fault::Told(
+        None | Some("stdout") => Err(Fault::Told(
             "the audit log goes to standard output\n\
              hint: journalctl -u pgauthority -o cat | pgauthority audit tail -"
                 .into(),
@@ -367,6 +363,8 @@ mod tests {
         let told = output(&["tail", "--config", config]).unwrap_err().to_string();
         assert!(told.contains("journalctl"), "{told}");
         std::fs::write(config, "").unwrap();
+        assert!(output(&["tail", "--config", config]).is_err());
+        std::fs::write(config, "[audit]\npath = \"${LOGS}/audit.jsonl\"\n").unwrap();
         let told = output(&["tail", "--config", config]).unwrap_err().to_string();
         assert!(told.contains("hint: name the log"), "{told}");
     }

@@ -77,11 +77,15 @@ pub(super) struct DraftUpstream {
 pub(super) struct DraftEntry {
     /// As written, `*` included.
     pub(super) name: Located<String>,
+    /// One of `upstream`, `neon` and `local` is given, soundly or not.
+    pub(super) leads_somewhere: bool,
     pub(super) upstream: Option<Located<String>>,
     pub(super) neon: Option<Located<String>>,
     pub(super) local: Option<Located<String>>,
     pub(super) task: Option<Located<String>>,
     pub(super) auth: Option<Located<ClientAuth>>,
+    /// `users` is given, soundly or not.
+    pub(super) names_users: bool,
     pub(super) users: Option<Located<Vec<Located<String>>>>,
     pub(super) confirm: Option<Located<ConfirmHow>>,
     pub(super) confirm_users: Option<Located<Vec<Located<String>>>>,

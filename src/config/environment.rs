@@ -90,6 +90,8 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
     });
     draft.databases.push(DraftEntry {
         name: Located { value: dbname.to_owned(), at: place.clone() },
+        leads_somewhere: true,
+        names_users: users.is_some(),
         upstream: Some(Located { value: upstream.to_owned(), at: place }),
         neon: None,
         local: None,

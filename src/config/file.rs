@@ -42,6 +42,14 @@ pub(super) fn read(report: &Report, folder: &Path, variables: Variables<'_>) -> 
     draft.decisions = root.rows("decision").iter().filter_map(decision).collect();
     draft.upstreams = root.named("upstreams.*").into_iter().map(upstream).collect();
     draft.databases = root.named("databases.*").into_iter().map(entry).collect();
+    if root.count("upstreams") == 0 {
+        let hint = "add [upstreams.NAME] with authority, role, env and url";
+        report.fault(&At::Nowhere, "no upstream is declared", hint);
+    }
+    if root.count("databases") == 0 {
+        let hint = "add [databases.NAME] with upstream and auth";
+        report.fault(&At::Nowhere, "no entry is declared: no client could connect", hint);
+    }
     draft.userlist = root.table("users", "users").and_then(|table| table.string("userlist"));
     draft.users = root.named("users.*").into_iter().map(user).collect();
     Some(draft)
@@ -172,7 +180,10 @@ fn declared<T: words::Word>(
 }
 
 fn entry((name, table): (Located<String>, Table<'_>)) -> DraftEntry {
+    let given = |keys: &[&'static str]| keys.iter().any(|key| table.has(key));
     DraftEntry {
+        leads_somewhere: given(&["upstream", "neon", "local"]),
+        names_users: given(&["users"]),
         upstream: table.string("upstream"),
         neon: table.string("neon"),
         local: table.string("local"),

@@ -7,6 +7,7 @@ mod build;
 mod conninfo;
 mod draft;
 mod environment;
+mod expand;
 mod fault;
 mod file;
 pub mod keys;

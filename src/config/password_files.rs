@@ -26,7 +26,7 @@ pub(super) enum Found {
     /// No line matches, or there is no file.
     Nothing,
     /// It is not looked at: others may read it, or it is no plain file.
-    Ignored(&'static str),
+    Ignored(String),
 }
 
 /// Where libpq looks: `PGPASSFILE`, else `~/.pgpass`.
@@ -38,15 +38,17 @@ pub(super) fn pgpass_path(variables: Variables<'_>) -> Option<PathBuf> {
 /// Looks a password up as libpq does (PostgreSQL manual, 34.16).
 pub(super) fn pgpass(path: &Path, wanted: Wanted<'_>) -> Found {
     let Ok(metadata) = fs::metadata(path) else { return Found::Nothing };
+    let shown = path.display();
     if !metadata.is_file() {
-        return Found::Ignored("it is not a plain file");
+        return Found::Ignored(format!("{shown} is ignored: it is not a plain file"));
     }
     if metadata.mode() & 0o077 != 0 {
-        return Found::Ignored("group or others may read it: chmod 0600 it");
+        let why = "it is ignored while group or others may read it";
+        return Found::Ignored(format!("chmod 0600 {shown}: {why}"));
     }
     match fs::read_to_string(path) {
         Ok(text) => lookup(&text, wanted).map_or(Found::Nothing, Found::Password),
-        Err(_) => Found::Ignored("it cannot be read as text"),
+        Err(error) => Found::Ignored(cannot_read(path, &error)),
     }
 }
 
@@ -223,7 +225,8 @@ mod tests {
         assert_eq!(pgpass(&path, WANTED), Found::Nothing);
         fs::write(&path, "*:*:*:*:x\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(matches!(pgpass(&path, WANTED), Found::Ignored(_)));
+        let Found::Ignored(why) = pgpass(&path, WANTED) else { panic!("not ignored") };
+        assert!(why.starts_with("chmod 0600 "), "{why}");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(pgpass(&path, WANTED), Found::Password(Secret("x".to_owned())));
         assert!(matches!(pgpass(folder.path(), WANTED), Found::Ignored(_)));

@@ -3,6 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::environment::Variables;
+use super::expand::expand;
 use super::fault::{At, Located, Report};
 use super::keys::{RESERVED, keys_of, tables_under};
 use super::source::quoted;
@@ -48,6 +49,9 @@ impl<'a> Table<'a> {
                 continue;
             }
             let at = At::from(key.span());
+            if value.get_ref().is_str() {
+                self.report.source.mask(value.span()); // a misspelled password?
+            }
             let path = match self.section {
                 "" => name.to_owned(),
                 section => format!("{section}.{name}"),
@@ -98,6 +102,12 @@ impl<'a> Table<'a> {
         }
         named.sort_by(|a, b| a.0.at.cmp(&b.0.at));
         named
+    }
+
+    /// How many names a table of tables has, sound or not.
+    pub(super) fn count(&self, parent: &str) -> usize {
+        let value = self.table.get(parent);
+        value.map_or(0, |value| value.get_ref().as_table().map_or(1, |table| table.len()))
     }
 
     /// The tables of an array of tables (`[[decision]]`).
@@ -180,8 +190,10 @@ impl<'a> Table<'a> {
                 None
             }
             Ok(value) => Some(Located { value, at }),
-            Err((message, hint)) => {
-                self.report.fault(&at, message, hint);
+            Err(faults) => {
+                for (message, hint) in faults {
+                    self.report.fault(&at, message, hint);
+                }
                 None
             }
         }
@@ -321,67 +333,4 @@ fn article(kind: &str) -> String {
 pub(super) fn key_as_written(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { format!("{name:?}") }
-}
-
-/// Fills in `${VAR}`; `$${` stands for `${` itself. Any other `$` stands for itself.
-///
-/// # Errors
-/// A message and a hint, for an unset variable or a name that is none.
-pub(super) fn expand(raw: &str, variables: Variables<'_>) -> Result<String, (String, String)> {
-    let mut filled = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(at) = rest.find("${") {
-        if rest[..at].ends_with('$') {
-            filled.push_str(&rest[..at]);
-            filled.push('{');
-            rest = &rest[at + 2..];
-            continue;
-        }
-        filled.push_str(&rest[..at]);
-        let name_on = &rest[at + 2..];
-        let name = name_on.split('}').next().filter(|name| name.len() < name_on.len());
-        let Some(name) = name.filter(|name| is_variable_name(name)) else {
-            let message = "\"${\" does not begin a variable's name".to_owned();
-            return Err((message, "write ${NAME}, or $${ for ${ itself".to_owned()));
-        };
-        let Some(value) = variables(name) else {
-            let message = format!("environment variable \"{name}\" is not set");
-            return Err((message, format!("export {name}=…")));
-        };
-        filled.push_str(&value);
-        rest = &name_on[name.len() + 1..];
-    }
-    filled.push_str(rest);
-    Ok(filled)
-}
-
-pub(super) fn is_variable_name(name: &str) -> bool {
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_filled_in() {
-        let variables = |name: &str| (name == "HOST").then(|| "db".to_owned());
-        let filled = |raw| expand(raw, &variables).map_err(|(message, _)| message);
-        assert_eq!(filled("x"), Ok("x".to_owned()));
-        assert_eq!(filled("pg://${HOST}:1/${HOST}"), Ok("pg://db:1/db".to_owned()));
-        assert_eq!(filled("$${HOST} $HOST $$ a$"), Ok("${HOST} $HOST $$ a$".to_owned()));
-        assert_eq!(filled("$$${HOST}"), Ok("$${HOST}".to_owned()));
-        assert_eq!(filled("${PORT}"), Err("environment variable \"PORT\" is not set".to_owned()));
-        for raw in ["${", "${}", "${HOST", "${1}", "${A B}"] {
-            assert!(filled(raw).is_err(), "{raw}");
-        }
-    }
-
-    #[test]
-    fn what_is_filled_in_is_not_filled_in_again() {
-        let variables = |name: &str| Some(format!("${{{name}}}"));
-        assert_eq!(expand("${A}", &variables), Ok("${A}".to_owned()));
-    }
 }

@@ -1,5 +1,6 @@
 //! A configuration's text as messages show it: lines, columns, and secrets masked.
 
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// What stands in for a secret.
@@ -12,7 +13,7 @@ pub(super) struct Source {
     pub(super) path: String,
     text: String,
     /// Byte ranges that may hold a secret, in order, apart.
-    secrets: Vec<Range<usize>>,
+    secrets: RefCell<Vec<Range<usize>>>,
 }
 
 /// One line, ready to be printed with a caret under a part of it.
@@ -30,12 +31,19 @@ pub(super) struct Excerpt {
 
 impl Source {
     pub(super) fn new(path: String, text: String) -> Source {
-        let secrets = secrets(&text);
+        let secrets = RefCell::new(secrets(&text));
         Source { path, text, secrets }
     }
 
     pub(super) fn text(&self) -> &str {
         &self.text
+    }
+
+    /// Masks a value of which it is not known that it is no secret.
+    pub(super) fn mask(&self, value: Range<usize>) {
+        let mut secrets = self.secrets.borrow_mut();
+        let found = secrets.drain(..).chain([value]).collect();
+        *secrets = apart(found);
     }
 
     /// The line that holds the start of `span`, marked as far as the span goes on it.
@@ -47,6 +55,7 @@ impl Source {
         let start = start.min(line_end);
         let end = floor_boundary(&self.text, span.end).clamp(start, line_end);
 
+        let secrets = self.secrets.borrow();
         let mut text = String::new();
         let (mut caret_start, mut caret_end) = (0, 0);
         let mut characters = 0;
@@ -55,7 +64,7 @@ impl Source {
             if offset == start {
                 caret_start = characters;
             }
-            let secret = self.secrets.iter().find(|secret| secret.contains(&offset));
+            let secret = secrets.iter().find(|secret| secret.contains(&offset));
             match secret {
                 None => {
                     text.push(if character.is_control() { ' ' } else { character });
@@ -107,7 +116,7 @@ fn floor_boundary(text: &str, offset: usize) -> usize {
 
 /// Byte ranges that may hold a secret, found in the bare text: the file may not even parse.
 ///
-/// Masked are the value behind `password =` (also inside a connection string) up to the end of its
+/// Masked are what is behind `password =` or `password:` (also inside a connection string) up to the end of its
 /// line or multi-line string, and what stands between `:` and the last `@` of a URL. Masking too
 /// much is harmless, too little is not.
 fn secrets(text: &str) -> Vec<Range<usize>> {
@@ -116,7 +125,7 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
     for (at, word) in lower.match_indices("password") {
         let rest = &text[at + word.len()..];
         let spaced = rest.trim_start_matches(['"', '\'']).trim_start_matches([' ', '\t']);
-        let Some(value) = spaced.strip_prefix('=') else { continue };
+        let Some(value) = spaced.strip_prefix(['=', ':']) else { continue };
         let value = value.trim_start_matches([' ', '\t']);
         let start = text.len() - value.len();
         let delimiter = ["\"\"\"", "'''"].into_iter().find(|quote| value.starts_with(quote));
@@ -136,6 +145,11 @@ fn secrets(text: &str) -> Vec<Range<usize>> {
             found.push(start + colon + 1..start + end);
         }
     }
+    apart(found)
+}
+
+/// The ranges in order, those that touch made one.
+fn apart(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
     found.retain(|range| !range.is_empty());
     found.sort_by_key(|range| range.start);
     let mut apart: Vec<Range<usize>> = Vec::new();
@@ -192,6 +206,7 @@ mod tests {
             "url = 'postgresql://app:hunter2\\@h/db'",
             "password = \"\"\"hunter2",
             "PASSWORD = hunter2",
+            "role = \"x\" # the old password: hunter2",
         ] {
             let found = Source::new("f".to_owned(), text.to_owned()).excerpt(&(0..text.len()));
             assert!(!found.text.contains("hunter2"), "{}", found.text);

@@ -114,16 +114,23 @@ pub(super) fn server(
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let mut config = builder.with_single_cert(chain, key).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            ("the private key is not the certificate's".to_owned(), None)
-        }
-        error => (format!("the certificate or its key is unusable: {error}"), None),
-    })?;
+    let mut config = builder.with_single_cert(chain, key).map_err(unusable_pair)?;
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+/// Why a certificate and a key cannot serve together.
+fn unusable_pair(error: rustls::Error) -> TlsFault {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            let hint = "openssl x509 -noout -pubkey -in CERTIFICATE and openssl pkey -pubout -in KEY \
+                        must print the same";
+            ("the private key is not the certificate's".to_owned(), Some(hint.to_owned()))
+        }
+        error => (format!("the certificate or its key is unusable: {error}"), None),
+    }
 }
 
 /// What an upstream's TLS is made of.
@@ -159,9 +166,7 @@ pub(super) fn client(material: ClientMaterial) -> Result<ClientConfig, TlsFault>
         .with_custom_certificate_verifier(Arc::new(verifier));
     let mut config = match own {
         None => builder.with_no_client_auth(),
-        Some((chain, key)) => builder
-            .with_client_auth_cert(chain, key)
-            .map_err(|error| (format!("sslcert and sslkey are unusable: {error}"), None))?,
+        Some((chain, key)) => builder.with_client_auth_cert(chain, key).map_err(unusable_pair)?,
     };
     config.alpn_protocols = vec![ALPN.to_vec()];
     Ok(config)

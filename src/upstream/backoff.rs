@@ -28,17 +28,22 @@ impl Backoff {
     /// Counts an attempt that failed, and waits until the next one is due. Gives the error back,
     /// saying how long it was tried, where there is no time left for another.
     pub(super) async fn wait(&mut self, error: ConnectError) -> Result<(), ConnectError> {
-        self.attempts += 1;
-        let pause = jittered(self.pause, random());
         let now = Instant::now();
-        if now + pause >= self.deadline {
+        let Some(pause) = self.next(now, random()) else {
             let tried = now.duration_since(self.started).as_secs_f64();
             return Err(error.gave_up(self.attempts, tried));
-        }
+        };
         tracing::debug!(attempt = self.attempts, ?pause, %error, "connecting failed, trying again");
         sleep(pause).await;
-        self.pause = (self.pause * 2).min(LONGEST);
         Ok(())
+    }
+
+    /// The pause before the next attempt; `None` where it would end behind the deadline.
+    fn next(&mut self, now: Instant, random: u8) -> Option<Duration> {
+        self.attempts += 1;
+        let pause = jittered(self.pause, random);
+        self.pause = (self.pause * 2).min(LONGEST);
+        (now + pause < self.deadline).then_some(pause)
     }
 }
 
@@ -70,16 +75,20 @@ mod tests {
 
     #[tokio::test]
     async fn gives_up_at_the_deadline_and_says_so() {
-        let mut backoff = Backoff::until(Instant::now() + Duration::from_millis(300));
-        let error = || ConnectError::new(ConnectErrorKind::Unreachable, "08001", "nobody there");
-        let started = Instant::now();
-        let given_up = loop {
-            if let Err(error) = backoff.wait(error()).await {
-                break error;
-            }
-        };
-        assert!(started.elapsed() < Duration::from_millis(900));
+        let mut backoff = Backoff::until(Instant::now());
+        let error = ConnectError::new(ConnectErrorKind::Unreachable, "08001", "nobody there");
+        let given_up = backoff.wait(error).await.unwrap_err();
         let detail = given_up.detail().unwrap_or_default().to_owned();
-        assert!(detail.starts_with("gave up after ") && backoff.attempts >= 3, "{detail}");
+        assert!(detail.starts_with("gave up after 1 attempt in "), "{detail}");
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let now = Instant::now();
+        let mut backoff = Backoff::until(now + Duration::from_secs(60));
+        let pauses: Vec<u64> =
+            (0..8).filter_map(|_| backoff.next(now, 255)).map(|p| p.as_millis() as u64).collect();
+        assert_eq!(pauses, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!(backoff.next(now + Duration::from_secs(59), 255), None);
     }
 }

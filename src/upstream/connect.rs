@@ -226,6 +226,9 @@ pub(super) fn place(upstream: &Upstream) -> String {
     let Upstream { name, endpoint, .. } = upstream;
     match (socket_file(endpoint), endpoint.hostaddr) {
         (Some(path), _) => format!("upstream \"{name}\" at {}", path.display()),
+        (None, None) if endpoint.host.contains(':') => {
+            format!("upstream \"{name}\" at [{}]:{}", endpoint.host, endpoint.port)
+        }
         (None, Some(address)) => {
             let at = SocketAddr::new(address, endpoint.port);
             format!("upstream \"{name}\" at {} ({at})", endpoint.host)
@@ -252,6 +255,19 @@ mod tests {
         assert!(
             not_connected(errors.into_iter().map(|(a, e)| (ServerAddress::Tcp(a), e))).transient
         );
+    }
+
+    #[tokio::test]
+    async fn ipv6_addresses_are_reached_and_written_in_brackets() {
+        let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+            return; // no IPv6 on this machine
+        };
+        let mut upstream = crate::upstream::open::tests::upstream("six");
+        upstream.endpoint.host = "::1".to_owned();
+        upstream.endpoint.port = listener.local_addr().unwrap().port();
+        let (_, at) = reach(&upstream.endpoint).await.unwrap();
+        assert_eq!(at, ServerAddress::Tcp(listener.local_addr().unwrap()));
+        assert_eq!(place(&upstream), format!("upstream \"six\" at {at}"));
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl ConnectError {
 
     /// Adds to the detail how long it was tried.
     pub(super) fn gave_up(mut self, attempts: u32, seconds: f64) -> ConnectError {
-        let tried = format!("gave up after {attempts} attempts in {seconds:.1} s");
+        let plural = if attempts == 1 { "" } else { "s" };
+        let tried = format!("gave up after {attempts} attempt{plural} in {seconds:.1} s");
         self.0.detail = Some(match self.0.detail.take() {
             Some(detail) => format!("{detail}; {tried}"),
             None => tried,

@@ -6,7 +6,7 @@ use super::connection::Reports;
 use super::error::{Adaptation, ConnectError, ConnectErrorKind, Failure};
 use super::exchange::Exchange;
 use super::open::{Plan, Request};
-use super::relay::{self, RelayClient};
+use super::relay::{self, NoClient, RelayClient};
 use super::startup;
 use super::tls::Leg;
 use super::wire::{Wire, take_u32};
@@ -14,7 +14,7 @@ use crate::config::{Secret, Upstream};
 use crate::net::scram::{Credential, Keys};
 
 /// Who logs in, and with what.
-pub enum Login<'a, C> {
+pub enum Login<'a, C = NoClient> {
     /// The upstream URL's own user and password.
     Own,
     /// This user, with a password that is known.

@@ -12,7 +12,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use zeroize::Zeroizing;
 
-use super::error::{ConnectError, ConnectErrorKind, Failure};
+use super::error::{ConnectError, ConnectErrorKind, Failure, in_words};
 use super::exchange::{Authentication, Exchange};
 use super::tls::Leg;
 use super::wire::{Patience, take_string};
@@ -36,7 +36,8 @@ pub trait RelayClient {
     /// Sends whole frames to it.
     fn send(&mut self, frames: &[u8]) -> impl Future<Output = io::Result<()>>;
 
-    /// The body of its next message, which must be of type `p`.
+    /// The body of its next message, which must be of type `p`: for anything else the error is
+    /// `InvalidData`, and its text goes to the client.
     fn receive_password(&mut self) -> impl Future<Output = io::Result<Bytes>>;
 }
 
@@ -250,10 +251,12 @@ async fn ask_password<C: RelayClient>(client: &mut C) -> Result<Zeroizing<Vec<u8
 }
 
 /// The client went away, or sent something else.
-#[allow(clippy::needless_pass_by_value)] // it is what `map_err` gives
 fn left(error: io::Error) -> Failure {
-    let message = format!("client left during authentication: {}", super::error::in_words(&error));
-    Failure::Final(ConnectError::new(ConnectErrorKind::Client, "08006", message))
+    let (sqlstate, message) = match error.kind() {
+        io::ErrorKind::InvalidData => ("08P01", in_words(&error)),
+        _ => ("08006", format!("client left during authentication: {}", in_words(&error))),
+    };
+    Failure::Final(ConnectError::new(ConnectErrorKind::Client, sqlstate, message))
 }
 
 #[cfg(test)]

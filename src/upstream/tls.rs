@@ -238,6 +238,10 @@ pub(super) fn is_broken(error: &io::Error) -> bool {
 fn handshake_failed(upstream: &Upstream, error: &io::Error) -> Failure {
     let (what, hint) = match tls_fault(error) {
         Some(fault) => handshake_words(fault, &upstream.endpoint.host),
+        None if upstream.endpoint.direct_tls => {
+            let hint = "servers before version 17 do not know sslnegotiation=direct";
+            (gone(error), Some(hint.to_owned()))
+        }
         None => (gone(error), None),
     };
     let mut failed = tls_error(upstream, &what);
@@ -264,7 +268,10 @@ pub(super) fn handshake_words(fault: &rustls::Error, host: &str) -> (String, Opt
     use rustls::AlertDescription as Alert;
     let hint = |text: &str| Some(text.to_owned());
     match fault {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => (
+        // another authority of the same name is known by its signature only
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => (
             "its certificate is not signed by an authority that is trusted here".to_owned(),
             hint("name the authority's certificate: sslrootcert=… in the upstream's url"),
         ),

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::fmt::temporal::DateTimePrinter;
 
 use super::{Event, Outcome};
+use crate::sql::normalize::{fingerprint, normalize};
 
 /// The most bytes of statement text that an event holds; past it `truncated` is true.
 pub const MAX_STATEMENT_BYTES: usize = 16 * 1024;
@@ -25,7 +26,19 @@ pub struct Rendering {
     /// `None` leaves the statement out.
     pub text: Option<TextFn>,
     /// Equal for texts that differ only in their values.
-    pub fingerprint: fn(&[u8]) -> u64,
+    pub fingerprint: fn(&[u8]) -> String,
+}
+
+impl Rendering {
+    /// Without the values: literals become `$1`, `$2`, …
+    pub const NORMALIZED: Rendering =
+        Rendering { text: Some(|text| normalize(text).into_bytes()), fingerprint };
+
+    /// As sent.
+    pub const FULL: Rendering = Rendering { text: Some(|text| text.to_vec()), fingerprint };
+
+    /// Without the text.
+    pub const NONE: Rendering = Rendering { text: None, fingerprint };
 }
 
 impl Event {
@@ -80,9 +93,7 @@ impl Event {
             truncated |= cut;
             line.bytes("statement", kept, false);
         }
-        line.key("fingerprint");
-        let fingerprint = (rendering.fingerprint)(text);
-        line.out.extend_from_slice(format!("\"{fingerprint:016x}\"").as_bytes());
+        line.text("fingerprint", Some(&(rendering.fingerprint)(text)));
         if let Some(position) = self.position {
             line.key("position");
             line.out.extend_from_slice(position.to_string().as_bytes());
@@ -224,7 +235,7 @@ mod tests {
     use super::*;
     use crate::contract::{Authority, Declaration, Environment, Role};
 
-    const FULL: Rendering = Rendering { text: Some(|text| text.to_vec()), fingerprint: |_| 0xfeed };
+    const FULL: Rendering = Rendering { fingerprint: |_| "feed".to_owned(), ..Rendering::FULL };
 
     fn event() -> Event {
         let declared = Declaration {
@@ -280,7 +291,7 @@ mod tests {
                 r#""database":"nova_prod","task":"schema_experiments","user":"deploy","#,
                 r#""application_name":"alembic","client":"10.0.0.7:51234","session":"s-1","#,
                 r#""class":"ddl","command_tag":"CREATE TABLE","statement":"CREATE TABLE t ()","#,
-                r#""fingerprint":"000000000000feed","position":1,"truncated":false,"#,
+                r#""fingerprint":"feed","position":1,"truncated":false,"#,
                 r#""outcome":"rolled_back","in_transaction":true,"confirmed":false,"#,
                 r#""ticket":"OPS-1","reason":"why","hint":"how"}"#,
                 "\n"
@@ -319,7 +330,23 @@ mod tests {
         let value = parsed(&line(&event, &Rendering { text: None, ..FULL }));
         assert!(value.get("statement").is_none());
         assert!(value.get("truncated").is_none());
-        assert_eq!(value["fingerprint"], "000000000000feed");
+        assert_eq!(value["fingerprint"], "feed");
+    }
+
+    #[test]
+    fn normalised_text_holds_no_value_wherever_it_is_cut() {
+        let mut event = event();
+        let mut text = "INSERT INTO t VALUES ('secret', 42);".repeat(2048);
+        event.offset = u32::try_from(text.len()).unwrap();
+        text.push_str("UPDATE t SET a = 'secret' WHERE b = 42");
+        event.statement = Some(text.into());
+        let value = parsed(&line(&event, &Rendering::NORMALIZED));
+        assert_eq!(value["statement"], "UPDATE t SET a = $1 WHERE b = $2");
+        event.offset = 0;
+        let line = line(&event, &Rendering::NORMALIZED);
+        assert!(!line.contains("secret") && !line.contains("42,"), "{line}");
+        assert_eq!(parsed(&line)["truncated"], true);
+        assert_eq!(parsed(&line)["fingerprint"], value["fingerprint"]);
     }
 
     #[test]

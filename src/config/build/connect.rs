@@ -19,8 +19,8 @@ pub(super) enum OwnLogin {
     NoUser,
     /// There is a user and nothing to prove it with, on a host where that will not do.
     NoPassword {
-        /// Why `~/.pgpass` was not looked at, if it is there.
-        pgpass: Option<&'static str>,
+        /// Why `~/.pgpass` was not looked at, if it is there; can be typed.
+        pgpass: Option<String>,
     },
     /// There is a user, and a password, a certificate, or a host that may do without.
     Ready,

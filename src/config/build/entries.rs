@@ -41,13 +41,8 @@ pub(super) fn check<'a>(
     users: &Users,
     tls: &ServerTls,
 ) -> Vec<Checked<'a>> {
-    let drafts = &context.draft.databases;
-    if drafts.is_empty() {
-        let hint = "add [databases.NAME] with upstream and auth";
-        context.report.fault(&At::Nowhere, "no entry is declared: no client could connect", hint);
-    }
     let rules = Rules { context, candidates, decisions, users, tls };
-    drafts.iter().map(|draft| rules.check(draft)).collect()
+    context.draft.databases.iter().map(|draft| rules.check(draft)).collect()
 }
 
 impl<'c, 'a> Rules<'c, 'a> {
@@ -87,7 +82,7 @@ impl<'c, 'a> Rules<'c, 'a> {
     fn targets(&self, draft: &DraftEntry) -> Vec<&'c Candidate<'a>> {
         let name = &draft.name.value;
         match (&draft.upstream, &draft.neon, &draft.local) {
-            (None, None, None) => {
+            (None, None, None) if !draft.leads_somewhere => {
                 let message = format!("entry \"{name}\" leads nowhere");
                 let hint = "add upstream = \"NAME\", or neon = \"NAME\" and local = \"NAME\"";
                 self.fault(&draft.name.at, message, hint);
@@ -257,7 +252,7 @@ impl<'c, 'a> Rules<'c, 'a> {
         for target in targets {
             self.own_login(draft, auth, target);
         }
-        if draft.users.is_none() {
+        if !draft.names_users {
             let message = format!(
                 "entry \"{}\" has no users: the proxy logs in with its own credentials, \
                  so who may open it has to be declared",
@@ -286,19 +281,19 @@ impl<'c, 'a> Rules<'c, 'a> {
                  if it asks for none"
                     .to_owned(),
             ),
-            OwnLogin::NoPassword { pgpass: Some(why) } => {
-                ("password", format!("~/.pgpass is ignored: {why}"))
-            }
+            OwnLogin::NoPassword { pgpass: Some(why) } => ("password", why.clone()),
         };
         let message = format!(
-            "upstream \"{}\" has no {missing}, and entry \"{}\" logs in with the proxy's own",
-            target.name, draft.name.value
+            "entry \"{}\" logs in to upstream \"{}\" with the proxy's own credentials, \
+             and there is no {missing}",
+            draft.name.value, target.name
         );
         self.fault(&auth.at, message, hint);
     }
 
     fn passwords(&self, draft: &DraftEntry) {
-        for Located { value: name, at } in draft.users.iter().flat_map(|list| &list.value) {
+        let users = draft.users.iter().flat_map(|list| &list.value);
+        for Located { value: name, at } in users.filter(|name| !name.value.is_empty()) {
             let table = key_as_written(name);
             let (message, hint) = match self.users.standing(name) {
                 Standing::Ready => continue,

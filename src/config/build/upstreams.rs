@@ -22,12 +22,7 @@ pub(super) struct Candidate<'a> {
 
 /// Reads them all.
 pub(super) fn read<'a>(context: &Context<'a>) -> Vec<Candidate<'a>> {
-    let drafts = &context.draft.upstreams;
-    if drafts.is_empty() {
-        let hint = "add [upstreams.NAME] with authority, role, env and url";
-        context.report.fault(&At::Nowhere, "no upstream is declared", hint);
-    }
-    drafts.iter().map(|draft| candidate(context, draft)).collect()
+    context.draft.upstreams.iter().map(|draft| candidate(context, draft)).collect()
 }
 
 fn candidate<'a>(context: &Context<'a>, draft: &'a DraftUpstream) -> Candidate<'a> {

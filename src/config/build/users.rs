@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Context;
 use crate::config::draft::DraftUser;
+use crate::config::expand::is_variable_name;
 use crate::config::fault::{At, Located};
 use crate::config::model::{Secret, UserSecret};
 use crate::config::password_files;
-use crate::config::reader::is_variable_name;
 use crate::config::source::quoted;
 use crate::net::scram::Verifier;
 

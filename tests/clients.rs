@@ -1,0 +1,163 @@
+//! Real clients and tools, each with its own default settings, TLS and SCRAM on both legs: their
+//! ordinary traffic raises no false alarm on a prod entry, their DDL is blocked, and runs once
+//! confirmed. The drivers are in `tests/clients/`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use support::cluster::PASSWORD;
+use support::proxy::{PROD, REPLICA, STAGING};
+use support::{CertificateAuthority, Cluster, Proxy, tools};
+
+const SETUP: &str = "
+SET ROLE app;
+CREATE TABLE items (id int PRIMARY KEY, name text NOT NULL, price numeric CHECK (price > 0));
+INSERT INTO items VALUES (1, 'anvil', 9.50), (2, 'bellows', 20), (3, 'chisel', NULL);
+CREATE TABLE lines (id serial PRIMARY KEY, item int REFERENCES items, note text);
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
+CREATE FUNCTION tell(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN $1; END $$;
+";
+
+/// Starts servers and proxy, runs `program` with a file of `tests/clients/`, gives the audit log's
+/// blocked statements. `auth`: how the entries authenticate (`own`: SCRAM by the proxy, `relay`).
+fn drive(
+    program: &str,
+    arguments: &[&str],
+    file: &str,
+    auth: &str,
+) -> Option<Vec<serde_json::Value>> {
+    if !Proxy::exists() {
+        return None;
+    }
+    let authority = CertificateAuthority::new();
+    let primary = Cluster::builder().tls(&authority).tls_only().start();
+    primary.sql("app", SETUP);
+    let replica = primary.replica();
+    let staging = Cluster::builder().tls(&authority).tls_only().start();
+    staging.sql("app", SETUP);
+    let builder = Proxy::builder()
+        .tls(&authority, "require")
+        .neon_upstream("neon-prod", PROD, &primary)
+        .neon_upstream("neon-replica", REPLICA, &replica)
+        .neon_upstream("local", STAGING, &staging);
+    let entries = [("prod", "neon-prod"), ("replica", "neon-replica"), ("staging", "local")];
+    let proxy = entries
+        .into_iter()
+        .fold(builder, |builder, (entry, upstream)| match auth {
+            "relay" => builder.relayed(entry, upstream, ""),
+            _ => builder.scram(entry, upstream, ""),
+        })
+        .start();
+    let ca = proxy.folder().join("ca.crt");
+    let folder = tools::repository().join("tests/clients");
+    let output = Command::new(program)
+        .args(arguments)
+        .arg(folder.join(file))
+        .current_dir(&folder)
+        .env("PYTHONPATH", format!("{}:{}", tools::tool("python").display(), folder.display()))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("NODE_PATH", tools::tool("node_modules"))
+        .env("HOST", "localhost")
+        .env("PORT", proxy.port.to_string())
+        .env("DBUSER", "app")
+        .env("PASSWORD", PASSWORD)
+        .env("CA", &ca)
+        .env("PROD", "prod")
+        .env("STAGING", "staging")
+        .env("REPLICA", "replica")
+        .env("CONFIRM", "-c authority.confirm_prod_migrations=true")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(
+        output.status.success(),
+        "{file} ({auth}): {}\n{}{}\n-- blocked\n{:#?}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+        proxy.events("statement_blocked"),
+    );
+    Some(proxy.events("statement_blocked"))
+}
+
+/// Blocks that are no part of what the driver means to provoke are false alarms.
+fn only_intended(blocked: Option<Vec<serde_json::Value>>) {
+    let Some(blocked) = blocked else { return };
+    let alarms: Vec<_> = blocked
+        .iter()
+        .filter(|event| !matches!(event["class"].as_str(), Some("ddl" | "migration_state")))
+        .collect();
+    assert!(alarms.is_empty(), "false alarms:\n{alarms:#?}");
+    assert!(!blocked.is_empty(), "nothing was blocked");
+}
+
+fn python(file: &str, auth: &str) {
+    only_intended(drive("python3", &[], file, auth));
+}
+
+#[test]
+fn psycopg_3() {
+    python("psycopg3_driver.py", "own");
+}
+
+#[test]
+fn psycopg_3_relayed() {
+    python("psycopg3_driver.py", "relay");
+}
+
+#[test]
+fn psycopg_2() {
+    python("psycopg2_driver.py", "own");
+}
+
+#[test]
+fn asyncpg() {
+    python("asyncpg_driver.py", "own");
+}
+
+#[test]
+fn asyncpg_relayed() {
+    python("asyncpg_driver.py", "relay");
+}
+
+#[test]
+fn pg8000() {
+    python("pg8000_driver.py", "own");
+}
+
+#[test]
+fn sqlalchemy() {
+    python("sqlalchemy_driver.py", "own");
+}
+
+#[test]
+fn alembic() {
+    python("alembic_driver.py", "own");
+}
+
+#[test]
+fn postgresql_tools() {
+    python("tools_driver.py", "own");
+}
+
+#[test]
+fn node_postgres() {
+    only_intended(drive("node", &[], "node_postgres.js", "own"));
+}
+
+#[test]
+fn postgres_js() {
+    only_intended(drive("node", &[], "postgres_js.js", "own"));
+}
+
+#[test]
+fn jdbc() {
+    only_intended(drive("java", &["-cp", "/usr/share/java/postgresql.jar"], "Jdbc.java", "own"));
+}
+
+#[test]
+fn jdbc_relayed() {
+    only_intended(drive("java", &["-cp", "/usr/share/java/postgresql.jar"], "Jdbc.java", "relay"));
+}
