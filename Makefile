@@ -26,8 +26,6 @@ unit:
 	scripts/test.sh $(TESTS)
 
 demo: ## three throw-away servers, the proxy in front, a guided tour (ARGS=--once leaves at its end)
-	@scripts/install.sh build test
-	$(CARGO) build --release --locked
 	@demo/run $(ARGS)
 
 bench: install ## beside PgBouncer and HAProxy, one table (ARGS=--quick or --full)
