@@ -11,6 +11,14 @@ use std::path::{Path, PathBuf};
 use pgauthority::config::keys::{KEYS, reference};
 use pgauthority::config::{self, Config, EntryTarget, Faults};
 
+#[path = "config/check.rs"]
+mod check;
+#[path = "config/environment.rs"]
+mod environment;
+#[path = "config/loading.rs"]
+mod loading;
+#[path = "config/reload.rs"]
+mod reload;
 mod support;
 use support::certificates::CertificateAuthority;
 

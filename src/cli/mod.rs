@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 pub mod audit;
+pub mod check;
 pub mod exec;
 pub mod guard;
 

@@ -62,10 +62,14 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
         Some(given) => word_of(report, AUTH, given),
         None => Some(Located { value: ClientAuth::Relay, at: At::Variable(AUTH.0, AUTH.1) }),
     };
-    if let Some(Located { value: ClientAuth::ScramSha256 | ClientAuth::Cert, at }) = &auth {
-        let hint = "export PGAUTHORITY_AUTH=relay, or write a file and use --config";
-        report.fault(at, "this way to authenticate needs a configuration file", hint);
-    }
+    let auth = auth.filter(|auth| match auth.value {
+        ClientAuth::Relay | ClientAuth::Trust => true,
+        ClientAuth::ScramSha256 | ClientAuth::Cert => {
+            let hint = "export PGAUTHORITY_AUTH=relay, or write a file and use --config";
+            report.fault(&auth.at, "this way to authenticate needs a configuration file", hint);
+            false
+        }
+    });
     let info = url.as_ref().and_then(|url| conninfo::read(&url.value).ok());
     let dbname = info.as_ref().map_or(UPSTREAM, |info| info.dbname.as_str());
     let upstream = if names_upstream(dbname) { dbname } else { UPSTREAM };
@@ -91,7 +95,7 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
     draft.databases.push(DraftEntry {
         name: Located { value: dbname.to_owned(), at: place.clone() },
         leads_somewhere: true,
-        names_users: users.is_some(),
+        names_users: true, // the URL's user; that there is none is a fault of its own
         upstream: Some(Located { value: upstream.to_owned(), at: place }),
         neon: None,
         local: None,

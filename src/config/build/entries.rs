@@ -270,18 +270,28 @@ impl<'c, 'a> Rules<'c, 'a> {
 
     /// With anything but relay the proxy logs in to the upstream itself.
     fn own_login(&self, draft: &DraftEntry, auth: &Located<ClientAuth>, target: &Candidate<'_>) {
+        let in_variable = matches!(auth.at, At::Variable(..));
         let (missing, hint) = match &target.login {
             OwnLogin::Ready | OwnLogin::Unknown => return,
+            OwnLogin::NoUser if in_variable => (
+                "user",
+                "write postgresql://USER:PASSWORD@HOST… in PGAUTHORITY_UPSTREAM_URL, or \
+                 export PGAUTHORITY_AUTH=relay",
+            ),
             OwnLogin::NoUser => {
-                ("user", "write postgresql://USER@HOST… in its url, or auth = \"relay\"".to_owned())
+                ("user", "write postgresql://USER@HOST… in its url, or auth = \"relay\"")
             }
+            OwnLogin::NoPassword { pgpass: None } if in_variable => (
+                "password",
+                "write postgresql://USER:PASSWORD@HOST… in PGAUTHORITY_UPSTREAM_URL, or a line in \
+                 ~/.pgpass",
+            ),
             OwnLogin::NoPassword { pgpass: None } => (
                 "password",
                 "add password_file or password_env, a line in ~/.pgpass, or ?password= in its url \
-                 if it asks for none"
-                    .to_owned(),
+                 if it asks for none",
             ),
-            OwnLogin::NoPassword { pgpass: Some(why) } => ("password", why.clone()),
+            OwnLogin::NoPassword { pgpass: Some(why) } => ("password", why.as_str()),
         };
         let message = format!(
             "entry \"{}\" logs in to upstream \"{}\" with the proxy's own credentials, \

@@ -1,0 +1,280 @@
+//! Declared beside observed. A fact can contradict a declaration; it never replaces one, and
+//! nothing is concluded from one that does not contradict.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use crate::config::{Config, Upstream};
+use crate::contract::Role;
+use crate::upstream::{Observed, observe};
+
+/// One upstream looked at.
+pub(super) struct Observation {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) seen: Seen,
+}
+
+/// What came of it.
+pub(super) enum Seen {
+    /// The facts.
+    Facts(Box<Observed>),
+    /// The URL names no user to look with: every client brings its own.
+    NoUser,
+    /// Why it could not be looked at.
+    Failed(String),
+}
+
+/// Looks at every upstream at the same time; in the order of their names.
+///
+/// Cancel safety: dropping it closes what connections there are.
+pub(super) async fn all(config: &Config) -> Vec<Observation> {
+    let mut looking = JoinSet::new();
+    for upstream in config.upstreams.values() {
+        looking.spawn(look(Arc::clone(upstream)));
+    }
+    let mut observations = looking.join_all().await;
+    observations.sort_by(|a, b| a.upstream.name.cmp(&b.upstream.name));
+    observations
+}
+
+async fn look(upstream: Arc<Upstream>) -> Observation {
+    let seen = match upstream.endpoint.user {
+        None => Seen::NoUser,
+        Some(_) => match observe(&upstream).await {
+            Ok(facts) => Seen::Facts(Box::new(facts)),
+            Err(error) => Seen::Failed(match error.hint() {
+                Some(hint) => plain(&format!("{error} (hint: {hint})")),
+                None => plain(&error.to_string()),
+            }),
+        },
+    };
+    Observation { upstream, seen }
+}
+
+/// No upstream could be looked at, all for the same reason.
+pub(super) fn none(config: &Config, why: &str) -> Vec<Observation> {
+    let failed = |upstream: &Arc<Upstream>| Observation {
+        upstream: Arc::clone(upstream),
+        seen: Seen::Failed(why.to_owned()),
+    };
+    config.upstreams.values().map(failed).collect()
+}
+
+/// Text that a server sent, fit for a terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// Every contradiction between what is declared and what was seen, worded as a warning.
+pub(super) fn contradictions(observations: &[Observation]) -> Vec<String> {
+    let mut found = Vec::new();
+    for (index, observation) in observations.iter().enumerate() {
+        let name = &observation.upstream.name;
+        let mut say = |what: String| found.push(format!("upstream \"{name}\": {what}"));
+        match &observation.seen {
+            Seen::Facts(facts) => {
+                against_declaration(&observation.upstream, facts, &mut say);
+                for other in &observations[..index] {
+                    same_server(&observation.upstream, facts, other, &mut say);
+                }
+            }
+            Seen::Failed(why) => say(format!("it could not be looked at: {why}")),
+            Seen::NoUser => {}
+        }
+    }
+    found
+}
+
+fn against_declaration(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) {
+    let declaration = upstream.declaration;
+    match (declaration.role, facts.in_recovery) {
+        (Role::Prod | Role::Staging, true) => {
+            say(format!("it is declared {}, and is in recovery: a standby", declaration.role));
+        }
+        (Role::Replica, false) => {
+            say("it is declared replica, and is not in recovery: it would take writes".to_owned());
+        }
+        (Role::Prod | Role::Staging, false) | (Role::Replica, true) => {}
+    }
+    match &facts.announced {
+        Some(_) if !upstream.chain => {
+            say("it is another pgauthority, which is refused unless chain = true".to_owned())
+        }
+        Some(tags) => {
+            let pairs = [
+                ("authority", &tags.authority, declaration.authority.as_str()),
+                ("role", &tags.role, declaration.role.as_str()),
+                ("env", &tags.env, declaration.environment.as_str()),
+            ];
+            for (key, announced, declared) in pairs {
+                if announced != declared {
+                    let announced = plain(announced);
+                    say(format!("{key} is declared {declared}, and announced as \"{announced}\""));
+                }
+            }
+        }
+        None if upstream.chain => {
+            say("it is declared a chain, and is no pgauthority: it announces no tags".to_owned());
+        }
+        // behind a chain the database is an entry's name, which need not be the server's
+        None if facts.database != upstream.endpoint.dbname => {
+            let (asked, got) = (&upstream.endpoint.dbname, plain(&facts.database));
+            say(format!("database \"{asked}\" was asked for, and \"{got}\" answered"));
+        }
+        None => {}
+    }
+}
+
+/// Two names of one place with different declarations. The very socket address counts: a cluster's
+/// system identifier is shared by all copies of it, and so proves nothing.
+fn same_server(
+    upstream: &Upstream,
+    facts: &Observed,
+    other: &Observation,
+    say: &mut impl FnMut(String),
+) {
+    let Seen::Facts(other_facts) = &other.seen else { return };
+    let (mine, theirs) = (upstream.declaration, other.upstream.declaration);
+    let same = facts.peer == other_facts.peer
+        && facts.database == other_facts.database
+        && facts.system_identifier == other_facts.system_identifier;
+    if same && (mine.role != theirs.role || mine.authority != theirs.authority) {
+        say(format!(
+            "{} is also the address of upstream \"{}\" with the same database, which is declared \
+             {} {}, not {} {}",
+            facts.peer,
+            other.upstream.name,
+            theirs.authority,
+            theirs.role,
+            mine.authority,
+            mine.role
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+    use crate::upstream::{Announced, ServerAddress};
+
+    fn config(upstreams: &[(&str, [&str; 3], &str)]) -> Config {
+        let mut text = String::new();
+        for (name, [authority, role, env], lines) in upstreams {
+            text.push_str(&format!(
+                "[upstreams.{name}]\nauthority = \"{authority}\"\nrole = \"{role}\"\n\
+                 env = \"{env}\"\nurl = \"postgresql://u@127.0.0.1/nova\"\n{lines}\n"
+            ));
+        }
+        let (first, ..) = upstreams[0];
+        text.push_str(&format!("[databases.d]\nupstream = \"{first}\"\nauth = \"relay\"\n"));
+        config::parse(Path::new("/x/test.toml"), &text, &|_| None)
+            .unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    fn facts() -> Observed {
+        Observed {
+            peer: ServerAddress::Tcp("127.0.0.1:5432".parse().unwrap()),
+            server_version: "15.1".to_owned(),
+            tls: None,
+            in_recovery: false,
+            database: "nova".to_owned(),
+            user: "u".to_owned(),
+            system_identifier: None,
+            announced: None,
+            pooler: false,
+            round_trip: std::time::Duration::from_millis(1),
+        }
+    }
+
+    fn said(config: &Config, facts: &[Observed]) -> Vec<String> {
+        let observations: Vec<Observation> = config
+            .upstreams
+            .values()
+            .zip(facts)
+            .map(|(upstream, facts)| Observation {
+                upstream: Arc::clone(upstream),
+                seen: Seen::Facts(Box::new(facts.clone())),
+            })
+            .collect();
+        contradictions(&observations)
+    }
+
+    const PROD: [&str; 3] = ["neon", "prod", "prod-like"];
+    const REPLICA: [&str; 3] = ["neon", "replica", "prod-like"];
+
+    #[test]
+    fn recovery_contradicts_prod_and_its_absence_a_replica() {
+        let (prod, replica) = (config(&[("p", PROD, "")]), config(&[("r", REPLICA, "")]));
+        let standby = Observed { in_recovery: true, ..facts() };
+        assert_eq!(said(&prod, &[facts()]), [""; 0]);
+        assert_eq!(said(&replica, std::slice::from_ref(&standby)), [""; 0]);
+        assert_eq!(
+            said(&prod, &[standby]),
+            ["upstream \"p\": it is declared prod, and is in recovery: a standby"]
+        );
+        assert_eq!(
+            said(&replica, &[facts()]),
+            [
+                "upstream \"r\": it is declared replica, and is not in recovery: it would take writes"
+            ]
+        );
+    }
+
+    #[test]
+    fn another_pgauthority_is_told_by_its_tags() {
+        let tags = |role: &str| Observed {
+            announced: Some(Announced {
+                upstream: "x".to_owned(),
+                authority: "neon".to_owned(),
+                role: role.to_owned(),
+                env: "prod-like".to_owned(),
+            }),
+            database: "behind".to_owned(),
+            ..facts()
+        };
+        let (plain, chain) = (config(&[("p", PROD, "")]), config(&[("p", PROD, "chain = true")]));
+        assert!(said(&plain, &[tags("prod")])[0].contains("refused unless chain = true"));
+        assert_eq!(said(&chain, &[tags("prod")]), [""; 0]);
+        assert_eq!(
+            said(&chain, &[tags("sta\x1bging")]),
+            ["upstream \"p\": role is declared prod, and announced as \"sta ging\""]
+        );
+        assert!(said(&chain, &[facts()])[0].contains("announces no tags"));
+    }
+
+    #[test]
+    fn another_database_is_told() {
+        let other = Observed { database: "postgres".to_owned(), ..facts() };
+        assert_eq!(
+            said(&config(&[("p", PROD, "")]), &[other]),
+            ["upstream \"p\": database \"nova\" was asked for, and \"postgres\" answered"]
+        );
+    }
+
+    #[test]
+    fn one_address_with_two_declarations_is_told_and_copies_are_not() {
+        let both = config(&[("p", PROD, ""), ("r", REPLICA, "")]);
+        let standby = Observed { in_recovery: true, ..facts() };
+        let elsewhere = Observed {
+            peer: ServerAddress::Tcp("127.0.0.1:5433".parse().unwrap()),
+            ..standby.clone()
+        };
+        assert_eq!(said(&both, &[facts(), elsewhere]), [""; 0]);
+        assert_eq!(
+            said(&both, &[facts(), standby]),
+            ["upstream \"r\": 127.0.0.1:5432 is also the address of upstream \"p\" with the same \
+              database, which is declared neon prod, not neon replica"]
+        );
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_no_silence() {
+        let config = config(&[("p", PROD, "")]);
+        let found = contradictions(&none(&config, "no runtime"));
+        assert_eq!(found, ["upstream \"p\": it could not be looked at: no runtime"]);
+    }
+}
