@@ -4,6 +4,7 @@
 mod support;
 
 use support::cluster::PASSWORD;
+use support::proxy::{PROD, Proxy, REPLICA, STAGING};
 use support::{Auth, CertificateAuthority, Cluster, Login, Major, NEON_HOST, Wire};
 
 fn app() -> Login {
@@ -54,5 +55,28 @@ fn a_replica_follows_and_a_crash_is_survived() {
         primary.start();
         primary.restart();
         assert_eq!(primary.value("app", "SELECT n FROM t"), "42");
+    }
+}
+
+/// What the fixtures write is a configuration that the proxy takes.
+#[test]
+fn the_configurations_of_the_fixtures_are_sound() {
+    let authority = CertificateAuthority::new();
+    let cluster = Cluster::builder().tls(&authority).start();
+    let routed = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"prod\"\nlocal = \"staging\"";
+    let (path, _folder) = Proxy::builder()
+        .tls(&authority, "require")
+        .neon_upstream("prod", PROD, &cluster)
+        .neon_upstream("replica", REPLICA, &cluster)
+        .upstream("staging", STAGING, &cluster)
+        .scram("own", "prod", "confirm = \"startup\"")
+        .relayed("app", "prod", "")
+        .trusted("test_*", "staging", "")
+        .entry("routed", routed)
+        .entry("routed_default", &format!("{routed}\ntask = \"unit_tests\""))
+        .raw("[[decision]]\ntask = \"look\"\nread = \"neon\"\nwrite = \"deny\"")
+        .write();
+    if let Err(faults) = pgauthority::config::load(&path) {
+        panic!("{faults}\n{}", std::fs::read_to_string(path).unwrap());
     }
 }
