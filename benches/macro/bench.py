@@ -28,7 +28,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 
-from ground import BIN, Failed, Ground, free_port, listening, run  # noqa: E402
+from ground import BIN, NEON_HOST, Failed, Ground, free_port, listening, run  # noqa: E402
 
 PEERS = ("pgauthority", "pgbouncer", "haproxy", "direct")
 REFERENCE = "pgbouncer"
@@ -81,7 +81,8 @@ path = "{folder}/audit.jsonl"
 authority = "neon"
 role = "prod"
 env = "prod-like"
-url = "postgresql://postgres@127.0.0.1:{upstream}/bench?sslmode=disable"
+url = "postgresql://postgres@{NEON_HOST}:{upstream}/bench?sslmode=disable"
+hostaddr = "127.0.0.1"
 [databases.bench]
 upstream = "bench"
 auth = "trust"
