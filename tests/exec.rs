@@ -3,6 +3,10 @@
 
 #[path = "exec/announcer.rs"]
 mod announcer;
+#[path = "exec/drivers.rs"]
+mod drivers;
+#[path = "exec/proxied.rs"]
+mod proxied;
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -11,14 +15,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use announcer::announce;
+use announcer::{announce, announce_on_tls};
 use rustix::process::{Pid, Signal, kill_process};
 use support::cluster::PASSWORD;
 use support::process::{Folder, is_root};
 use support::proxy::PROGRAM;
-use support::tools::tool;
 use support::wire::Frames;
-use support::{Cluster, Login, Wire};
+use support::{CertificateAuthority, Cluster, Login, Wire};
 
 const PROD: &[(&str, &str)] = &[
     ("authority.upstream", "neon-prod"),
@@ -409,92 +412,39 @@ fn another_user_of_the_machine_is_refused() {
     assert!(stderr.contains("serves a command of user 0 only"), "{stderr}");
 }
 
-/// Runs a driver's script through `exec`; gives what it says of the confirmation.
-fn drive(scheme: &str, query: &str, program: &[&str], environment: &[(&str, &str)]) -> String {
+#[test]
+fn the_relay_speaks_tls_to_the_proxy_as_the_url_says() {
+    if !exists() {
+        return;
+    }
+    let authority = CertificateAuthority::new();
     let cluster = Cluster::builder().start();
-    let proxy = announce(cluster.port(), PROD);
-    let url = format!("{scheme}://app:{PASSWORD}@127.0.0.1:{proxy}/app{query}");
-    let url = match scheme {
-        "jdbc:postgresql" => {
-            format!("{scheme}://127.0.0.1:{proxy}/app?user=app&password={PASSWORD}")
-        }
-        _ => url,
-    };
-    let environment = [DECLARED_PROD, environment].concat();
-    succeeds(&mut exec(&environment, &url, &[&["--"], program].concat()))
-}
-
-fn python(scheme: &str, query: &str, script: &str) {
-    let site = tool("python");
-    let program = ["python3", "-c", script];
-    let said = drive(scheme, query, &program, &[("PYTHONPATH", site.to_str().unwrap())]);
-    assert_eq!(said, "true", "{scheme}");
-}
-
-#[test]
-fn python_drivers_are_confirmed() {
-    if !exists() {
-        return;
-    }
-    let show = format!("SHOW {CONFIRM}");
-    let asyncpg = format!(
-        "import asyncio, asyncpg, os\nasync def main():\n  c = await asyncpg.connect(os.environ['DATABASE_URL'])\n  print(await c.fetchval('{show}'))\nasyncio.run(main())"
-    );
-    let psycopg = format!(
-        "import os, psycopg\nprint(psycopg.connect(os.environ['DATABASE_URL']).execute('{show}').fetchone()[0])"
-    );
-    let sqlalchemy = format!(
-        "import os, sqlalchemy as s\nprint(s.create_engine(os.environ['DATABASE_URL']).connect().exec_driver_sql('{show}').scalar())"
-    );
-    let sqlalchemy_async = format!(
-        "import asyncio, os\nfrom sqlalchemy.ext.asyncio import create_async_engine\nasync def main():\n  e = create_async_engine(os.environ['DATABASE_URL'])\n  async with e.connect() as c: print((await c.exec_driver_sql('{show}')).scalar())\n  await e.dispose()\nasyncio.run(main())"
-    );
-    python("postgresql", "", &asyncpg);
-    python("postgresql", "?sslmode=prefer", &asyncpg);
-    python("postgresql", "?sslmode=prefer", &psycopg);
-    python("postgresql+psycopg", "?sslmode=prefer", &sqlalchemy);
-    python("postgresql+psycopg2", "", &sqlalchemy);
-    python("postgresql+asyncpg", "", &sqlalchemy_async);
-    python("postgresql+asyncpg", "?ssl=prefer", &sqlalchemy_async);
-}
-
-#[test]
-fn node_drivers_are_confirmed() {
-    if !exists() {
-        return;
-    }
-    let modules = tool("node_modules");
-    let node_path = modules.to_str().unwrap();
-    let show = format!("SHOW {CONFIRM}");
-    let pg = format!(
-        "const {{Client}} = require('pg'); (async () => {{ const c = new Client({{connectionString: process.env.DATABASE_URL}}); await c.connect(); console.log((await c.query('{show}')).rows[0]['{CONFIRM}']); await c.end() }})()"
-    );
-    let postgres = format!(
-        "const s = require('postgres')(process.env.DATABASE_URL); (async () => {{ console.log((await s.unsafe('{show}'))[0]['{CONFIRM}']); await s.end() }})()"
-    );
-    for (script, query) in
-        [(&pg, ""), (&pg, "?sslmode=disable"), (&postgres, ""), (&postgres, "?sslmode=disable")]
-    {
-        let said = drive("postgres", query, &["node", "-e", script], &[("NODE_PATH", node_path)]);
-        assert_eq!(said, "true");
-    }
-}
-
-#[test]
-fn jdbc_is_confirmed() {
-    if !exists() {
-        return;
-    }
+    let proxy = announce_on_tls(cluster.port(), PROD, &authority);
     let folder = Folder::new();
-    let source = folder.write(
-        "Show.java",
-        format!(
-            "import java.sql.*; public class Show {{ public static void main(String[] a) throws Exception {{ \
-             try (Connection c = DriverManager.getConnection(System.getenv(\"DATABASE_URL\"))) {{ \
-             ResultSet r = c.createStatement().executeQuery(\"SHOW {CONFIRM}\"); r.next(); \
-             System.out.println(r.getString(1)); }} }} }}"
-        ),
-    );
-    let program = ["java", "-cp", "/usr/share/java/postgresql.jar", source.to_str().unwrap()];
-    assert_eq!(drive("jdbc:postgresql", "", &program, &[]), "true");
+    let root = folder.write("root.crt", authority.pem());
+    let base = format!("postgresql://app:{PASSWORD}@localhost:{proxy}/app");
+    let show = ["--", "psql", "-XAtc", "SHOW authority.confirm_prod_migrations"];
+    let large =
+        ["--", "psql", "-XAtc", "SELECT length(repeat('x', 30000000)), repeat('x', 30000000)"];
+    let verified = format!("{base}?sslmode=verify-full&sslrootcert={}", root.display());
+    assert_eq!(succeeds(&mut exec(DECLARED_PROD, &verified, &show)), "true");
+    assert_eq!(succeeds(&mut exec(DECLARED_PROD, &verified, &large)).len(), 30_000_009);
+    // the command's own connections take the URL of its environment
+    let through = ["--", "sh", "-c", "psql -XAtc 'SHOW authority.expect_role' \"$DATABASE_URL\""];
+    assert_eq!(succeeds(&mut exec(DECLARED_PROD, &verified, &through)), "prod");
+    for environment in [[("PGSSLMODE", "require")], [("PGSSLMODE", "allow")]] {
+        let environment = [DECLARED_PROD, &environment].concat();
+        assert_eq!(succeeds(&mut exec(&environment, &base, &show)), "true");
+    }
+    let stranger = folder.write("other.crt", CertificateAuthority::new().pem());
+    let by_address = base.replace("localhost", "127.0.0.1");
+    for url in [
+        format!("{base}?sslmode=verify-full&sslrootcert={}", stranger.display()),
+        format!("{by_address}?sslmode=verify-full&sslrootcert={}", root.display()),
+        format!("{base}?sslmode=verify-full&sslrootcert=/nowhere"),
+        format!("{base}?sslmode=disable&connect_timeout=1"),
+    ] {
+        let (code, stdout, stderr) = output(&mut exec(DECLARED_PROD, &url, &show));
+        assert_eq!((code, stdout.as_str()), (125, ""), "{url}: {stderr}");
+    }
 }
