@@ -1,0 +1,467 @@
+//! The relay: one hand-written future a session, both directions polled in one place.
+//!
+//! Reading, judging and writing happen on the worker's one scratch buffer: what was judged is the
+//! very slice that is written. Only an incomplete message, or what could not be written, is copied
+//! into the session. A direction whose other side cannot be written is not read.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+
+
+use super::port::Port;
+use super::recorder::Recorder;
+use super::worker::{SessionHandle, Worker};
+use crate::audit::Receipt;
+use crate::gate::{Answer, EventId, Gate, Next, Refusal, Refused};
+use crate::observe::{Direction, UpstreamMetrics, Verdict};
+use crate::policy::{Denial, Permit, Rule};
+use crate::protocol::ErrorResponse;
+
+use crate::sql::Class;
+
+/// Reads a direction does in one poll before it lets other sessions run.
+const READS_A_POLL: usize = 8;
+
+/// A server connection that serves the session, with the gate that guards it.
+pub(super) struct Leg {
+    pub(super) port: Port,
+    pub(super) gate: Gate,
+    pub(super) metrics: UpstreamMetrics,
+}
+
+impl Leg {
+    /// The one way to a server.
+    #[inline]
+    fn send(&mut self, cx: &mut Context<'_>, permit: &Permit<'_>) -> io::Result<()> {
+        self.port.send(cx, permit.bytes())
+    }
+
+    /// Bytes that the gate itself made: substitutes and the proxy's own statements.
+    fn send_own(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        self.port.send(cx, bytes)
+    }
+}
+
+/// Why the frontend direction stands still.
+enum Hold {
+    None,
+    /// The bytes held are incomplete: they must grow to this length first.
+    Grow(usize),
+    /// The server has to answer first.
+    Answers,
+    /// Events are being written.
+    Receipt(Receipt, AfterReceipt),
+}
+
+enum AfterReceipt {
+    /// Let the message at the front go.
+    Clear(Vec<EventId>),
+    /// Refuse it.
+    Refuse(Box<Refusal>, uuid::Uuid),
+}
+
+/// Why the backend direction stands still.
+enum Pause {
+    None,
+    /// Outcomes are being written; then this many bytes of what is held go to the client.
+    Receipt(Receipt, usize),
+}
+
+/// How far a session's end has got.
+enum Ending {
+    No,
+    /// Write what is unsent to the client, then close.
+    Flush,
+    /// Close.
+    Close,
+}
+
+/// A session between login and end. Completes when both sides are closed.
+pub(super) struct Relay {
+    client: Port,
+    /// The session's legs: one for a task that reads and writes in one place.
+    leg: Leg,
+    worker: Rc<Worker>,
+    handle: Rc<SessionHandle>,
+    recorder: Recorder,
+    hold: Hold,
+    pause: Pause,
+    ending: Ending,
+    farewell: Option<Receipt>,
+}
+
+impl Relay {
+    pub(super) fn new(
+        client: Port,
+        leg: Leg,
+        worker: Rc<Worker>,
+        handle: Rc<SessionHandle>,
+        recorder: Recorder,
+    ) -> Self {
+        Relay {
+            client,
+            leg,
+            worker,
+            handle,
+            recorder,
+            hold: Hold::None,
+            pause: Pause::None,
+            ending: Ending::No,
+            farewell: None,
+        }
+    }
+
+    // -- client to server -----------------------------------------------------------------------
+
+    /// Moves what the client sends; ready only when the session is over.
+    fn frontend(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
+        for _ in 0..READS_A_POLL {
+            if self.leg.port.poll_flush(cx)?.is_pending() {
+                return Poll::Pending;
+            }
+            if let Some(done) = self.receipt(cx) {
+                done?;
+            } else {
+                return Poll::Pending;
+            }
+            match self.hold {
+                Hold::Answers | Hold::Receipt(..) => return Poll::Pending,
+                Hold::None if !self.client.held.is_empty() => {
+                    let buffer = std::mem::take(&mut self.client.held);
+                    let dealt_with = self.judge(cx, &buffer)?;
+                    self.client.put_back(buffer, dealt_with);
+                    continue;
+                }
+                Hold::None | Hold::Grow(_) => {}
+            }
+            if !matches!(self.ending, Ending::No) {
+                return Poll::Pending;
+            }
+            let length = match self.client.poll_read(cx, scratch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(length)) => length,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            };
+            self.worker.metrics.bytes(Direction::FromClients, length);
+            if self.client.held.is_empty() {
+                let dealt_with = self.judge(cx, &scratch[..length])?;
+                self.client.hold(&scratch[dealt_with..length]);
+            } else {
+                self.client.hold(&scratch[..length]);
+                if let Hold::Grow(needed) = self.hold
+                    && self.client.held.len() >= needed
+                {
+                    self.hold = Hold::None;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Judges bytes and sends what may go; gives how many were dealt with.
+    fn judge(&mut self, cx: &mut Context<'_>, buffer: &[u8]) -> io::Result<usize> {
+        let worker = self.worker.clone();
+        let mut judge = worker.judge.borrow_mut();
+        let now = worker.now();
+        let mut at = 0;
+        loop {
+            let step = self.leg.gate.frontend(&mut *judge, &buffer[at..], now);
+            at += step.permit.bytes().len();
+            self.leg.send(cx, &step.permit)?;
+            match step.next {
+                Next::Read => return Ok(at),
+                Next::Need(length) => {
+                    self.hold = Hold::Grow(length);
+                    return Ok(at);
+                }
+                Next::Wait => {
+                    self.hold = Hold::Answers;
+                    return Ok(at);
+                }
+                Next::Skip(length) => at += length,
+                Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
+                Next::Record(record) => {
+                    let (ids, receipt) = self.recorder.confirmed(&mut self.leg.gate, &record);
+                    self.hold = Hold::Receipt(receipt, AfterReceipt::Clear(ids));
+                    return Ok(at);
+                }
+                Next::Refuse(refusal) => {
+                    self.count_block(refusal.denial.rule);
+                    let (id, receipt) = self.recorder.blocked(&mut self.leg.gate, &refusal);
+                    self.hold = Hold::Receipt(receipt, AfterReceipt::Refuse(refusal, id));
+                    return Ok(at);
+                }
+                Next::Terminate => {
+                    self.ending = Ending::Close;
+                    return Ok(buffer.len());
+                }
+                Next::Fatal(denial) => {
+                    self.end_with(cx, &denial)?;
+                    return Ok(buffer.len());
+                }
+            }
+        }
+    }
+
+    /// Goes on where events were being written. `None`: they still are.
+    fn receipt(&mut self, cx: &mut Context<'_>) -> Option<io::Result<()>> {
+        let Hold::Receipt(receipt, _) = &mut self.hold else { return Some(Ok(())) };
+        let Poll::Ready(written) = Pin::new(receipt).poll(cx) else { return None };
+        let Hold::Receipt(_, after) = std::mem::replace(&mut self.hold, Hold::None) else {
+            return Some(Ok(()));
+        };
+        Some(match (after, written) {
+            (AfterReceipt::Clear(ids), Ok(())) => {
+                self.leg.gate.recorded(ids);
+                Ok(())
+            }
+            (AfterReceipt::Clear(ids), Err(_)) => {
+                self.recorder.withdraw(&ids);
+                match self.leg.gate.refuse_unrecorded(&self.client.held) {
+                    Some(refusal) => {
+                        self.count_block(refusal.denial.rule);
+                        self.refuse(cx, refusal, "not recorded")
+                    }
+                    None => Ok(()),
+                }
+            }
+            // the block stands whether it could be recorded or not
+            (AfterReceipt::Refuse(refusal, id), Ok(())) => {
+                self.refuse(cx, refusal, &id.to_string())
+            }
+            (AfterReceipt::Refuse(refusal, _), Err(_)) => self.refuse(cx, refusal, "not recorded"),
+        })
+    }
+
+    fn refuse(&mut self, cx: &mut Context<'_>, refusal: Box<Refusal>, id: &str) -> io::Result<()> {
+        match self.leg.gate.refuse(refusal, id) {
+            Refused::Answer(bytes) => self.client.send(cx, &bytes),
+            Refused::Substitute(bytes) => self.leg.send_own(cx, &bytes),
+        }
+    }
+
+    // -- server to client -----------------------------------------------------------------------
+
+    /// Moves what the server sends; ready only when the server has closed.
+    fn backend(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
+        for _ in 0..READS_A_POLL {
+            if self.client.poll_flush(cx)?.is_pending() {
+                return Poll::Pending;
+            }
+            if let Pause::Receipt(receipt, length) = &mut self.pause {
+                let Poll::Ready(_) = Pin::new(receipt).poll(cx) else { return Poll::Pending };
+                let length = *length;
+                self.pause = Pause::None;
+                let buffer = std::mem::take(&mut self.leg.port.held);
+                let length = length.min(buffer.len());
+                self.client.send(cx, &buffer[..length])?;
+                let dealt_with = length + self.follow(cx, &buffer[length..])?;
+                self.leg.port.put_back(buffer, dealt_with);
+                continue;
+            }
+            if !matches!(self.ending, Ending::No) {
+                return Poll::Pending;
+            }
+            let length = match self.leg.port.poll_read(cx, scratch) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0)) => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(length)) => length,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            };
+            self.worker.metrics.bytes(Direction::FromUpstreams, length);
+            if self.leg.port.held.is_empty() {
+                let dealt_with = self.follow(cx, &scratch[..length])?;
+                self.leg.port.hold(&scratch[dealt_with..length]);
+            } else {
+                self.leg.port.hold(&scratch[..length]);
+                let buffer = std::mem::take(&mut self.leg.port.held);
+                let dealt_with = self.follow(cx, &buffer)?;
+                self.leg.port.put_back(buffer, dealt_with);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Follows the server's bytes and passes them on; gives how many were dealt with.
+    fn follow(&mut self, cx: &mut Context<'_>, buffer: &[u8]) -> io::Result<usize> {
+        let now = self.worker.now();
+        if matches!(self.hold, Hold::Answers) {
+            self.hold = Hold::None;
+        }
+        let mut at = 0;
+        loop {
+            let answered = self.leg.gate.backend(&buffer[at..], now);
+            self.client.send(cx, &buffer[at..at + answered.forward])?;
+            at += answered.forward;
+            match answered.answer {
+                Answer::Read | Answer::Need(_) => return Ok(at),
+                Answer::Drop(length) => at += length,
+                Answer::Replace(length, bytes) => {
+                    self.client.send(cx, &bytes)?;
+                    at += length;
+                }
+                Answer::Own(bytes, length) => {
+                    self.leg.send_own(cx, &bytes)?;
+                    self.client.send(cx, &buffer[at..at + length])?;
+                    at += length;
+                }
+                Answer::Fates(fates, length) => {
+                    self.pause = Pause::Receipt(self.recorder.outcomes(&fates), length);
+                    return Ok(at);
+                }
+                Answer::Fatal(denial) => {
+                    self.end_with(cx, &denial)?;
+                    return Ok(buffer.len());
+                }
+            }
+        }
+    }
+
+    // -- the end --------------------------------------------------------------------------------
+
+    /// Ends the session with a FATAL error.
+    fn end_with(&mut self, cx: &mut Context<'_>, denial: &Denial) -> io::Result<()> {
+        self.count_block(denial.rule);
+        let (id, receipt) = self.recorder.ended(&mut self.leg.gate, denial);
+        self.farewell = Some(receipt);
+        let detail = self.leg.gate.detail(denial, &id.to_string());
+        let error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone())
+            .with_detail(detail)
+            .with_hint(denial.full_hint());
+        self.ending = Ending::Flush;
+        self.client.send(cx, &error.to_bytes())
+    }
+
+    /// SIGTERM: an idle session ends; a busy one when it is idle, or when time is up.
+    fn drain(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !matches!(self.ending, Ending::No) || !self.worker.drains() {
+            return Ok(());
+        }
+        let idle = self.leg.gate.is_idle()
+            && self.client.held.is_empty()
+            && self.leg.port.held.is_empty()
+            && matches!(self.hold, Hold::None)
+            && matches!(self.pause, Pause::None);
+        if idle || self.worker.drain_is_over() {
+            let error = ErrorResponse::fatal(
+                Rule::Shutdown.sqlstate(),
+                "terminating connection due to administrator command",
+            );
+            self.ending = Ending::Flush;
+            self.client.send(cx, &error.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    fn count_block(&self, rule: Rule) {
+        self.leg.metrics.blocked(rule.id());
+    }
+
+    fn settle_metrics(&mut self) {
+        let Some(tally) = self.leg.gate.take_tally() else { return };
+        for (class, counts) in Class::ALL.iter().zip(tally) {
+            for (verdict, count) in Verdict::ALL.iter().zip(counts) {
+                for _ in 0..count {
+                    self.leg.metrics.statement(*class, *verdict);
+                }
+            }
+        }
+    }
+
+    fn poll_both(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let worker = self.worker.clone();
+        let mut scratch = worker.scratch.borrow_mut();
+        loop {
+            let frontend = self.frontend(cx, &mut scratch);
+            if let Poll::Ready(end) = frontend {
+                return Poll::Ready(end);
+            }
+            let waited = matches!(self.hold, Hold::Answers);
+            let backend = self.backend(cx, &mut scratch);
+            if let Poll::Ready(end) = backend {
+                // the server has closed: the client gets what there is, then the end
+                if matches!(self.ending, Ending::No) {
+                    self.ending = Ending::Flush;
+                }
+                if end.is_err() {
+                    return Poll::Ready(end);
+                }
+            }
+            if !(waited && matches!(self.hold, Hold::None)) {
+                break;
+            }
+        }
+        self.drain(cx)?;
+        self.poll_ending(cx)
+    }
+
+    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.ending {
+            Ending::No => Poll::Pending,
+            Ending::Flush => {
+                if let Some(receipt) = &mut self.farewell {
+                    if Pin::new(receipt).poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.farewell = None;
+                }
+                if self.client.poll_flush(cx)?.is_pending() {
+                    return Poll::Pending;
+                }
+                self.client.poll_shutdown(cx)
+            }
+            Ending::Close => {
+                if self.leg.port.poll_flush(cx)?.is_pending() {
+                    return Poll::Pending;
+                }
+                self.leg.port.poll_shutdown(cx)
+            }
+        }
+    }
+
+    /// Records what became of statements whose end nobody will report any more.
+    fn close_books(&mut self) {
+        self.settle_metrics();
+        let fates = self.leg.gate.take_fates();
+        if !fates.is_empty() {
+            drop(self.recorder.outcomes(&fates));
+        }
+        let undecided = self.leg.gate.undecided();
+        if !undecided.is_empty() {
+            drop(self.recorder.unknown(&undecided));
+        }
+    }
+}
+
+impl Future for Relay {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let relay = &mut *self;
+        relay.handle.register(cx.waker());
+        relay.follow_policy();
+        let polled = relay.poll_both(cx);
+        relay.settle_metrics();
+        if polled.is_ready() {
+            relay.close_books();
+        }
+        polled
+    }
+}
+
+impl Relay {
+    /// A reload's policy applies from the next statement on.
+    fn follow_policy(&mut self) {
+        if let Some(policy) = self.handle.take_policy(&self.worker) {
+            self.leg.gate.set_policy(policy);
+        }
+    }
+}
+
