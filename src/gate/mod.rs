@@ -272,6 +272,7 @@ impl Gate {
     /// Replaces the law (a reload, another task): from the next statement on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+        self.policy.follow_task(self.state.parameters.task.get().as_deref());
     }
 
     /// `application_name` as last reported, if it changed since the last call.

@@ -220,6 +220,18 @@ impl Policy {
         }
     }
 
+    /// Why a startup packet may not confirm here; `None`: it may.
+    pub fn startup_confirmation(&self) -> Option<Denial> {
+        let allowed = self.confirm != ConfirmHow::Never && self.user_may_confirm;
+        (!allowed && self.declaration.role == Role::Prod).then(|| {
+            Denial::new(
+                Rule::ConfirmDenied,
+                "confirmation refused: this session cannot confirm",
+                self.confirm_hint(),
+            )
+        })
+    }
+
     fn task_denial(&self, statement: &Statement, class: Class) -> Denial {
         let kind = if class == Class::Read { "reads" } else { "writes" };
         Denial::new(

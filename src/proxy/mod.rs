@@ -7,3 +7,11 @@ pub mod handshake;
 pub use authenticate::{Authenticated, Refused, Secrets, authenticate};
 pub use client::{Client, ReceiveError};
 pub use handshake::{Handshake, HandshakeError, handshake};
+
+mod declare;
+mod port;
+mod recorder;
+mod registry;
+mod relay;
+mod session;
+mod worker;

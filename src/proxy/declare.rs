@@ -1,0 +1,269 @@
+//! What a session declares with its startup packet, and the law that follows from it
+//! (contract §2, §3).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::config::{Config, Entry, EntryTarget, Upstream};
+use crate::contract::parameter::{self, Parameter};
+use crate::contract::{Cell, DecisionRow, Role};
+use crate::policy::{Denial, Policy, Rule, split_task, unknown_task};
+use crate::protocol::Startup;
+use crate::session::{Instant, Parameters};
+use crate::sql::Class;
+
+/// Settings that only class `admin` may change (contract §4).
+const ADMIN_SETTINGS: [&str; 3] =
+    ["session_replication_role", "event_triggers", "allow_system_table_mods"];
+
+/// A session's declarations, checked.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) policy: Policy,
+    pub(super) parameters: Parameters,
+    /// Confirmed by the startup packet.
+    pub(super) confirmed: bool,
+    /// `search_path` as the packet sets it mentions `pg_temp`.
+    pub(super) search_path_doubtful: bool,
+}
+
+/// Checks what the startup packet declares for `entry`.
+pub(super) fn declare(
+    config: &Config,
+    entry: &Entry,
+    startup: &Startup,
+    now: Instant,
+) -> Result<Declared, Box<Denial>> {
+    let settings = in_force(startup);
+    let mut wishes = Wishes::default();
+    for (name, value) in &settings {
+        wishes.read(name, value)?;
+    }
+    let (upstream, row) = route(config, entry, wishes.task.as_deref())?;
+    let mut policy = policy(config, entry, &upstream, &startup.user);
+    if let Some(row) = row {
+        policy.read_denied = row.read == Cell::Deny;
+        policy.write_denied = row.write == Cell::Deny;
+    }
+    let task = wishes.task.clone().or_else(|| row.map(|row| row.task.clone()));
+    wishes.check(&policy)?;
+    for (name, value) in &settings {
+        check_setting(&policy, name, value, wishes.confirm)?;
+    }
+    let parameters = Parameters::new(
+        wishes.confirm.then_some(now),
+        wishes.ticket.as_deref().map(Arc::from),
+        task.as_deref().map(Arc::from),
+    );
+    let path = settings.get("search_path").map(|path| path.to_ascii_lowercase());
+    Ok(Declared {
+        upstream,
+        policy,
+        parameters,
+        confirmed: wishes.confirm,
+        search_path_doubtful: path.is_some_and(|path| path.contains("pg_temp")),
+    })
+}
+
+/// The law for a session of `user` on `entry` as it is now: at its start, and after a reload.
+pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: &str) -> Policy {
+    Policy {
+        upstream: upstream.name.clone(),
+        declaration: upstream.declaration,
+        confirm: entry.confirm,
+        user_may_confirm: entry.confirm_users.as_ref().is_none_or(|users| users.contains(user)),
+        admin: entry.admin,
+        confirm_max_age: config.contract.confirm_max_age,
+        read_denied: false,
+        write_denied: false,
+        routed: matches!(entry.target, EntryTarget::Routed { .. }),
+        decisions: Arc::new(config.decisions.clone()),
+        guarded: upstream.declaration.role == Role::Replica,
+        set_by_statement: false,
+        pooler: false,
+    }
+}
+
+/// The settings in force, by lower-case name: the last of a name wins.
+fn in_force(startup: &Startup) -> HashMap<String, String> {
+    startup
+        .settings
+        .iter()
+        .map(|setting| (setting.name.to_ascii_lowercase(), setting.text().into_owned()))
+        .collect()
+}
+
+/// Where the session goes: the pinned upstream, or the one that its task's row names.
+fn route<'a>(
+    config: &'a Config,
+    entry: &'a Entry,
+    task: Option<&str>,
+) -> Result<(Arc<Upstream>, Option<&'a DecisionRow>), Box<Denial>> {
+    let known = |task: &str| {
+        config
+            .decisions
+            .lookup(task)
+            .ok_or_else(|| Box::new(unknown_task(&config.decisions, task)))
+    };
+    match &entry.target {
+        EntryTarget::Pinned(upstream) => {
+            // a task on a pinned entry is a label; the entry is the declaration
+            task.map(known).transpose()?;
+            Ok((upstream.clone(), None))
+        }
+        EntryTarget::Routed { task: default, .. } => {
+            let Some(task) = task.or(default.as_deref()) else {
+                return Err(Box::new(undeclared_task(config, entry)));
+            };
+            let row = known(task)?;
+            if row.is_split() {
+                return Err(Box::new(split_task(task)));
+            }
+            let upstream = row.single_authority().and_then(|one| entry.target.upstream(one));
+            match upstream {
+                Some(upstream) => Ok((upstream.clone(), Some(row))),
+                None => Err(Box::new(Denial::new(
+                    Rule::TaskDenied,
+                    format!("entry \"{}\" has no upstream for task \"{task}\"", entry.name),
+                    "declare another task, or connect to another entry",
+                ))),
+            }
+        }
+    }
+}
+
+fn undeclared_task(config: &Config, entry: &Entry) -> Denial {
+    let tasks: Vec<&str> = config.decisions.iter().map(|row| row.task.as_str()).collect();
+    Denial::new(
+        Rule::TaskUndeclared,
+        format!("no task declared for entry \"{}\"", entry.name),
+        format!(
+            "declare one: PGOPTIONS='-c authority.task=unit_tests' (psql, libpq), \
+             ?options=-c%20authority.task%3Dunit_tests in the URL (psycopg, SQLAlchemy, \
+             node-postgres, JDBC), ?authority.task=unit_tests (asyncpg); the tasks are {}",
+            tasks.join(", ")
+        ),
+    )
+}
+
+/// The `authority.*` parameters of a startup packet.
+#[derive(Debug, Default)]
+struct Wishes {
+    confirm: bool,
+    ticket: Option<String>,
+    task: Option<String>,
+    expectations: Vec<(Parameter, String)>,
+}
+
+impl Wishes {
+    fn read(&mut self, name: &str, value: &str) -> Result<(), Box<Denial>> {
+        let refuse = |rule, message: String, hint: &str| {
+            Err(Box::new(Denial::new(rule, message, hint.to_owned())))
+        };
+        match Parameter::from_name(name) {
+            None => {}
+            Some(Parameter::Tag) => {
+                return refuse(
+                    Rule::TagReadonly,
+                    format!("parameter \"{name}\" cannot be set: the proxy alone sets it"),
+                    "to assert what you expect, use authority.expect_authority, .expect_role, \
+                     .expect_env",
+                );
+            }
+            Some(Parameter::Undefined) => {
+                let near = parameter::nearest(name)
+                    .map(|near| format!("did you mean {near}? "))
+                    .unwrap_or_default();
+                return refuse(
+                    Rule::ParameterUnknown,
+                    format!("unrecognized configuration parameter \"{name}\""),
+                    &format!("{near}the parameters are {}", parameter::SETTABLE.join(", ")),
+                );
+            }
+            Some(Parameter::Confirm) => match parameter::boolean(value) {
+                Some(confirm) => self.confirm = confirm,
+                None => {
+                    return refuse(
+                        Rule::ParameterInvalid,
+                        format!("parameter \"{name}\" requires a Boolean value"),
+                        &format!("use -c {name}=true to confirm"),
+                    );
+                }
+            },
+            Some(Parameter::Ticket) => {
+                if value.chars().count() > parameter::TICKET_LIMIT {
+                    return refuse(
+                        Rule::ParameterInvalid,
+                        format!("\"{name}\" is longer than {} characters", parameter::TICKET_LIMIT),
+                        "name the ticket, not its text",
+                    );
+                }
+                self.ticket = Some(value.to_owned()).filter(|ticket| !ticket.is_empty());
+            }
+            Some(Parameter::Task) => {
+                self.task = Some(value.to_owned()).filter(|task| !task.is_empty());
+            }
+            Some(
+                kind @ (Parameter::ExpectAuthority | Parameter::ExpectRole | Parameter::ExpectEnv),
+            ) => self.expectations.push((kind, value.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// What the upstream and the entry say to it.
+    fn check(&self, policy: &Policy) -> Result<(), Box<Denial>> {
+        for (kind, expected) in &self.expectations {
+            if let Some(denial) = policy.expectation(*kind, expected) {
+                return Err(Box::new(denial));
+            }
+        }
+        match self.confirm.then(|| policy.startup_confirmation()).flatten() {
+            Some(denial) => Err(Box::new(denial)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Settings that a statement could not make either.
+fn check_setting(
+    policy: &Policy,
+    name: &str,
+    value: &str,
+    confirmed: bool,
+) -> Result<(), Box<Denial>> {
+    if !policy.allows_everything()
+        && let Some(why) = crate::policy::unsafe_lexing(name, value)
+    {
+        return Err(Box::new(Denial::new(
+            Rule::LexingUnsafe,
+            format!("session refused: {why}"),
+            "statements could not be judged soundly; use client_encoding=UTF8 and \
+             standard_conforming_strings=on",
+        )));
+    }
+    let read_only = ["default_transaction_read_only", "transaction_read_only"];
+    if policy.guarded && read_only.contains(&name) && parameter::boolean(value) != Some(true) {
+        return Err(Box::new(Denial::new(
+            Rule::ReplicaReadOnly,
+            format!("session refused: upstream \"{}\" is role replica and read-only", policy.upstream),
+            format!("leave {name} away"),
+        )));
+    }
+    if ADMIN_SETTINGS.contains(&name) && !policy.always_allows(Class::Admin) {
+        let confirmable = policy.needs_confirmation(Class::Admin);
+        if !(confirmable && confirmed) {
+            let rule = match policy.declaration.role {
+                Role::Replica => Rule::ReplicaAdmin,
+                _ if confirmable => Rule::ProdAdminUnconfirmed,
+                _ => Rule::ProdAdminBlocked,
+            };
+            return Err(Box::new(Denial::new(
+                rule,
+                format!("session refused: \"{name}\" is an administrative setting"),
+                "leave it away, or let the entry say admin = \"confirm\" and confirm",
+            )));
+        }
+    }
+    Ok(())
+}

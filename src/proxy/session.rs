@@ -1,0 +1,468 @@
+//! A session from accept to relay: handshake, declaration, authentication, upstream, greeting.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant as StdInstant;
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::authenticate::{Authenticated, authenticate};
+use super::client::{Client, MAX_PASSWORD_LENGTH};
+use super::declare::{Declared, declare};
+use super::handshake::{Handshake, handshake};
+use super::port::Port;
+use super::recorder::{Recorder, describe};
+use super::registry::{CancelGuard, CancelTarget, Places};
+use super::relay::{Leg, Relay};
+use super::worker::{Loaded, Worker};
+use crate::audit::{Event, EventKind, Place, Who};
+use crate::config::{ClientAuth, Entry};
+use crate::gate::{Beginning, Gate};
+use crate::net::{Peer, Stream, random_bytes};
+use crate::policy::{Denial, Rule};
+use crate::protocol::{ErrorResponse, message};
+use crate::upstream::{
+    self, ConnectError, ConnectErrorKind, Connection, GuardBy, Login, RelayClient, Request, TagsBy,
+};
+
+/// Serves one accepted connection to its end.
+pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer) {
+    let _open = worker.metrics.session();
+    let loaded = worker.shared.loaded();
+    let began = StdInstant::now();
+    let login_timeout = loaded.config.server.login_timeout;
+    let limits = loaded.config.server.limits;
+    let place = worker.shared.counts.connection(&limits, peer.address.map(|at| at.ip()));
+    let shaken = timeout(login_timeout, handshake(stream, peer, &loaded.config.server)).await;
+    let client = match shaken {
+        Ok(Ok(Handshake::Startup(client))) => client,
+        Ok(Ok(Handshake::Cancel { process_id, key, stream })) => {
+            cancel(&worker, process_id, &key).await;
+            drop(stream);
+            return;
+        }
+        Ok(Ok(Handshake::Closed)) => return,
+        Ok(Err(error)) => return tracing::info!(client = %peer, %error, "handshake failed"),
+        Err(_) => return tracing::info!(client = %peer, "handshake took too long"),
+    };
+    let mut newcomer = Newcomer::new(worker, loaded, client);
+    let places = match place {
+        Ok(places) => places,
+        Err(denial) => return newcomer.refuse(*denial).await,
+    };
+    let begun = match timeout(login_timeout, newcomer.begin(places)).await {
+        Ok(Ok(begun)) => begun,
+        Ok(Err(refusal)) => return newcomer.answer(refusal).await,
+        Err(_) => return tracing::info!(client = %peer, "login took too long"),
+    };
+    newcomer.worker.metrics.login(began.elapsed());
+    newcomer.relay(begun).await;
+}
+
+/// Passes a cancel request on to the connection that runs the session's statements.
+async fn cancel(worker: &Worker, process_id: i32, key: &Bytes) {
+    let Some(CancelTarget(token)) = worker.shared.cancel_keys.find(process_id, key) else {
+        return tracing::info!(process_id, "cancel request for no session of this proxy");
+    };
+    if let Err(error) = token.cancel().await {
+        tracing::warn!(process_id, %error, "cancel request could not be passed on");
+    }
+}
+
+/// Why there is no session.
+enum Refusal {
+    /// The contract or a limit.
+    Denied(Box<Denial>),
+    /// The client is not who it says.
+    Unproven(super::authenticate::Refused),
+    /// No connection to the upstream.
+    Upstream(ConnectError),
+    /// The client is gone.
+    Gone(io::Error),
+}
+
+impl From<Box<Denial>> for Refusal {
+    fn from(denial: Box<Denial>) -> Self {
+        Refusal::Denied(denial)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Refusal::Gone(error)
+    }
+}
+
+/// A session that can be relayed.
+struct Begun {
+    declared: Declared,
+    connection: Connection,
+    guards: Guards,
+    cancel_key: Bytes,
+}
+
+/// What is given back when the session ends.
+struct Guards {
+    _cancel: Option<CancelGuard>,
+    _places: Places,
+}
+
+/// A client on its way to a session.
+struct Newcomer {
+    worker: Rc<Worker>,
+    loaded: Arc<Loaded>,
+    client: Box<Client>,
+    session: Uuid,
+    place: Place,
+}
+
+impl Newcomer {
+    fn new(worker: Rc<Worker>, loaded: Arc<Loaded>, client: Box<Client>) -> Self {
+        let place =
+            Place { database: Some(client.startup.database.clone()), ..Place::default() };
+        Newcomer { worker, loaded, client, session: Uuid::now_v7(), place }
+    }
+
+    fn who(&self) -> Who {
+        let name = self.client.startup.setting("application_name");
+        Who {
+            user: Some(self.client.startup.user.clone()),
+            application_name: name.map(|name| name.text().into_owned()),
+            client: Some(self.client.peer.to_string()),
+            session: Some(self.session.to_string()),
+        }
+    }
+
+    async fn begin(&mut self, mut places: Places) -> Result<Begun, Refusal> {
+        let loaded = self.loaded.clone();
+        let startup = self.client.startup.clone();
+        let entry = loaded.config.entry(&startup.database).cloned();
+        let relayed = entry.as_ref().is_some_and(|entry| entry.auth == ClientAuth::Relay);
+        let mut proven = None;
+        if !relayed {
+            let found = authenticate(
+                &mut self.client,
+                entry.as_deref(),
+                &loaded.config,
+                &loaded.secrets,
+            );
+            proven = Some(found.await.map_err(Refusal::Unproven)?);
+        }
+        let Some(entry) = entry else { return Err(authentication_failed(&startup.user).into()) };
+        places.session(&loaded.config.server.limits, &startup.user, &entry.name)?;
+        self.may_open(&entry, relayed)?;
+        let declared = declare(&loaded.config, &entry, &startup, self.worker.now())?;
+        self.placed(&declared);
+        let connection = self.connect(&entry, &declared, proven.as_ref()).await?;
+        let (guard, cancel_key) = self.cancel_key(&connection)?;
+        Ok(Begun {
+            declared,
+            connection,
+            guards: Guards { _cancel: guard, _places: places },
+            cancel_key,
+        })
+    }
+
+    /// What an entry says about users and kinds of connection.
+    fn may_open(&self, entry: &Entry, relayed: bool) -> Result<(), Box<Denial>> {
+        let startup = &self.client.startup;
+        let listed = entry.users.as_ref().is_none_or(|users| users.contains(&startup.user));
+        if relayed && !listed {
+            return Err(authentication_failed(&startup.user));
+        }
+        if startup.replication.is_some() && !entry.replication {
+            return Err(Box::new(Denial::new(
+                Rule::ReplicationRefused,
+                format!("replication connections are not allowed on entry \"{}\"", entry.name),
+                "a staging or replica entry may say replication = true",
+            )));
+        }
+        Ok(())
+    }
+
+    fn placed(&mut self, declared: &Declared) {
+        let upstream = &declared.upstream;
+        self.place.upstream = Some(upstream.name.clone());
+        self.place.authority = Some(upstream.declaration.authority.as_str());
+        self.place.role = Some(upstream.declaration.role.as_str());
+        self.place.env = Some(upstream.declaration.environment.as_str());
+        self.place.task = declared.parameters.task.get().as_deref().map(str::to_owned);
+    }
+
+    async fn connect(
+        &mut self,
+        entry: &Entry,
+        declared: &Declared,
+        proven: Option<&Authenticated>,
+    ) -> Result<Connection, Refusal> {
+        let startup = self.client.startup.clone();
+        let endpoint = &declared.upstream.endpoint;
+        let database = if entry.wildcard { &startup.database } else { &endpoint.dbname };
+        let options = startup.options(|_| true).map_err(|error| {
+            Box::new(Denial::new(
+                Rule::ParameterInvalid,
+                format!("invalid command-line argument for server process: {error}"),
+                "write options as -c name=value",
+            ))
+        })?;
+        let mut request = Request::from_startup(&startup, database.as_bytes());
+        request.guarded = declared.policy.guarded;
+        request.options = Some(&options[..]).filter(|options| !options.is_empty());
+        let began = StdInstant::now();
+        let user = startup.user.as_bytes();
+        let mut relayed = Relayed { client: &mut self.client };
+        let login = match proven {
+            None => Login::Relay { user, client: &mut relayed },
+            Some(Authenticated { keys: Some(keys), .. }) => Login::Keys { user, keys },
+            Some(_) => Login::Own,
+        };
+        let opened = upstream::open(&declared.upstream, &request, login).await;
+        let metrics = self.worker.metrics.upstream(&declared.upstream.name);
+        match &opened {
+            Ok(_) => metrics.connected(began.elapsed()),
+            Err(_) => metrics.connect_failed(),
+        }
+        opened.map_err(Refusal::Upstream)
+    }
+
+    /// The key that cancels this session: the server's process id, so that NOTIFY still tells a
+    /// client its own notifications, with random bytes of our own.
+    fn cancel_key(
+        &self,
+        connection: &Connection,
+    ) -> Result<(Option<CancelGuard>, Bytes), Refusal> {
+        let long = self.client.startup.protocol_in_use().1 >= 2;
+        for _ in 0..8 {
+            let key = if long {
+                Bytes::copy_from_slice(&random_bytes::<32>()?)
+            } else {
+                Bytes::copy_from_slice(&random_bytes::<4>()?)
+            };
+            let target = CancelTarget(connection.cancel_token());
+            let registered = self.worker.shared.cancel_keys.register(
+                connection.process_id,
+                &key,
+                target,
+            );
+            if let Some(guard) = registered {
+                return Ok((Some(guard), key));
+            }
+        }
+        Err(Refusal::Gone(io::Error::other("no cancel key could be found")))
+    }
+
+    // -- refusals -----------------------------------------------------------------------------
+
+    async fn answer(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Denied(denial) => self.refuse(*denial).await,
+            Refusal::Unproven(refused) => {
+                let event = self.event(Rule::AuthenticationFailed, refused.reason.clone());
+                let _ = self.worker.shared.audit.record(event).await;
+                self.worker.metrics.session_refused(Rule::AuthenticationFailed.id());
+                if let Some(response) = refused.response {
+                    self.client.refuse(&response).await;
+                }
+            }
+            Refusal::Upstream(error) => self.refuse_upstream(&error).await,
+            Refusal::Gone(error) => tracing::info!(client = %self.client.peer, %error, "login ended"),
+        }
+    }
+
+    fn event(&self, rule: Rule, reason: String) -> Event {
+        let kind = match rule {
+            Rule::UpstreamContradiction => EventKind::UpstreamRefused,
+            _ => EventKind::SessionRefused,
+        };
+        let (place, who) = (Arc::new(self.place.clone()), Arc::new(self.who()));
+        Event {
+            rule: Some(rule.id()),
+            sqlstate: Some(rule.sqlstate()),
+            reason: Some(reason),
+            ..Event::new(Uuid::now_v7(), kind, place, who)
+        }
+    }
+
+    /// Ends the login with a FATAL error, on record.
+    async fn refuse(&mut self, denial: Denial) {
+        let mut event = self.event(denial.rule, String::new());
+        describe(&mut event, &denial);
+        let id = event.id;
+        let recorded = self.worker.shared.audit.record(event).await.is_ok();
+        self.worker.metrics.session_refused(denial.rule.id());
+        let mut detail = format!("rule {}", denial.rule.id());
+        for (name, value) in [
+            ("upstream", self.place.upstream.as_deref()),
+            ("authority", self.place.authority),
+            ("role", self.place.role),
+            ("env", self.place.env),
+            ("task", self.place.task.as_deref()),
+        ] {
+            if let Some(value) = value {
+                detail += &format!(", {name} {value}");
+            }
+        }
+        detail += &if recorded { format!(", event {id}") } else { ", not recorded".to_owned() };
+        let mut error =
+            ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
+        if denial.rule != Rule::AuthenticationFailed {
+            error = error.with_detail(detail).with_hint(denial.full_hint());
+        }
+        self.client.refuse(&error).await;
+    }
+
+    async fn refuse_upstream(&mut self, error: &ConnectError) {
+        let rule = match error.kind() {
+            ConnectErrorKind::ClientLeft => return,
+            ConnectErrorKind::Refused => Rule::UpstreamContradiction,
+            _ => Rule::UpstreamUnreachable,
+        };
+        let mut event = self.event(rule, error.message().to_owned());
+        event.hint = error.hint().map(str::to_owned);
+        let _ = self.worker.shared.audit.record(event).await;
+        self.worker.metrics.session_refused(rule.id());
+        let _ = self.client.send(&error.frame()).await;
+    }
+
+    // -- the session --------------------------------------------------------------------------
+
+    /// What the server would say at the start of a session, with the proxy's own key and tags.
+    fn greeting(&self, begun: &Begun) -> BytesMut {
+        let mut out = BytesMut::with_capacity(1024);
+        let connection = &begun.connection;
+        message::authentication_ok(&mut out);
+        for notice in &connection.notices {
+            out.extend_from_slice(notice);
+        }
+        let own_tags = connection.announced.is_none();
+        for (name, value) in &connection.parameters {
+            if !(own_tags && name.to_ascii_lowercase().starts_with(b"authority.")) {
+                message::parameter_status(&mut out, &String::from_utf8_lossy(name), value);
+            }
+        }
+        let declaration = connection.upstream.declaration;
+        let values = [
+            connection.upstream.name.as_str(),
+            declaration.authority.as_str(),
+            declaration.role.as_str(),
+            declaration.environment.as_str(),
+        ];
+        for (tag, value) in crate::contract::parameter::TAGS.iter().zip(values) {
+            message::parameter_status(&mut out, tag, value.as_bytes());
+        }
+        message::backend_key_data(&mut out, connection.process_id, &begun.cancel_key);
+        message::ready_for_query(&mut out, b'I');
+        out
+    }
+
+    async fn relay(mut self, mut begun: Begun) {
+        let greeting = self.greeting(&begun);
+        if begun.declared.confirmed && self.record_confirmation(&begun).await.is_err() {
+            let denial = Denial::new(
+                Rule::AuditUnavailable,
+                "session refused: it confirms, and the audit log cannot be written",
+                "connect without a confirmation, or see to the audit log",
+            );
+            return self.refuse(denial).await;
+        }
+        if let Err(error) = self.client.send(&greeting).await {
+            return tracing::info!(client = %self.client.peer, %error, "client left");
+        }
+        let Ok(nonce) = random_bytes::<12>() else { return };
+        let connection = &begun.connection;
+        begun.declared.policy.pooler = connection.pooler;
+        begun.declared.policy.set_by_statement =
+            connection.tags == TagsBy::Set || connection.guard == GuardBy::Set;
+        let entered = self.worker.enter(
+            &self.client.startup.database,
+            &self.client.startup.user,
+            &begun.declared.policy,
+        );
+        let reports = connection.parameters.iter().map(|(name, value)| {
+            (
+                String::from_utf8_lossy(name).into_owned(),
+                String::from_utf8_lossy(value).into_owned(),
+            )
+        });
+        let gate = Gate::new(Beginning {
+            policy: begun.declared.policy,
+            parameters: begun.declared.parameters,
+            reports: reports.collect(),
+            search_path_doubtful: begun.declared.search_path_doubtful
+                || connection.search_path.to_ascii_lowercase().contains("pg_temp"),
+            replication: self.client.startup.replication.is_some(),
+            nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
+            max_statement_bytes: self.loaded.config.server.limits.max_statement_bytes,
+        });
+        let recorder =
+            Recorder::new(self.worker.shared.audit.clone(), self.place.clone(), self.who());
+        let metrics = self.worker.metrics.upstream(&connection.upstream.name);
+        let Begun { connection, guards, .. } = begun;
+        let (worker, peer) = (self.worker, self.client.peer);
+        let client = Port::new(self.client.stream, BytesMut::new());
+        let leg = Leg { port: Port::new(connection.stream, connection.buffered), gate, metrics };
+        drop(self.loaded);
+        let handle = entered.handle.clone();
+        let relay = Relay::new(client, leg, worker, handle, recorder);
+        if let Err(error) = relay.await {
+            tracing::debug!(client = %peer, %error, "session broke");
+        }
+        drop((entered, guards));
+    }
+
+    /// `confirmation_set` for a confirmation in the startup packet.
+    async fn record_confirmation(&self, begun: &Begun) -> Result<(), crate::audit::AuditError> {
+        let parameters = &begun.declared.parameters;
+        let event = Event {
+            confirmed: Some(true),
+            ticket: parameters.ticket.get().clone(),
+            reason: Some("by the startup packet".to_owned()),
+            ..Event::new(
+                Uuid::now_v7(),
+                EventKind::ConfirmationSet,
+                Arc::new(self.place.clone()),
+                Arc::new(self.who()),
+            )
+        };
+        self.worker.shared.audit.record(event).await
+    }
+}
+
+fn authentication_failed(user: &str) -> Box<Denial> {
+    Box::new(Denial::new(
+        Rule::AuthenticationFailed,
+        format!("password authentication failed for user \"{user}\""),
+        "",
+    ))
+}
+
+/// The client, as a relayed authentication sees it.
+struct Relayed<'a> {
+    client: &'a mut Client,
+}
+
+impl RelayClient for Relayed<'_> {
+    fn is_tls(&self) -> bool {
+        self.client.tls.is_some()
+    }
+
+    fn is_local(&self) -> bool {
+        self.client.peer.is_local()
+    }
+
+    /// The two legs negotiate apart: the cancel key is all that differs, and it is the proxy's own.
+    async fn negotiated(&mut self, _minor: u16) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn send(&mut self, frames: &[u8]) -> io::Result<()> {
+        self.client.send(frames).await
+    }
+
+    async fn receive_password(&mut self) -> io::Result<Bytes> {
+        self.client.receive_password(MAX_PASSWORD_LENGTH).await.map_err(io::Error::other)
+    }
+}

@@ -1,0 +1,300 @@
+//! One worker thread: its runtime, its listeners, its sessions, its caches. Nothing on the
+//! forwarding path is shared with another thread.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Waker;
+use std::time::{Duration, Instant as StdInstant};
+
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use super::authenticate::Secrets;
+use super::declare;
+use super::registry::{CancelKeys, Counts};
+use super::session::serve_client;
+use crate::audit::AuditLog;
+use crate::config::Config;
+use crate::net::{Bound, Listener};
+use crate::observe::WorkerMetrics;
+use crate::policy::Policy;
+use crate::session::Instant;
+use crate::sql::Judge;
+
+/// One read's worth, on each direction of every session of the worker.
+const SCRATCH: usize = 32 * 1024;
+/// What a worker's judgements may take.
+const CACHE_BYTES: usize = 32 * 1024 * 1024;
+
+/// A configuration in force, with what was made from it.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    pub(super) secrets: Secrets,
+}
+
+/// What all workers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) loaded: RwLock<Arc<Loaded>>,
+    /// Counts configurations: sessions notice a reload by it.
+    pub(super) generation: AtomicU64,
+    pub(super) audit: AuditLog,
+    pub(super) cancel_keys: Arc<CancelKeys>,
+    pub(super) counts: Arc<Counts>,
+}
+
+impl Shared {
+    /// The configuration in force.
+    pub(super) fn loaded(&self) -> Arc<Loaded> {
+        Arc::clone(&self.loaded.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What the main thread asks of workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Run,
+    /// End idle sessions, let running transactions finish.
+    Drain,
+    /// End every session.
+    Stop,
+}
+
+/// A worker's own state.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) judge: RefCell<Judging>,
+    pub(super) scratch: RefCell<Box<[u8]>>,
+    pub(super) metrics: WorkerMetrics,
+    started: StdInstant,
+    command: Cell<Command>,
+    sessions: RefCell<HashMap<u64, Rc<SessionHandle>>>,
+    next_session: Cell<u64>,
+}
+
+/// The worker's judge, renewed when a reload changes what it judges by.
+pub(super) struct Judging {
+    judge: Judge,
+    generation: u64,
+}
+
+impl crate::gate::Judging for Judging {
+    fn judge(&mut self, text: &[u8]) -> Rc<crate::sql::Judgement> {
+        self.judge.judge(text)
+    }
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, metrics: WorkerMetrics) -> Self {
+        let loaded = shared.loaded();
+        Worker {
+            judge: RefCell::new(Judging {
+                judge: Judge::new(loaded.config.contract.migration_tables.clone(), CACHE_BYTES),
+                generation: shared.generation.load(Ordering::Acquire),
+            }),
+            shared,
+            scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
+            metrics,
+            started: StdInstant::now(),
+            command: Cell::new(Command::Run),
+            sessions: RefCell::default(),
+            next_session: Cell::new(0),
+        }
+    }
+
+    /// Time on the worker's monotonic clock.
+    pub(super) fn now(&self) -> Instant {
+        self.started.elapsed()
+    }
+
+    /// Sessions are to end when they are idle.
+    pub(super) fn drains(&self) -> bool {
+        self.command.get() != Command::Run
+    }
+
+    /// Sessions are to end at once.
+    pub(super) fn drain_is_over(&self) -> bool {
+        self.command.get() == Command::Stop
+    }
+
+    /// Registers a session for wake-ups until the guard is dropped.
+    pub(super) fn enter(self: &Rc<Self>, entry: &str, user: &str, policy: &Policy) -> Entered {
+        let id = self.next_session.get();
+        self.next_session.set(id + 1);
+        let handle = Rc::new(SessionHandle {
+            waker: RefCell::new(None),
+            generation: Cell::new(self.shared.generation.load(Ordering::Acquire)),
+            entry: entry.into(),
+            user: user.into(),
+            pooler: policy.pooler,
+            set_by_statement: policy.set_by_statement,
+            upstream: policy.upstream.as_str().into(),
+        });
+        self.sessions.borrow_mut().insert(id, handle.clone());
+        Entered { worker: self.clone(), id, handle }
+    }
+
+    /// Wakes every session: there is a command or a configuration to follow.
+    fn wake_all(&self) {
+        for handle in self.sessions.borrow().values() {
+            if let Some(waker) = handle.waker.borrow().as_ref() {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    fn follow_reload(&self) {
+        let generation = self.shared.generation.load(Ordering::Acquire);
+        let mut judging = self.judge.borrow_mut();
+        if judging.generation != generation {
+            let loaded = self.shared.loaded();
+            *judging = Judging {
+                judge: Judge::new(loaded.config.contract.migration_tables.clone(), CACHE_BYTES),
+                generation,
+            };
+            drop(judging);
+            self.wake_all();
+        }
+    }
+}
+
+/// How a session is reached from outside its sockets.
+pub(super) struct SessionHandle {
+    waker: RefCell<Option<Waker>>,
+    generation: Cell<u64>,
+    entry: Box<str>,
+    user: Box<str>,
+    upstream: Box<str>,
+    pooler: bool,
+    set_by_statement: bool,
+}
+
+impl SessionHandle {
+    /// Keeps the waker of the session's future.
+    #[inline]
+    pub(super) fn register(&self, waker: &Waker) {
+        let mut kept = self.waker.borrow_mut();
+        match &*kept {
+            Some(known) if known.will_wake(waker) => {}
+            _ => *kept = Some(waker.clone()),
+        }
+    }
+
+    /// The law after a reload, once a reload. Where the entry is gone or leads elsewhere now, the
+    /// session keeps the law it started under: it also keeps its upstream.
+    #[inline]
+    pub(super) fn take_policy(&self, worker: &Worker) -> Option<Policy> {
+        let generation = worker.shared.generation.load(Ordering::Relaxed);
+        if self.generation.get() == generation {
+            return None;
+        }
+        self.generation.set(generation);
+        let loaded = worker.shared.loaded();
+        let entry = loaded.config.entry(&self.entry)?;
+        let upstream = loaded.config.upstreams.get(&*self.upstream)?;
+        let mut policy = declare::policy(&loaded.config, entry, upstream, &self.user);
+        policy.pooler = self.pooler;
+        policy.set_by_statement = self.set_by_statement;
+        Some(policy)
+    }
+}
+
+/// A registered session.
+pub(super) struct Entered {
+    worker: Rc<Worker>,
+    id: u64,
+    pub(super) handle: Rc<SessionHandle>,
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.worker.sessions.borrow_mut().remove(&self.id);
+    }
+}
+
+/// Runs a worker until it is told to stop and its sessions have ended.
+pub(super) fn run(
+    shared: Arc<Shared>,
+    metrics: WorkerMetrics,
+    bounds: &[Bound],
+    keepalive: Duration,
+    commands: watch::Receiver<Command>,
+) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let local = LocalSet::new();
+    let worker = Rc::new(Worker::new(shared, metrics));
+    local.block_on(&runtime, async {
+        let listeners = bounds
+            .iter()
+            .map(|bound| bound.listener(keepalive))
+            .collect::<io::Result<Vec<Listener>>>()?;
+        let accepting: Vec<_> = listeners
+            .into_iter()
+            .map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener)))
+            .collect();
+        follow(&worker, commands, &accepting).await;
+        Ok(())
+    })
+}
+
+/// Carries out the main thread's commands until every session has ended.
+async fn follow(
+    worker: &Rc<Worker>,
+    mut commands: watch::Receiver<Command>,
+    accepting: &[tokio::task::JoinHandle<()>],
+) {
+    loop {
+        let command = *commands.borrow_and_update();
+        worker.follow_reload();
+        if command != worker.command.get() {
+            worker.command.set(command);
+            for task in accepting {
+                task.abort();
+            }
+            worker.wake_all();
+        }
+        if command != Command::Run {
+            break;
+        }
+        if commands.changed().await.is_err() {
+            return;
+        }
+    }
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        tokio::select! {
+            changed = commands.changed() => {
+                let command = *commands.borrow_and_update();
+                worker.command.set(command);
+                worker.wake_all();
+                if changed.is_err() {
+                    return;
+                }
+            }
+            _ = tick.tick() => {}
+        }
+        if worker.shared.counts.all() == 0 {
+            return;
+        }
+        worker.wake_all();
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: Listener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::task::spawn_local(serve_client(worker.clone(), stream, peer));
+            }
+            Err(error) => {
+                tracing::error!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
