@@ -2,12 +2,60 @@
 
 use std::process::ExitCode;
 
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
 pub mod audit;
 pub mod check;
 pub mod exec;
 pub mod guard;
+pub mod serve;
+
+/// A PostgreSQL wire-protocol proxy that enforces declared database authority.
+#[derive(Parser, Debug)]
+#[command(
+    name = "pgauthority",
+    version,
+    propagate_version = true,
+    after_help = "Every command has --help with an example. Exit codes: 0 and 1 as each command \
+        says, 2 usage or error, 78 not declared or invalid configuration."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the proxy
+    Serve(serve::ServeArgs),
+    /// The environment gate for scripts and CI
+    Guard(guard::GuardArgs),
+    /// Read the audit log
+    Audit(audit::AuditArgs),
+}
 
 /// Parses the arguments, runs the command, gives its exit code.
 pub fn main() -> ExitCode {
-    ExitCode::from(2)
+    let arguments = Arguments::parse();
+    log_to_stderr(matches!(arguments.command, Command::Serve(_)));
+    match arguments.command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Guard(args) => guard::run(&args),
+        Command::Audit(args) => audit::run(&args),
+    }
+}
+
+/// Diagnostics go to stderr: from `info` for the proxy, from `warn` for the other commands;
+/// `RUST_LOG` says otherwise.
+fn log_to_stderr(serving: bool) {
+    use std::io::IsTerminal;
+    let default = if serving { "info" } else { "warn" };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .try_init();
 }

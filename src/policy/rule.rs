@@ -10,6 +10,9 @@ macro_rules! rules {
             /// Every rule.
             pub const ALL: &'static [Rule] = &[$(Rule::$variant),+];
 
+            /// The name of every rule.
+            pub const IDS: &'static [&'static str] = &[$($id),+];
+
             /// Its name in DETAIL, the audit log, metrics and the documentation.
             pub const fn id(self) -> &'static str {
                 match self { $(Rule::$variant => $id),+ }

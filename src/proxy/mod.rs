@@ -13,5 +13,8 @@ mod port;
 mod recorder;
 mod registry;
 mod relay;
+mod serve;
 mod session;
 mod worker;
+
+pub use serve::{Source, serve};

@@ -147,7 +147,7 @@ impl Relay {
                 Poll::Ready(Ok(length)) => length,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             };
-            self.worker.metrics.bytes(Direction::FromClients, length);
+            self.worker.metrics.bytes(Direction::ToUpstream, length);
             if self.client.held.is_empty() {
                 let dealt_with = self.judge(cx, &scratch[..length])?;
                 self.client.hold(&scratch[dealt_with..length]);
@@ -274,7 +274,7 @@ impl Relay {
                 Poll::Ready(Ok(length)) => length,
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
             };
-            self.worker.metrics.bytes(Direction::FromUpstreams, length);
+            self.worker.metrics.bytes(Direction::ToClient, length);
             if self.leg.port.held.is_empty() {
                 let dealt_with = self.follow(cx, &scratch[..length])?;
                 self.leg.port.hold(&scratch[dealt_with..length]);

@@ -316,8 +316,10 @@ impl Newcomer {
 
     async fn refuse_upstream(&mut self, error: &ConnectError) {
         let rule = match error.kind() {
-            ConnectErrorKind::ClientLeft => return,
-            ConnectErrorKind::Refused => Rule::UpstreamContradiction,
+            ConnectErrorKind::Contract => Rule::UpstreamContradiction,
+            ConnectErrorKind::Authentication | ConnectErrorKind::Client => {
+                Rule::AuthenticationFailed
+            }
             _ => Rule::UpstreamUnreachable,
         };
         let mut event = self.event(rule, error.message().to_owned());

@@ -1,0 +1,232 @@
+//! The process: configuration, listeners, workers, signals, and an orderly end.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use super::authenticate::Secrets;
+use super::registry::{CancelKeys, Counts};
+use super::worker::{self, Command, Loaded, Shared};
+use crate::audit::{AuditLog, Event, EventKind, Place, TextFunctions, Who};
+use crate::config::{self, Config};
+use crate::net::Bound;
+use crate::observe::{HealthServer, Metrics, Notifier, Readiness};
+use crate::policy::Rule;
+
+/// Where the configuration comes from, for reloads.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// This file.
+    File(PathBuf),
+    /// The environment, which does not change.
+    Environment,
+}
+
+/// Runs the proxy until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting: an address that cannot be bound, an audit log that cannot be opened.
+pub fn serve(config: Config, source: Source) -> io::Result<()> {
+    raise_descriptor_limit();
+    let notifier = Notifier::from_environment();
+    let audit = AuditLog::open(&config.audit, TextFunctions::default())?;
+    let readiness = Readiness::new();
+    readiness.watch_audit(audit.watch());
+    let metrics = Metrics::new();
+    metrics.watch_audit(audit.watch());
+    metrics.declare_rules(Rule::IDS);
+    metrics.config_loaded(config.upstreams.keys().map(String::as_str));
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let bounds: Arc<[Bound]> = config
+        .server
+        .listen
+        .iter()
+        .map(|address| {
+            Bound::bind(address).map_err(|error| {
+                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
+            })
+        })
+        .collect::<io::Result<_>>()?;
+    let health = config
+        .server
+        .admin_listen
+        .map(|listen| HealthServer::start(listen, metrics.clone(), readiness.clone()))
+        .transpose()?;
+    let settings = config.server.clone();
+    let secrets = Secrets::new(&config)?;
+    let shared = Arc::new(Shared {
+        loaded: RwLock::new(Arc::new(Loaded { config, secrets })),
+        generation: AtomicU64::new(1),
+        audit,
+        cancel_keys: Arc::new(CancelKeys::default()),
+        counts: Arc::new(Counts::default()),
+    });
+    let (commands, _) = watch::channel(Command::Run);
+    let mut workers = Vec::new();
+    for index in 0..settings.worker_threads.max(1) {
+        let (shared, bounds) = (shared.clone(), bounds.clone());
+        let (counters, commands) = (metrics.worker(), commands.subscribe());
+        let keepalive = settings.tcp_keepalive;
+        let run = move || worker::run(shared, counters, &bounds, keepalive, commands);
+        workers.push(thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
+    }
+    let main = Main { shared, metrics, readiness, notifier, commands, source };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(main.run(&bounds, settings.drain_timeout))?;
+    for worker in workers {
+        match worker.join() {
+            Ok(ended) => ended?,
+            Err(_) => return Err(io::Error::other("a worker thread panicked")),
+        }
+    }
+    runtime.block_on(async {
+        let _ = timeout(Duration::from_secs(10), main.shared.audit.flush()).await;
+    });
+    drop(health);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The main thread.
+struct Main {
+    shared: Arc<Shared>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    notifier: Notifier,
+    commands: watch::Sender<Command>,
+    source: Source,
+}
+
+impl Main {
+    async fn run(&self, bounds: &[Bound], drain_timeout: Duration) -> io::Result<()> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let _ = self.record(EventKind::ConfigLoaded, None, None).await;
+        self.readiness.set_listening();
+        let addresses: Vec<String> =
+            bounds.iter().map(|bound| bound.address().to_string()).collect();
+        let status = format!("listening on {}", addresses.join(", "));
+        tracing::info!("{status}");
+        self.notifier.ready(&status);
+        loop {
+            tokio::select! {
+                _ = hangup.recv() => self.reload(&status).await,
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        self.readiness.set_draining();
+        let open = self.shared.counts.all();
+        let status = format!("draining {open} sessions, at most {}s", drain_timeout.as_secs());
+        tracing::info!("{status}");
+        self.notifier.stopping(&status);
+        let _ = self.commands.send(Command::Drain);
+        let drained = async {
+            while self.shared.counts.all() > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::select! {
+            _ = drained => {}
+            _ = tokio::time::sleep(drain_timeout) => tracing::warn!("drain_timeout is over"),
+            _ = terminate.recv() => tracing::warn!("told to stop at once"),
+            _ = interrupt.recv() => tracing::warn!("told to stop at once"),
+        }
+        let _ = self.commands.send(Command::Stop);
+        Ok(())
+    }
+
+    /// SIGHUP: the audit log is opened again, the configuration read again: taken whole or
+    /// refused whole.
+    async fn reload(&self, status: &str) {
+        self.notifier.reloading();
+        if let Err(error) = self.shared.audit.reopen().await {
+            tracing::error!(%error, "the audit log could not be opened again");
+        }
+        if let Source::File(path) = &self.source {
+            let old = self.shared.loaded();
+            match config::reload(&old.config, path) {
+                Ok((config, notes)) => self.take(config, &notes).await,
+                Err(faults) => {
+                    tracing::error!("configuration refused, the old one stays:\n{faults}");
+                    self.metrics.config_refused();
+                    self.readiness.set_reload(Some(first_line(&faults.to_string())));
+                    let reason = faults.to_string();
+                    let _ = self.record(EventKind::ConfigRefused, Some(reason), None).await;
+                }
+            }
+        }
+        self.notifier.ready(status);
+    }
+
+    async fn take(&self, config: Config, notes: &[String]) {
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        for note in notes {
+            tracing::info!("{note}");
+        }
+        if let Err(error) = self.shared.audit.reconfigure(&config.audit).await {
+            tracing::error!(%error, "the audit settings could not be taken over");
+        }
+        self.metrics.config_loaded(config.upstreams.keys().map(String::as_str));
+        self.readiness.set_reload(None);
+        let secrets = self.shared.loaded().secrets.reloaded(&config);
+        let loaded = Arc::new(Loaded { config, secrets });
+        *self.shared.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.commands.send_modify(|_| {});
+        let _ = self.record(EventKind::ConfigLoaded, Some(notes.join("; ")), None).await;
+        tracing::info!("configuration reloaded");
+    }
+
+    async fn record(
+        &self,
+        kind: EventKind,
+        reason: Option<String>,
+        hint: Option<String>,
+    ) -> Result<(), crate::audit::AuditError> {
+        let source = self.shared.loaded().config.source.clone();
+        let event = Event {
+            reason: Some(match reason {
+                Some(reason) if !reason.is_empty() => format!("{source}: {reason}"),
+                _ => source,
+            }),
+            hint,
+            ..Event::new(
+                Uuid::now_v7(),
+                kind,
+                Arc::new(Place::default()),
+                Arc::new(Who::default()),
+            )
+        };
+        self.shared.audit.record(event).await
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
+
+/// Each session takes two descriptors; the soft limit is often 1024.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum || limit.maximum.is_none() {
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(%error, "the limit on open files could not be raised");
+        }
+    }
+}
