@@ -37,7 +37,7 @@ pub enum Source {
 pub fn serve(config: Config, source: Source) -> io::Result<()> {
     raise_descriptor_limit();
     let notifier = Notifier::from_environment();
-    let audit = AuditLog::open(&config.audit, TextFunctions::default())?;
+    let audit = AuditLog::open(&config.audit, TEXT)?;
     let readiness = Readiness::new();
     readiness.watch_audit(audit.watch());
     let metrics = Metrics::new();
@@ -96,6 +96,12 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
     tracing::info!("stopped");
     Ok(())
 }
+
+/// How statements appear in the log.
+const TEXT: TextFunctions = TextFunctions {
+    normalize: |text| crate::sql::normalize::normalize(text).into_bytes(),
+    fingerprint: |text| crate::sql::normalize::fingerprint(text),
+};
 
 /// The main thread.
 struct Main {

