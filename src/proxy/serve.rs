@@ -100,7 +100,7 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
 /// How statements appear in the log.
 const TEXT: TextFunctions = TextFunctions {
     normalize: |text| crate::sql::normalize::normalize(text).into_bytes(),
-    fingerprint: |text| crate::sql::normalize::fingerprint(text),
+    fingerprint: |text| u64::from_str_radix(&crate::sql::normalize::fingerprint(text), 16).unwrap_or(0),
 };
 
 /// The main thread.

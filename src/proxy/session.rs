@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::authenticate::{Authenticated, authenticate};
-use super::client::{Client, MAX_PASSWORD_LENGTH};
+use super::client::Client;
 use super::declare::{Declared, declare};
 use super::handshake::{Handshake, handshake};
 use super::port::Port;
@@ -25,7 +25,7 @@ use crate::net::{Peer, Stream, random_bytes};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
 use crate::upstream::{
-    self, ConnectError, ConnectErrorKind, Connection, GuardBy, Login, RelayClient, Request, TagsBy,
+    self, ConnectError, ConnectErrorKind, Connection, GuardBy, Login, Request, TagsBy,
 };
 
 /// Serves one accepted connection to its end.
@@ -213,9 +213,8 @@ impl Newcomer {
         request.options = Some(&options[..]).filter(|options| !options.is_empty());
         let began = StdInstant::now();
         let user = startup.user.as_bytes();
-        let mut relayed = Relayed { client: &mut self.client };
         let login = match proven {
-            None => Login::Relay { user, client: &mut relayed },
+            None => Login::Relay { user, client: &mut *self.client },
             Some(Authenticated { keys: Some(keys), .. }) => Login::Keys { user, keys },
             Some(_) => Login::Own,
         };
@@ -439,32 +438,4 @@ fn authentication_failed(user: &str) -> Box<Denial> {
         format!("password authentication failed for user \"{user}\""),
         "",
     ))
-}
-
-/// The client, as a relayed authentication sees it.
-struct Relayed<'a> {
-    client: &'a mut Client,
-}
-
-impl RelayClient for Relayed<'_> {
-    fn is_tls(&self) -> bool {
-        self.client.tls.is_some()
-    }
-
-    fn is_local(&self) -> bool {
-        self.client.peer.is_local()
-    }
-
-    /// The two legs negotiate apart: the cancel key is all that differs, and it is the proxy's own.
-    async fn negotiated(&mut self, _minor: u16) -> io::Result<()> {
-        Ok(())
-    }
-
-    async fn send(&mut self, frames: &[u8]) -> io::Result<()> {
-        self.client.send(frames).await
-    }
-
-    async fn receive_password(&mut self) -> io::Result<Bytes> {
-        self.client.receive_password(MAX_PASSWORD_LENGTH).await.map_err(io::Error::other)
-    }
 }

@@ -1,0 +1,171 @@
+//! `pgauthority explain`: which leg, which class, which rule and why, as the running proxy decides.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde_json::json;
+
+use super::serve::DEFAULT_CONFIG;
+use crate::config;
+use crate::contract::parameter;
+use crate::proxy::{Asked, Explained, Fate, explain};
+use crate::sql::{Judge, Judgement};
+
+/// Arguments of `explain`.
+#[derive(clap::Args, Debug)]
+#[command(after_help = "Examples:\n  pgauthority explain --database nova_prod 'DROP TABLE runs'\n  \
+    pgauthority explain --database nova --task unit_tests 'SELECT 1'\n\n\
+    Exit codes: 0 it would run, 1 it would be blocked, 2 no such entry, 78 invalid configuration.")]
+pub struct ExplainArgs {
+    /// The configuration file
+    #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    config: PathBuf,
+    /// The entry, as a client names it in its URL
+    #[arg(long, value_name = "ENTRY")]
+    database: String,
+    /// The session's authority.task
+    #[arg(long)]
+    task: Option<String>,
+    /// The session's user
+    #[arg(long, default_value = "postgres")]
+    user: String,
+    /// The session has confirmed in its startup packet
+    #[arg(long)]
+    confirmed: bool,
+    /// How to print
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// The statement, or several with semicolons between them
+    sql: String,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Explains: 0 it would run, 1 it would be blocked, 2 no such entry, 78 invalid configuration.
+pub fn run(args: &ExplainArgs) -> ExitCode {
+    let config = match config::load(&args.config) {
+        Ok(config) => config,
+        Err(faults) => {
+            eprint!("{faults}");
+            return ExitCode::from(78);
+        }
+    };
+    let mut settings = Vec::new();
+    if let Some(task) = &args.task {
+        settings.push((parameter::TASK, task.as_str()));
+    }
+    if args.confirmed {
+        settings.push((parameter::CONFIRM, "true"));
+    }
+    let mut judge = Judge::new(config.contract.migration_tables.clone(), 0);
+    let judgement = judge.judge(args.sql.as_bytes());
+    let asked = Asked { database: &args.database, user: &args.user, settings };
+    let Some(explained) = explain(&config, &asked, &mut judge, args.sql.as_bytes()) else {
+        let entries: Vec<&str> = config.databases.keys().map(String::as_str).collect();
+        eprintln!(
+            "pgauthority: no entry \"{}\" in {}; the entries are {}",
+            args.database,
+            config.source,
+            entries.join(", ")
+        );
+        return ExitCode::from(2);
+    };
+    match args.format {
+        Format::Table => print_table(&judgement, &explained),
+        Format::Json => print_json(&judgement, &explained),
+    }
+    match explained.fate {
+        Fate::Refused(_) => ExitCode::FAILURE,
+        Fate::Runs | Fate::RunsConfirmed => ExitCode::SUCCESS,
+    }
+}
+
+fn decision(fate: &Fate) -> &'static str {
+    match fate {
+        Fate::Runs => "runs",
+        Fate::RunsConfirmed => "runs, since the session has confirmed; recorded first",
+        Fate::Refused(_) => "blocked",
+    }
+}
+
+fn print_table(judgement: &Judgement, explained: &Explained) {
+    let mut statements = Table::new();
+    statements.load_preset(presets::NOTHING).set_header(["statement", "class", "why", "objects"]);
+    for statement in &judgement.statements {
+        statements.add_row([
+            statement.tag.to_owned(),
+            statement.class.to_string(),
+            statement.reason.to_string(),
+            statement.objects.join(", "),
+        ]);
+    }
+    println!("{}\n", statements.trim_fmt());
+    let mut table = Table::new();
+    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    match &explained.upstream {
+        Some(upstream) => {
+            let declaration = upstream.declaration;
+            table.add_row([
+                "leg".to_owned(),
+                format!(
+                    "upstream \"{}\": authority {}, role {}, env {}",
+                    upstream.name, declaration.authority, declaration.role, declaration.environment
+                ),
+            ]);
+        }
+        None => {
+            table.add_row(["leg", "none: the session itself is refused"]);
+        }
+    }
+    if let Some(task) = &explained.task {
+        table.add_row(["task", task]);
+    }
+    table.add_row(["decision", decision(&explained.fate)]);
+    if let Fate::Refused(denial) = &explained.fate {
+        table.add_row(["rule", denial.rule.id()]);
+        table.add_row(["sqlstate", denial.rule.sqlstate()]);
+        table.add_row(["why", &denial.message]);
+        table.add_row(["instead", &denial.full_hint()]);
+    }
+    println!("{}", table.trim_fmt());
+}
+
+fn print_json(judgement: &Judgement, explained: &Explained) {
+    let statements: Vec<_> = judgement
+        .statements
+        .iter()
+        .map(|statement| {
+            json!({
+                "command_tag": statement.tag,
+                "class": statement.class.as_str(),
+                "reason": &*statement.reason,
+                "objects": statement.objects.iter().map(|one| &**one).collect::<Vec<&str>>(),
+            })
+        })
+        .collect();
+    let denial = match &explained.fate {
+        Fate::Refused(denial) => Some(denial),
+        Fate::Runs | Fate::RunsConfirmed => None,
+    };
+    let upstream = explained.upstream.as_ref();
+    let answer = json!({
+        "statements": statements,
+        "upstream": upstream.map(|upstream| &upstream.name),
+        "authority": upstream.map(|upstream| upstream.declaration.authority.as_str()),
+        "role": upstream.map(|upstream| upstream.declaration.role.as_str()),
+        "env": upstream.map(|upstream| upstream.declaration.environment.as_str()),
+        "task": explained.task,
+        "allowed": denial.is_none(),
+        "confirmed": explained.fate == Fate::RunsConfirmed,
+        "rule": denial.map(|denial| denial.rule.id()),
+        "sqlstate": denial.map(|denial| denial.rule.sqlstate()),
+        "message": denial.map(|denial| &denial.message),
+        "hint": denial.map(|denial| denial.full_hint()),
+    });
+    println!("{answer:#}");
+}
