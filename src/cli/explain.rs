@@ -14,9 +14,11 @@ use crate::sql::{Judge, Judgement};
 
 /// Arguments of `explain`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Examples:\n  pgauthority explain --database nova_prod 'DROP TABLE runs'\n  \
+#[command(
+    after_help = "Examples:\n  pgauthority explain --database nova_prod 'DROP TABLE runs'\n  \
     pgauthority explain --database nova --task unit_tests 'SELECT 1'\n\n\
-    Exit codes: 0 it would run, 1 it would be blocked, 2 no such entry, 78 invalid configuration.")]
+    Exit codes: 0 it would run, 1 it would be blocked, 2 no such entry, 78 invalid configuration."
+)]
 pub struct ExplainArgs {
     /// The configuration file
     #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]

@@ -8,6 +8,7 @@ use tracing_subscriber::EnvFilter;
 pub mod audit;
 pub mod check;
 pub mod exec;
+pub mod explain;
 pub mod guard;
 pub mod serve;
 
@@ -31,6 +32,10 @@ enum Command {
     Serve(serve::ServeArgs),
     /// The environment gate for scripts and CI
     Guard(guard::GuardArgs),
+    /// Run a command under the contract
+    Exec(exec::ExecArgs),
+    /// What the running proxy would do with a statement, and why
+    Explain(explain::ExplainArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
 }
@@ -42,6 +47,8 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Serve(args) => serve::run(&args),
         Command::Guard(args) => guard::run(&args),
+        Command::Exec(args) => exec::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
     }
 }

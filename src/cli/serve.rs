@@ -11,9 +11,11 @@ pub const DEFAULT_CONFIG: &str = "/etc/pgauthority/pgauthority.toml";
 
 /// Arguments of `serve`.
 #[derive(clap::Args, Debug)]
-#[command(after_help = "Example:\n  pgauthority serve --config /etc/pgauthority/pgauthority.toml\n  \
+#[command(
+    after_help = "Example:\n  pgauthority serve --config /etc/pgauthority/pgauthority.toml\n  \
     DB_AUTHORITY=local DB_ROLE=staging DB_ENV=dev \\\n  \
-    PGAUTHORITY_UPSTREAM_URL=postgresql://nova@localhost:5433/nova_aos pgauthority serve --from-env")]
+    PGAUTHORITY_UPSTREAM_URL=postgresql://nova@localhost:5433/nova_aos pgauthority serve --from-env"
+)]
 pub struct ServeArgs {
     /// The configuration file
     #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]

@@ -34,6 +34,12 @@ pub trait Judging {
     fn judge(&mut self, text: &[u8]) -> Rc<Judgement>;
 }
 
+impl Judging for crate::sql::Judge {
+    fn judge(&mut self, text: &[u8]) -> Rc<Judgement> {
+        crate::sql::Judge::judge(self, text)
+    }
+}
+
 /// What the relay does after sending the permit.
 #[derive(Debug)]
 pub enum Next {

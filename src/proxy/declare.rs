@@ -101,10 +101,7 @@ fn route<'a>(
     task: Option<&str>,
 ) -> Result<(Arc<Upstream>, Option<&'a DecisionRow>), Box<Denial>> {
     let known = |task: &str| {
-        config
-            .decisions
-            .lookup(task)
-            .ok_or_else(|| Box::new(unknown_task(&config.decisions, task)))
+        config.decisions.lookup(task).ok_or_else(|| Box::new(unknown_task(&config.decisions, task)))
     };
     match &entry.target {
         EntryTarget::Pinned(upstream) => {
@@ -246,7 +243,10 @@ fn check_setting(
     if policy.guarded && read_only.contains(&name) && parameter::boolean(value) != Some(true) {
         return Err(Box::new(Denial::new(
             Rule::ReplicaReadOnly,
-            format!("session refused: upstream \"{}\" is role replica and read-only", policy.upstream),
+            format!(
+                "session refused: upstream \"{}\" is role replica and read-only",
+                policy.upstream
+            ),
             format!("leave {name} away"),
         )));
     }

@@ -91,7 +91,7 @@ fn startup(asked: &Asked<'_>) -> Option<Startup> {
     }
     body.extend_from_slice(&[0]);
     match InitialPacket::parse(body.freeze()) {
-        Ok(InitialPacket::Startup(startup)) => Some(startup),
+        Ok(InitialPacket::Startup(startup)) => Some(*startup),
         _ => None,
     }
 }

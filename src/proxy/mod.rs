@@ -9,6 +9,7 @@ pub use client::{Client, ReceiveError};
 pub use handshake::{Handshake, HandshakeError, handshake};
 
 mod declare;
+mod explain;
 mod port;
 mod recorder;
 mod registry;
@@ -17,4 +18,5 @@ mod serve;
 mod session;
 mod worker;
 
+pub use explain::{Asked, Explained, Fate, explain};
 pub use serve::{Source, serve};

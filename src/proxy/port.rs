@@ -84,11 +84,6 @@ impl Port {
         Poll::Ready(Ok(()))
     }
 
-    /// Everything given to [`Port::send`] is with the kernel.
-    pub(super) fn is_flushed(&self) -> bool {
-        self.unsent.is_empty() && !self.unflushed
-    }
-
     /// Says goodbye on the transport: TLS close_notify, FIN.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)

@@ -55,13 +55,18 @@ impl Recorder {
         describe(&mut event, denial);
         event.statement = refusal.text.as_deref().map(Bytes::copy_from_slice);
         event.position = refusal.position(true);
+        event.offset = refusal.denial.location.unwrap_or(0);
         event.in_transaction = Some(refusal.in_transaction);
         event.confirmed = Some(refusal.confirmed);
         (event.id, self.audit.record(event))
     }
 
     /// `confirmation_set` and `ddl_confirmed` events. Gives the ids of the confirmed statements.
-    pub(super) fn confirmed(&mut self, gate: &mut Gate, record: &Record) -> (Vec<EventId>, Receipt) {
+    pub(super) fn confirmed(
+        &mut self,
+        gate: &mut Gate,
+        record: &Record,
+    ) -> (Vec<EventId>, Receipt) {
         let mut events = Vec::new();
         if let Some(statement) = &record.confirming {
             events.push(self.about(gate, EventKind::ConfirmationSet, statement, record));
@@ -88,7 +93,8 @@ impl Recorder {
         event.class = Some(statement.class.as_str());
         event.command_tag = Some(statement.tag.to_owned());
         event.statement = Some(Bytes::copy_from_slice(&record.text));
-        event.position = u32::try_from(statement.location + 1).ok();
+        event.position = Some(statement.location + 1);
+        event.offset = statement.location;
         event.in_transaction = Some(record.in_transaction);
         event
     }
@@ -148,4 +154,3 @@ pub(super) fn describe(event: &mut Event, denial: &Denial) {
     });
     event.hint = Some(denial.full_hint());
 }
-

@@ -94,7 +94,11 @@ impl Counts {
             Places { counts: Arc::clone(self), user: None, entry: None, address: None };
         let all = self.all.fetch_add(1, Ordering::Relaxed) + 1;
         if all > limits.max_client_connections {
-            return Err(too_many("clients", "max_client_connections", limits.max_client_connections));
+            return Err(too_many(
+                "clients",
+                "max_client_connections",
+                limits.max_client_connections,
+            ));
         }
         if let Some(address) = address {
             take(&self.addresses, &address, limits.max_connections_per_address).map_err(|()| {
@@ -164,11 +168,7 @@ fn too_many(what: &str, key: &str, limit: usize) -> Box<Denial> {
     ))
 }
 
-fn take<K: Eq + Hash + Clone>(
-    counts: &DashMap<K, usize>,
-    key: &K,
-    limit: usize,
-) -> Result<(), ()> {
+fn take<K: Eq + Hash + Clone>(counts: &DashMap<K, usize>, key: &K, limit: usize) -> Result<(), ()> {
     let mut count = counts.entry(key.clone()).or_insert(0);
     if limit > 0 && *count >= limit {
         return Err(());

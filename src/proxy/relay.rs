@@ -10,8 +10,6 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-
-
 use super::port::Port;
 use super::recorder::Recorder;
 use super::worker::{SessionHandle, Worker};
@@ -464,4 +462,3 @@ impl Relay {
         }
     }
 }
-

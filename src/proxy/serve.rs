@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::authenticate::Secrets;
 use super::registry::{CancelKeys, Counts};
 use super::worker::{self, Command, Loaded, Shared};
-use crate::audit::{AuditLog, Event, EventKind, Place, TextFunctions, Who};
+use crate::audit::{AuditLog, Event, EventKind, Place, Who};
 use crate::config::{self, Config};
 use crate::net::Bound;
 use crate::observe::{HealthServer, Metrics, Notifier, Readiness};
@@ -37,7 +37,7 @@ pub enum Source {
 pub fn serve(config: Config, source: Source) -> io::Result<()> {
     raise_descriptor_limit();
     let notifier = Notifier::from_environment();
-    let audit = AuditLog::open(&config.audit, TEXT)?;
+    let audit = AuditLog::open(&config.audit)?;
     let readiness = Readiness::new();
     readiness.watch_audit(audit.watch());
     let metrics = Metrics::new();
@@ -96,12 +96,6 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
     tracing::info!("stopped");
     Ok(())
 }
-
-/// How statements appear in the log.
-const TEXT: TextFunctions = TextFunctions {
-    normalize: |text| crate::sql::normalize::normalize(text).into_bytes(),
-    fingerprint: |text| u64::from_str_radix(&crate::sql::normalize::fingerprint(text), 16).unwrap_or(0),
-};
 
 /// The main thread.
 struct Main {
@@ -183,9 +177,6 @@ impl Main {
         for note in notes {
             tracing::info!("{note}");
         }
-        if let Err(error) = self.shared.audit.reconfigure(&config.audit).await {
-            tracing::error!(%error, "the audit settings could not be taken over");
-        }
         self.metrics.config_loaded(config.upstreams.keys().map(String::as_str));
         self.readiness.set_reload(None);
         let secrets = self.shared.loaded().secrets.reloaded(&config);
@@ -210,12 +201,7 @@ impl Main {
                 _ => source,
             }),
             hint,
-            ..Event::new(
-                Uuid::now_v7(),
-                kind,
-                Arc::new(Place::default()),
-                Arc::new(Who::default()),
-            )
+            ..Event::new(Uuid::now_v7(), kind, Arc::new(Place::default()), Arc::new(Who::default()))
         };
         self.shared.audit.record(event).await
     }

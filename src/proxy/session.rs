@@ -121,8 +121,7 @@ struct Newcomer {
 
 impl Newcomer {
     fn new(worker: Rc<Worker>, loaded: Arc<Loaded>, client: Box<Client>) -> Self {
-        let place =
-            Place { database: Some(client.startup.database.clone()), ..Place::default() };
+        let place = Place { database: Some(client.startup.database.clone()), ..Place::default() };
         Newcomer { worker, loaded, client, session: Uuid::now_v7(), place }
     }
 
@@ -143,12 +142,8 @@ impl Newcomer {
         let relayed = entry.as_ref().is_some_and(|entry| entry.auth == ClientAuth::Relay);
         let mut proven = None;
         if !relayed {
-            let found = authenticate(
-                &mut self.client,
-                entry.as_deref(),
-                &loaded.config,
-                &loaded.secrets,
-            );
+            let found =
+                authenticate(&mut self.client, entry.as_deref(), &loaded.config, &loaded.secrets);
             proven = Some(found.await.map_err(Refusal::Unproven)?);
         }
         let Some(entry) = entry else { return Err(authentication_failed(&startup.user).into()) };
@@ -229,10 +224,7 @@ impl Newcomer {
 
     /// The key that cancels this session: the server's process id, so that NOTIFY still tells a
     /// client its own notifications, with random bytes of our own.
-    fn cancel_key(
-        &self,
-        connection: &Connection,
-    ) -> Result<(Option<CancelGuard>, Bytes), Refusal> {
+    fn cancel_key(&self, connection: &Connection) -> Result<(Option<CancelGuard>, Bytes), Refusal> {
         let long = self.client.startup.protocol_in_use().1 >= 2;
         for _ in 0..8 {
             let key = if long {
@@ -241,11 +233,8 @@ impl Newcomer {
                 Bytes::copy_from_slice(&random_bytes::<4>()?)
             };
             let target = CancelTarget(connection.cancel_token());
-            let registered = self.worker.shared.cancel_keys.register(
-                connection.process_id,
-                &key,
-                target,
-            );
+            let registered =
+                self.worker.shared.cancel_keys.register(connection.process_id, &key, target);
             if let Some(guard) = registered {
                 return Ok((Some(guard), key));
             }
@@ -267,7 +256,9 @@ impl Newcomer {
                 }
             }
             Refusal::Upstream(error) => self.refuse_upstream(&error).await,
-            Refusal::Gone(error) => tracing::info!(client = %self.client.peer, %error, "login ended"),
+            Refusal::Gone(error) => {
+                tracing::info!(client = %self.client.peer, %error, "login ended")
+            }
         }
     }
 
@@ -305,8 +296,7 @@ impl Newcomer {
             }
         }
         detail += &if recorded { format!(", event {id}") } else { ", not recorded".to_owned() };
-        let mut error =
-            ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
+        let mut error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
         if denial.rule != Rule::AuthenticationFailed {
             error = error.with_detail(detail).with_hint(denial.full_hint());
         }

@@ -78,23 +78,8 @@ pub(super) struct Worker {
 }
 
 fn new_judge(config: &Config) -> Judge {
-    Judge::with_grammar(config.contract.migration_tables.clone(), CACHE_BYTES, TEMP)
+    Judge::new(config.contract.migration_tables.clone(), CACHE_BYTES)
 }
-const TEMP: crate::sql::Grammar = |text, _| {
-    use crate::sql::*;
-    let t = String::from_utf8_lossy(text).to_uppercase();
-    let w = t.trim_start();
-    let (c, tag, e) = if w.is_empty() { return Judgement::new(vec![], Lexing::default(), text) }
-    else if w.starts_with("SELECT") { (Class::Read, "SELECT", Effect::None) }
-    else if w.starts_with("INSERT") || w.starts_with("UPDATE") { (Class::Write, "INSERT", Effect::None) }
-    else if w.starts_with("BEGIN") { (Class::Session, "BEGIN", Effect::Begin{read_write:None}) }
-    else if w.starts_with("COMMIT") || w.starts_with("END") { (Class::Session, "COMMIT", Effect::Commit(Chain::No)) }
-    else if w.starts_with("ROLLBACK") { (Class::Session, "ROLLBACK", Effect::Rollback(Chain::No)) }
-    else if w.starts_with("SET AUTHORITY.CONFIRM") { (Class::Session, "SET", Effect::Set{name:"authority.confirm_prod_migrations".into(), value: SetValue::Text("true".into()), scope: SetScope::Session}) }
-    else if w.starts_with("SET") { (Class::Session, "SET", Effect::None) }
-    else { (Class::Ddl, "CREATE TABLE", Effect::None) };
-    Judgement::new(vec![Statement{effect:e, ..Statement::new(c, tag)}], Lexing::default(), text)
-};
 
 /// The worker's judge, renewed when a reload changes what it judges by.
 pub(super) struct Judging {
@@ -172,10 +157,7 @@ impl Worker {
         let mut judging = self.judge.borrow_mut();
         if judging.generation != generation {
             let loaded = self.shared.loaded();
-            *judging = Judging {
-                judge: new_judge(&loaded.config),
-                generation,
-            };
+            *judging = Judging { judge: new_judge(&loaded.config), generation };
             drop(judging);
             self.wake_all();
         }

@@ -63,6 +63,11 @@ pub struct Stats {
 
 impl Judge {
     /// A judge that asks `grammar` for what it has not kept, and keeps about `budget_bytes` at most.
+    pub fn new(migration_tables: Arc<BTreeSet<String>>, budget_bytes: usize) -> Self {
+        Judge::with_grammar(migration_tables, budget_bytes, super::judge)
+    }
+
+    /// With another grammar, for tests of the cache itself.
     pub fn with_grammar(
         migration_tables: Arc<BTreeSet<String>>,
         budget_bytes: usize,
