@@ -8,8 +8,7 @@ use super::url::{self, Malformed};
 use super::words::{self, Word};
 use crate::contract::nearest;
 
-/// A connection string, read. Paths are as written.
-#[derive(Debug)]
+/// A connection string, read. Paths are as written. Not `Debug`, for the password in it.
 pub(super) struct ConnInfo {
     pub(super) host: String,
     pub(super) hostaddr: Option<IpAddr>,

@@ -1,5 +1,6 @@
 //! What a source says, before it is checked as a whole: each value with its place, `None` where
-//! it was not given or where a fault about it has been noted already.
+//! it was not given or where a fault about it has been noted already. None of it is `Debug`: URLs
+//! and passwords are in it as written.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,7 +11,6 @@ use super::model::{AuditTarget, ClientAuth, Limits, MappingMode, StatementText, 
 use crate::contract::{AdminRule, Authority, Cell, ConfirmHow, Environment, Role};
 
 /// A configuration as written.
-#[derive(Debug)]
 pub(super) struct Draft {
     /// What relative paths are relative to.
     pub(super) folder: PathBuf,
@@ -27,7 +27,6 @@ pub(super) struct Draft {
 }
 
 /// `[server]`.
-#[derive(Debug)]
 pub(super) struct DraftServer {
     pub(super) listen: Vec<Located<String>>,
     pub(super) admin_listen: Option<Located<String>>,
@@ -41,7 +40,6 @@ pub(super) struct DraftServer {
 }
 
 /// `[server.tls]`.
-#[derive(Debug)]
 pub(super) struct DraftTls {
     pub(super) at: At,
     pub(super) mode: Option<Located<TlsMode>>,
@@ -51,7 +49,6 @@ pub(super) struct DraftTls {
 }
 
 /// A `[[decision]]`.
-#[derive(Debug)]
 pub(super) struct DraftDecision {
     pub(super) task: Located<String>,
     pub(super) read: Cell,
@@ -59,7 +56,6 @@ pub(super) struct DraftDecision {
 }
 
 /// `[upstreams.*]`.
-#[derive(Debug)]
 pub(super) struct DraftUpstream {
     pub(super) name: Located<String>,
     pub(super) authority: Option<Located<Authority>>,
@@ -73,7 +69,6 @@ pub(super) struct DraftUpstream {
 }
 
 /// `[databases.*]`.
-#[derive(Debug)]
 pub(super) struct DraftEntry {
     /// As written, `*` included.
     pub(super) name: Located<String>,
@@ -94,7 +89,6 @@ pub(super) struct DraftEntry {
 }
 
 /// `[users.*]`.
-#[derive(Debug)]
 pub(super) struct DraftUser {
     pub(super) name: Located<String>,
     pub(super) password: Option<Located<String>>,

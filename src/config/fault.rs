@@ -34,7 +34,6 @@ pub(super) struct Located<T> {
 }
 
 /// Collects the faults of one configuration.
-#[derive(Debug)]
 pub(super) struct Report {
     pub(super) source: Source,
     found: RefCell<Vec<(At, String, Option<String>)>>,

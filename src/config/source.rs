@@ -6,8 +6,7 @@ use std::ops::Range;
 /// What stands in for a secret.
 const MASK: &str = "********";
 
-/// The text of a configuration file.
-#[derive(Debug)]
+/// The text of a configuration file; not `Debug`, for the secrets in it.
 pub(super) struct Source {
     /// The path as it was given.
     pub(super) path: String,
