@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 pub mod audit;
 pub mod check;
+pub mod classify;
 pub mod exec;
 pub mod explain;
 pub mod guard;

@@ -105,7 +105,7 @@ pub(super) fn names_upstream(name: &str) -> bool {
 }
 
 /// The version tables of the migration tools that are known, folded to lower case.
-pub(super) const MIGRATION_TABLES: &[&str] = &[
+pub(crate) const MIGRATION_TABLES: &[&str] = &[
     "__diesel_schema_migrations",
     "__drizzle_migrations",
     "__efmigrationshistory",

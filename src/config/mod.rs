@@ -26,6 +26,7 @@ use std::fs;
 use std::path::Path;
 
 pub use crate::contract::{AdminRule, ConfirmHow};
+pub(crate) use draft::MIGRATION_TABLES;
 pub use environment::{VARIABLES, Variables};
 pub use fault::{EXIT_INVALID, Fault, Faults};
 pub use model::{

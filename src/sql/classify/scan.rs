@@ -141,10 +141,18 @@ impl<'c> Scan<'c> {
         let (Ok(name), Ok(schema)) = (known, schema) else { return };
         if routines::is_system_relation(schema, name) {
             self.raise(Class::Ddl, || format!("writes the system relation {}", target.shown()));
-        } else if self.migration_tables.contains(name) {
+        } else if self.is_migration_table(name) {
             self.raise(Class::MigrationState, || {
                 format!("writes the migration table {}", target.shown())
             });
+        }
+    }
+
+    /// The names configured are in lower case; some tools write theirs in quotes and mixed case.
+    fn is_migration_table(&self, name: &str) -> bool {
+        match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => self.migration_tables.contains(&name.to_ascii_lowercase()),
+            false => self.migration_tables.contains(name),
         }
     }
 
