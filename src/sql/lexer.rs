@@ -142,6 +142,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// The next token, or `None` at the end of the text. After an error only errors come.
+    #[inline]
     pub fn next_token(&mut self) -> Result<Option<Token>, Unsure> {
         if self.nul {
             return Err(Unsure { at: 0, why: Why::Nul });
@@ -176,17 +177,20 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    #[cold]
     fn fail(&mut self, at: usize, why: Why) -> Unsure {
         self.pos = at;
         Unsure { at, why }
     }
 
+    #[inline]
     fn peek(&self, ahead: usize) -> u8 {
         // 0 stands for the end: a text with a NUL in it is never read
         self.text.get(self.pos + ahead).copied().unwrap_or(0)
     }
 
     /// Steps over whitespace and comments.
+    #[inline]
     fn skip_blank(&mut self) -> Result<(), Unsure> {
         loop {
             match self.peek(0) {
@@ -205,6 +209,7 @@ impl<'t> Lexer<'t> {
         }
     }
 
+    #[inline(never)]
     /// Steps over a block comment with those nested in it.
     fn block_comment(&mut self) -> Result<(), Why> {
         let mut depth = 0;
@@ -245,35 +250,49 @@ impl<'t> Lexer<'t> {
         if self.work > 4 * self.text.len() + FREE_WORK { Err(Why::Costly) } else { Ok(()) }
     }
 
+    #[inline]
     fn word(&mut self, first: u8) -> Result<Kind, Why> {
-        match (first | 0x20, self.peek(1)) {
+        if matches!(self.peek(1), b'\'' | b'&')
+            && let Some(kind) = self.prefixed(first)
+        {
+            return kind;
+        }
+        self.skip_while(is_ident_cont);
+        Ok(Kind::Word)
+    }
+
+    #[inline]
+    fn skip_while(&mut self, holds: fn(u8) -> bool) {
+        let rest = self.text.get(self.pos..).unwrap_or_default();
+        self.pos += rest.iter().position(|&byte| !holds(byte)).unwrap_or(rest.len());
+    }
+
+    /// A constant or name that a letter announces.
+    #[inline(never)]
+    fn prefixed(&mut self, first: u8) -> Option<Result<Kind, Why>> {
+        Some(match (first | 0x20, self.peek(1)) {
             (b'e', b'\'') => {
                 self.pos += 2;
-                return self.escape_string();
+                self.escape_string()
             }
             (b'n', b'\'') => {
                 self.pos += 2;
-                return self.plain_string(Kind::NationalString);
+                self.plain_string(Kind::NationalString)
             }
             (b'b' | b'x', b'\'') => {
                 self.pos += 2;
-                return self.bit_string();
+                self.bit_string()
             }
             (b'u', b'&') if self.peek(2) == b'\'' => {
                 self.pos += 3;
-                return self.unicode_string();
+                self.unicode_string()
             }
             (b'u', b'&') if self.peek(2) == b'"' => {
                 self.pos += 3;
-                return self.quoted_name(Kind::UnicodeName);
+                self.quoted_name(Kind::UnicodeName)
             }
-            _ => {}
-        }
-        self.pos += 1;
-        while is_ident_cont(self.peek(0)) {
-            self.pos += 1;
-        }
-        Ok(Kind::Word)
+            _ => return None,
+        })
     }
 
     fn number(&mut self) -> Result<Kind, Why> {
@@ -453,9 +472,12 @@ impl<'t> Lexer<'t> {
     fn quoted_name(&mut self, kind: Kind) -> Result<Kind, Why> {
         let start = self.pos;
         loop {
-            let rest = self.text.get(self.pos..).unwrap_or_default();
-            let Some(skip) = memchr(b'"', rest) else { return Err(Why::Unterminated) };
-            self.pos += skip + 1;
+            // names are short: a call of memchr costs more than it saves
+            self.skip_while(|byte| byte != b'"');
+            if self.pos >= self.text.len() {
+                return Err(Why::Unterminated);
+            }
+            self.pos += 1;
             if self.peek(0) != b'"' {
                 break;
             }
@@ -645,16 +667,30 @@ static CLASS: [Class; 256] = {
     table
 };
 
+/// What a name goes on with.
+static IDENT_CONT: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut index = 0;
+    while index < 256 {
+        table[index] = matches!(CLASS[index], Class::Ident | Class::Digit | Class::Dollar);
+        index += 1;
+    }
+    table
+};
+
+#[inline]
 fn is_op(byte: u8) -> bool {
     CLASS[usize::from(byte)] == Class::Op
 }
 
+#[inline]
 fn is_ident_start(byte: u8) -> bool {
     CLASS[usize::from(byte)] == Class::Ident
 }
 
+#[inline]
 fn is_ident_cont(byte: u8) -> bool {
-    matches!(CLASS[usize::from(byte)], Class::Ident | Class::Digit | Class::Dollar)
+    IDENT_CONT[usize::from(byte)]
 }
 
 /// The operator characters that are a token of their own when alone.

@@ -36,17 +36,15 @@ const DECIDED_BY_CONSTANTS: [&[u8]; 8] = [
     b"ts_rewrite",
 ];
 
-// What stands for what in the canonical bytes. Tokens of variable length end in a space, which
-// none of them holds (a quoted name ends in a quote as well, and doubles those inside): the bytes
-// can be read back into tokens in one way only. Control bytes are no token's.
+// The canonical bytes are the text itself with a control byte for each constant and one space for
+// whatever blank stands between two tokens. They can be read back in one way only: control bytes
+// are no token's (one inside a quoted name stands between its quotes), no token reaches over a
+// constant, and what is left of the text is cut into tokens as it was.
 const INTEGER: u8 = 0x01;
 const NUMERIC: u8 = 0x02;
 const STRING: u8 = 0x03;
-const TYPECAST: u8 = 0x04;
-const COLON_EQUALS: u8 = 0x05;
-const DOT_DOT: u8 = 0x06;
-const ASCII: u8 = 0x10;
-const HIGH_BYTES: u8 = 0x11;
+const ASCII: u8 = 0x04;
+const HIGH_BYTES: u8 = 0x05;
 
 /// Writes the canonical bytes of the shape of `text` into `canonical` (cleared first), if it has
 /// one. One pass; allocates only where `canonical` has not grown to the length of the text yet.
@@ -54,80 +52,70 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
     canonical.clear();
     let mut lexer = Lexer::new(text);
     let first = lexer.next_token().ok()??;
-    if first.start != 0 || !is_one_of(text, first, &FIRST) {
+    if first.start != 0 || !FIRST.iter().any(|word| is(text, first, word)) {
         return None;
     }
     let high_bytes = !text.is_ascii();
     canonical.push(if high_bytes { HIGH_BYTES } else { ASCII });
-    write_name(text, first, canonical);
+    // text[copied..end] is to be copied as it stands
+    let mut copied = 0;
+    let mut end = first.end;
     let mut depth = 0usize;
+    let mut semicolon = None;
     while let Some(token) = lexer.next_token().ok()? {
-        match token.kind {
-            Kind::Word | Kind::QuotedName => {
-                if is_one_of(text, token, &DECIDED_BY_CONSTANTS) {
-                    return None;
+        let placeholder = match token.kind {
+            Kind::Word | Kind::QuotedName if decided_by_constants(text, token) => return None,
+            Kind::Punct => match text.get(token.start) {
+                Some(b';') => {
+                    semicolon = Some(token.start);
+                    break;
                 }
-                write_name(text, token, canonical);
-            }
-            Kind::Punct => match text.get(token.start).copied()? {
-                b';' => return only_blank_follows(&mut lexer, token.start, high_bytes),
-                byte => {
-                    match byte {
-                        b'(' | b'[' => depth += 1,
-                        b')' | b']' => depth = depth.saturating_sub(1),
-                        _ => {}
-                    }
-                    if depth > MAX_BRACKET_DEPTH {
-                        return None;
-                    }
-                    canonical.push(byte);
-                    // `< @` is not `<@`
-                    if matches!(byte, b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'<' | b'>' | b'=')
-                    {
-                        canonical.push(b' ');
-                    }
+                Some(b'(' | b'[') if depth == MAX_BRACKET_DEPTH => return None,
+                Some(b'(' | b'[') => {
+                    depth += 1;
+                    None
                 }
+                Some(b')' | b']') => {
+                    depth = depth.saturating_sub(1);
+                    None
+                }
+                _ => None,
             },
-            Kind::Operator | Kind::Param => write_name(text, token, canonical),
             // the grammar tells an integer from any other number
-            Kind::Integer if fits_int4(text.get(token.start..token.end)?) => {
-                canonical.push(INTEGER);
-            }
-            Kind::Integer => canonical.push(NUMERIC),
-            Kind::Number if is_plain_decimal(text, token) => canonical.push(NUMERIC),
-            Kind::Number => write_name(text, token, canonical),
-            Kind::String => canonical.push(STRING),
-            Kind::Typecast => canonical.push(TYPECAST),
-            Kind::ColonEquals => canonical.push(COLON_EQUALS),
-            Kind::DotDot => canonical.push(DOT_DOT),
+            Kind::Integer if fits_int4(text.get(token.start..token.end)?) => Some(INTEGER),
+            Kind::Integer => Some(NUMERIC),
+            Kind::Number if is_plain_decimal(text, token) => Some(NUMERIC),
+            Kind::String => Some(STRING),
             Kind::UnicodeName
             | Kind::EscapeString
             | Kind::NationalString
             | Kind::BitString
             | Kind::UnicodeString
             | Kind::DollarString => return None,
+            _ => None,
+        };
+        let blank = text.get(end..token.start)?;
+        if !matches!(blank, b"" | b" ") {
+            canonical.extend_from_slice(text.get(copied..end)?);
+            canonical.push(b' ');
+            copied = token.start;
         }
+        if let Some(placeholder) = placeholder {
+            canonical.extend_from_slice(text.get(copied..token.start)?);
+            canonical.push(placeholder);
+            copied = token.end;
+        }
+        end = token.end;
     }
-    finish(&lexer, text.len(), high_bytes)
-}
-
-/// What follows the first semicolon must be blank: one statement only.
-fn only_blank_follows(lexer: &mut Lexer<'_>, end: usize, high_bytes: bool) -> Option<Shape> {
-    match lexer.next_token().ok()? {
-        Some(_) => None,
-        None => finish(lexer, end, high_bytes),
+    canonical.extend_from_slice(text.get(copied..end)?);
+    if semicolon.is_some() && lexer.next_token().ok()?.is_some() {
+        return None; // another statement, or an empty one
     }
-}
-
-fn finish(lexer: &Lexer<'_>, end: usize, high_bytes: bool) -> Option<Shape> {
     // a text that depends on standard_conforming_strings is rare: it need not be fast
-    let lexing = Lexing { backslash: false, high_bytes };
-    (!lexer.backslash()).then_some(Shape { end, lexing })
-}
-
-fn write_name(text: &[u8], token: Token, canonical: &mut Vec<u8>) {
-    canonical.extend_from_slice(text.get(token.start..token.end).unwrap_or_default());
-    canonical.push(b' ');
+    (!lexer.backslash()).then_some(Shape {
+        end: semicolon.unwrap_or(text.len()),
+        lexing: Lexing { backslash: false, high_bytes },
+    })
 }
 
 /// Digits, a point, an exponent: no groups, no `0x`. All of these are one token to the grammar.
@@ -137,13 +125,30 @@ fn is_plain_decimal(text: &[u8], token: Token) -> bool {
     text.get(token.start..token.end).is_some_and(|number| number.iter().all(plain))
 }
 
-fn is_one_of(text: &[u8], token: Token, names: &[&[u8]]) -> bool {
-    let name = match token.kind {
+fn decided_by_constants(text: &[u8], token: Token) -> bool {
+    // all but a few words end here
+    LENGTHS & (1 << (token.end - token.start).min(31)) != 0
+        && DECIDED_BY_CONSTANTS.iter().any(|name| is(text, token, name))
+}
+
+/// The lengths of those names, with and without quotes, as bits.
+const LENGTHS: u32 = {
+    let mut lengths = 0;
+    let mut index = 0;
+    while index < DECIDED_BY_CONSTANTS.len() {
+        lengths |= 0b101 << DECIDED_BY_CONSTANTS[index].len();
+        index += 1;
+    }
+    lengths
+};
+
+/// Whether a word or quoted name is `name`, in any case.
+fn is(text: &[u8], token: Token, name: &[u8]) -> bool {
+    let written = match token.kind {
         Kind::QuotedName => text.get(token.start + 1..token.end - 1),
         _ => text.get(token.start..token.end),
     };
-    let Some(name) = name else { return false };
-    names.iter().any(|known| known.len() == name.len() && known.eq_ignore_ascii_case(name))
+    written.is_some_and(|written| written.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -168,12 +173,12 @@ mod tests {
     fn values_and_blanks_are_dropped() {
         for (left, right) in [
             ("SELECT 1", "SELECT 2147483647"),
-            ("SELECT 1", "SELECT/* x */1 ; -- y\n"),
+            ("SELECT 1", "SELECT/* x */2 ; -- y\n"),
             ("SELECT 1.5", "SELECT 2147483648"),
             ("SELECT 1.5", "SELECT 1e-9"),
             ("SELECT 'a'", "SELECT ''"),
             ("SELECT 'a'", "SELECT 'it''s'\n'more'"),
-            ("SELECT \"A\" FROM t WHERE x='1'", "SELECT  \"A\"  FROM  t  WHERE  x = '2'"),
+            ("SELECT \"A\" FROM t WHERE x='1'", "SELECT  \"A\"\n FROM/**/t  WHERE\tx='2'"),
         ] {
             assert!(same(left, right), "{left} | {right}");
         }

@@ -44,7 +44,7 @@ fn a_judgement_that_keeps_its_text_keeps_that_very_text() {
         Judgement::new(vec![statement], Lexing::default(), text)
     }
     let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, unseen);
-    let held: Vec<_> = ["SELECT f(1)", "SELECT f(2)", "SELECT f( 'a')", "SELECT  f('b') ; "]
+    let held: Vec<_> = ["SELECT f(1)", "SELECT f(2)", "SELECT f('a')", "SELECT  f('b') ; "]
         .map(|text| (text, judge.judge(text.as_bytes())))
         .into();
     for (text, judgement) in held {

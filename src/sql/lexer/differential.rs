@@ -219,15 +219,15 @@ proptest! {
     /// Texts of one shape are one to the grammar, constants aside.
     #[test]
     fn shapes_are_equal_only_where_tokens_are(
-        left in soup(&["1", "2", "'a'", "'b'", ".", ".5", "a", "\"a\"", "$1", "<", "@", "-", "+", "::", ":", "=", " ", ",", "(", ")", "0x1", "2147483648"], 6),
-        right in soup(&["1", "2", "'a'", "'b'", ".", ".5", "a", "\"a\"", "$1", "<", "@", "-", "+", "::", ":", "=", " ", ",", "(", ")", "0x1", "2147483648"], 6),
+        left in soup(&["1", "2", "'a'", "'b'", ".", ".5", "a", "\"a\"", "$1", "<", "@", "-", "+", "::", ":", "=", " ", ",", "(", ")", "0x1", "2147483648", "/**/", "\n"], 6),
+        right in soup(&["1", "2", "'a'", "'b'", ".", ".5", "a", "\"a\"", "$1", "<", "@", "-", "+", "::", ":", "=", " ", ",", "(", ")", "0x1", "2147483648", "/**/", "\n"], 6),
     ) {
         let (left, right) = (format!("SELECT {left}"), format!("SELECT {right}"));
         let (mut one, mut other) = (Vec::new(), Vec::new());
         if shape(left.as_bytes(), &mut one).is_some()
             && shape(right.as_bytes(), &mut other).is_some()
         {
-            prop_assert_eq!(one == other, kept(&left) == kept(&right), "{:?} {:?}", left, right);
+            prop_assert!(one != other || kept(&left) == kept(&right), "{left:?} {right:?}");
         }
     }
 }

@@ -1,0 +1,108 @@
+//! What judging a statement costs: the same text again, the same shape with other values, the
+//! lexer alone. Nanoseconds a call, the median of interleaved rounds.
+//!
+//!     cargo bench --bench judge
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pgauthority::sql::lexer::survey;
+use pgauthority::sql::normalize::{fingerprint, normalize};
+use pgauthority::sql::shape::shape;
+use pgauthority::sql::{Class, Judge, Judgement, Lexing, Statement};
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    let orm = format!(
+        "SELECT {} FROM \"orders\" INNER JOIN \"users\" ON (\"orders\".\"user_id\" = \"users\".\"id\") \
+         WHERE (\"orders\".\"state\" = 'paid' AND \"users\".\"id\" IN (@, 2, 3)) ORDER BY 1 LIMIT 20",
+        (0..40).map(|n| format!("\"orders\".\"column_{n}\"")).collect::<Vec<_>>().join(", ")
+    );
+    let texts = [
+        ("SELECT 1", "SELECT @".to_owned()),
+        (
+            "pgbench UPDATE, 100 bytes",
+            "UPDATE pgbench_accounts SET abalance = abalance + 1234 WHERE aid = @ AND filler <> 'abcdefgh';"
+                .to_owned(),
+        ),
+        ("ORM SELECT, 40 columns", orm),
+    ];
+    println!(
+        "{:<28}{:>7}{:>9}{:>9}{:>9}{:>9}{:>11}{:>13}",
+        "ns a call", "bytes", "exact", "shape", "lexer", "shape()", "normalize", "fingerprint"
+    );
+    for (name, text) in &texts {
+        row(name, text);
+    }
+}
+
+/// `text` has one `@` where the value stands that changes.
+fn row(name: &str, text: &str) {
+    let same = text.replace('@', "100000").into_bytes();
+    let others: Vec<Vec<u8>> =
+        (0..512).map(|n| text.replace('@', &(100_001 + n).to_string()).into_bytes()).collect();
+    let mut judge = Judge::with_grammar(Arc::default(), 16 << 20, made_up);
+    for _ in 0..3 {
+        judge.judge(&same);
+    }
+    // 512 texts in turn would all come to be kept by their exact bytes
+    let mut by_shape = Judge::with_grammar(Arc::default(), 16 << 20, made_up);
+    let mut canonical = Vec::new();
+    let calls = (2_000_000 / (text.len() + 50)).max(512);
+    let mut rounds: [Vec<f64>; 6] = Default::default();
+    let mut fresh = 1_000_000u64;
+    for _ in 0..ROUNDS {
+        let [exact, shaped, lexed, shapes, normalized, named] = &mut rounds;
+        exact.push(time(calls, |_| {
+            black_box(judge.judge(black_box(&same)));
+        }));
+        let texts: Vec<Vec<u8>> = (0..calls as u64)
+            .map(|n| text.replace('@', &(fresh + n).to_string()).into_bytes())
+            .collect();
+        fresh += calls as u64;
+        shaped.push(time(calls, |n| {
+            black_box(by_shape.judge(black_box(&texts[n])));
+        }));
+        lexed.push(time(calls, |n| {
+            black_box(survey(black_box(&others[n % others.len()])));
+        }));
+        shapes.push(time(calls, |n| {
+            black_box(shape(black_box(&others[n % others.len()]), &mut canonical));
+        }));
+        normalized.push(time(calls / 16, |_| {
+            black_box(normalize(black_box(&same)));
+        }));
+        named.push(time(calls / 16, |_| {
+            black_box(fingerprint(black_box(&same)));
+        }));
+    }
+    let [exact, shaped, lexed, shapes, normalized, named] = rounds.map(median);
+    println!(
+        "{name:<28}{:>7}{exact:>9.0}{shaped:>9.0}{lexed:>9.0}{shapes:>9.0}{normalized:>11.0}{named:>13.0}",
+        same.len()
+    );
+}
+
+/// Nanoseconds a call.
+fn time(calls: usize, mut call: impl FnMut(usize)) -> f64 {
+    let start = Instant::now();
+    for n in 0..calls {
+        call(n);
+    }
+    start.elapsed().as_nanos() as f64 / calls as f64
+}
+
+fn median(mut rounds: Vec<f64>) -> f64 {
+    rounds.sort_by(f64::total_cmp);
+    rounds[rounds.len() / 2]
+}
+
+/// A grammar that costs next to nothing: what is measured is what stands before it.
+fn made_up(text: &[u8], _tables: &BTreeSet<String>) -> Judgement {
+    let end = text.iter().position(|&byte| byte == b';').unwrap_or(text.len());
+    let statement = Statement { length: end as u32, ..Statement::new(Class::Write, "UPDATE") };
+    Judgement::new(vec![statement], Lexing::default(), text)
+}
