@@ -1,8 +1,7 @@
 //! Judgements kept: by exact text, then by shape, then from the grammar; first hit wins.
 //!
 //! One [`Judge`] a worker thread, unshared. What an attacker sends cannot make two texts share a
-//! judgement (keys are compared), grow the cache beyond its budget, or reach PostgreSQL's parser
-//! with text on which that takes more than linear time.
+//! judgement (keys are compared), nor grow the cache beyond its budget.
 
 mod store;
 
@@ -13,7 +12,6 @@ use std::sync::Arc;
 use ahash::RandomState;
 
 use self::store::Store;
-use super::lexer::survey;
 use super::shape::{Shape, shape};
 use super::{Class, Effect, Judgement};
 
@@ -24,7 +22,7 @@ pub const MAX_CACHED_TEXT: usize = 16 * 1024;
 const SEEN_BITS: u32 = 12;
 
 /// Judges a text by the grammar.
-pub type Grammar = fn(&[u8], &BTreeSet<String>) -> Judgement;
+type Grammar = fn(&[u8], &BTreeSet<String>) -> Judgement;
 
 /// Judges texts, and remembers. Not `Sync`: each worker thread has its own.
 #[derive(Debug)]
@@ -49,10 +47,8 @@ pub struct Stats {
     pub exact_hits: u64,
     /// Texts found by their shape.
     pub shape_hits: u64,
-    /// Texts judged by the grammar.
+    /// Texts that the grammar was asked for.
     pub parsed: u64,
-    /// Texts over a cap, judged opaque without being parsed.
-    pub refused: u64,
     /// Entries evicted.
     pub evicted: u64,
     /// Entries held now.
@@ -62,13 +58,13 @@ pub struct Stats {
 }
 
 impl Judge {
-    /// A judge that asks `grammar` for what it has not kept, and keeps about `budget_bytes` at most.
+    /// A judge that holds about `budget_bytes` at most. `migration_tables`: the unqualified names
+    /// of version tables, folded.
     pub fn new(migration_tables: Arc<BTreeSet<String>>, budget_bytes: usize) -> Self {
         Judge::with_grammar(migration_tables, budget_bytes, super::judge)
     }
 
-    /// With another grammar, for tests of the cache itself.
-    pub fn with_grammar(
+    fn with_grammar(
         migration_tables: Arc<BTreeSet<String>>,
         budget_bytes: usize,
         grammar: Grammar,
@@ -156,15 +152,8 @@ impl Judge {
     }
 
     fn parse(&mut self, text: &[u8]) -> Judgement {
-        let survey = survey(text);
-        if survey.bounded {
-            self.stats.parsed += 1;
-            let mut judgement = (self.grammar)(text, &self.migration_tables);
-            judgement.lexing = survey.lexing;
-            return judgement;
-        }
-        self.stats.refused += 1;
-        Judgement { lexing: survey.lexing, ..Judgement::unreadable(text) }
+        self.stats.parsed += 1;
+        (self.grammar)(text, &self.migration_tables)
     }
 }
 

@@ -11,8 +11,8 @@ use super::lexer::{Kind, Lexer, MAX_BRACKET_DEPTH, Token, fits_int4};
 /// What is known of a text that has a shape, besides the shape itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
-    /// Byte offset of the end of the one statement, which begins at 0: of its semicolon, or of the
-    /// end of the text.
+    /// Byte offset behind the last token of the one statement, which begins at 0; its semicolon
+    /// excluded.
     pub end: usize,
     /// What the lexing depends on; part of the shape.
     pub lexing: Lexing,
@@ -61,13 +61,13 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
     let mut copied = 0;
     let mut end = first.end;
     let mut depth = 0usize;
-    let mut semicolon = None;
+    let mut semicolon = false;
     while let Some(token) = lexer.next_token().ok()? {
         let placeholder = match token.kind {
             Kind::Word | Kind::QuotedName if decided_by_constants(text, token) => return None,
             Kind::Punct => match text.get(token.start) {
                 Some(b';') => {
-                    semicolon = Some(token.start);
+                    semicolon = true;
                     break;
                 }
                 Some(b'(' | b'[') if depth == MAX_BRACKET_DEPTH => return None,
@@ -108,14 +108,11 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
         end = token.end;
     }
     canonical.extend_from_slice(text.get(copied..end)?);
-    if semicolon.is_some() && lexer.next_token().ok()?.is_some() {
+    if semicolon && lexer.next_token().ok()?.is_some() {
         return None; // another statement, or an empty one
     }
     // a text that depends on standard_conforming_strings is rare: it need not be fast
-    (!lexer.backslash()).then_some(Shape {
-        end: semicolon.unwrap_or(text.len()),
-        lexing: Lexing { backslash: false, high_bytes },
-    })
+    (!lexer.backslash()).then_some(Shape { end, lexing: Lexing { backslash: false, high_bytes } })
 }
 
 /// Digits, a point, an exponent: no groups, no `0x`. All of these are one token to the grammar.
@@ -260,13 +257,13 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_the_semicolon_or_that_of_the_text() {
+    fn the_end_is_that_of_the_last_token() {
         for (text, end) in [
             ("SELECT 1", 8),
             ("SELECT 1;", 8),
-            ("SELECT 1 ; -- x", 9),
-            ("SELECT 1 -- x", 13),
-            ("SELECT 'a'\n'b' ", 15),
+            ("SELECT 1 ; -- x", 8),
+            ("SELECT 1 -- x", 8),
+            ("SELECT 'a'\n'b' ", 14),
         ] {
             assert_eq!(of(text).map(|(_, shape)| shape.end), Some(end), "{text}");
         }
