@@ -35,6 +35,8 @@ enum Command {
     Guard(guard::GuardArgs),
     /// Run a command under the contract
     Exec(exec::ExecArgs),
+    /// Validate the configuration, and look at the upstreams
+    Check(check::CheckArgs),
     /// What the running proxy would do with a statement, and why
     Explain(explain::ExplainArgs),
     /// Read the audit log
@@ -49,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Guard(args) => guard::run(&args),
         Command::Exec(args) => exec::run(&args),
+        Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Audit(args) => audit::run(&args),
     }

@@ -81,7 +81,9 @@ impl Gate {
         let rolled_back = body.starts_with(b"ROLLBACK\0");
         match self.owed.pop_front() {
             Some(Owed::Query(mut run)) => {
+                self.stirring -= 1;
                 self.statement_done(&mut run, rolled_back, now);
+                self.stirring += 1;
                 self.owed.push_front(Owed::Query(run));
             }
             Some(Owed::Execute(mut run)) => {
@@ -117,16 +119,16 @@ impl Gate {
         for (_, id) in run.confirmed.extract_if(.., |(index, _)| *index == at) {
             self.undecided.push(Undecided { id, depth });
         }
-        self.made(statement);
+        // something in flight behind it may undo it again: then it is not known
+        let last = self.stirring == 0 && run.done == judgement.statements.len();
+        self.made(statement, last);
         self.policy.follow_task(self.state.parameters.task.get().as_deref());
         self.end(ended);
     }
 
     /// What a statement made, now that it is known to be there.
-    fn made(&mut self, statement: &crate::sql::Statement) {
+    fn made(&mut self, statement: &crate::sql::Statement, last: bool) {
         use crate::sql::Effect;
-        // something in flight behind it may undo it again: then it is not known
-        let last = self.stirring == 0;
         match &statement.effect {
             Effect::CreateTemp { names, on_commit_drop } if last => {
                 self.temporary.created(names, true, *on_commit_drop);
