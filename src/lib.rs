@@ -8,6 +8,7 @@
 //! | [`contract`], [`protocol`], [`sql`] | core | nothing of ours |
 //! | [`session`] | core | `contract`, `protocol`, `sql` |
 //! | [`policy`] | core | those and `session` |
+//! | [`gate`] | core | those, `session` and `policy`: bytes of both sides in, actions out |
 //! | [`audit::event`](audit) | core | `contract`, `policy`, `sql` |
 //! | [`config`], [`net`], [`upstream`], [`proxy`], [`observe`], [`governance`] | shell | the core and each other |
 //! | [`cli`] | shell | everything; nobody imports it |

@@ -2,22 +2,20 @@
 
 use std::rc::Rc;
 
-use smallvec::smallvec;
-
 use super::owed::Owed;
 use super::refusal::Form;
 use super::text::Stop;
-use super::{CopyIn, Fate, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided, body};
+use super::{CopyIn, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided, body};
 use crate::policy::{Admission, Denial, Rule};
 use crate::protocol::frame::{self, Header, frontend as kind};
-use crate::session::{Instant, Lookup, Meanings};
-use crate::sql::{Class, Judgement};
+use crate::session::Instant;
+use crate::sql::Judgement;
 
 /// Names in a Bind are looked for in this many bytes.
-const NAMES_LIMIT: usize = 64 * 1024;
+pub(super) const NAMES_LIMIT: usize = 64 * 1024;
 
 /// What a message may do.
-enum Message {
+pub(super) enum Message {
     /// It may go: this many bytes from its first on (perhaps more than are here yet).
     Admit(usize),
     /// Nothing more of the buffer may go now.
@@ -144,7 +142,7 @@ impl Gate {
         }
     }
 
-    fn skip(&mut self, length: usize) -> Next {
+    pub(super) fn skip(&mut self, length: usize) -> Next {
         self.frontend_discard = 0;
         Next::Skip(length)
     }
@@ -195,14 +193,14 @@ impl Gate {
 
     /// The short path: nothing about this text depends on the session, and it may run.
     #[inline]
-    fn is_plain(&self, judgement: &Judgement) -> bool {
+    pub(super) fn is_plain(&self, judgement: &Judgement) -> bool {
         judgement.plain
             && self.policy.always_allows(judgement.strongest)
             && (!judgement.lexing.backslash && !judgement.lexing.high_bytes
                 || self.lexing(judgement.lexing).is_none())
     }
 
-    fn record(
+    pub(super) fn record(
         &self,
         confirmed: Vec<super::ConfirmedStatement>,
         confirming: Option<super::ConfirmedStatement>,
@@ -214,199 +212,6 @@ impl Gate {
             text: text.into(),
             in_transaction: self.in_transaction(),
         }))
-    }
-
-    // -- extended protocol --------------------------------------------------------------------
-
-    fn parse(&mut self, judge: &mut impl Judging, message: &[u8], now: Instant) -> Message {
-        let Some((name, text)) = body::parse(&message[frame::HEADER_LENGTH..]) else {
-            let form = Form::Parse(Rc::from(&b""[..]));
-            return self.refuse_message(message.len(), malformed_denial("Parse"), form, None);
-        };
-        let judgement = judge.judge(text);
-        if !self.is_plain(&judgement) {
-            self.lapse(now);
-            match self.decide(&judgement, false, now) {
-                Ok(_) => {}
-                Err(Stop::Wait) => return Message::Stop(Next::Wait),
-                Err(Stop::Block(denial)) => {
-                    let form = Form::Parse(name.into());
-                    let about = Some((text, judgement));
-                    return self.refuse_message(message.len(), *denial, form, about);
-                }
-            }
-        }
-        if !self.skipping {
-            let change = self.statements.change(name, smallvec![judgement], self.batch);
-            self.owe(Owed::Parse(change));
-        }
-        Message::Admit(message.len())
-    }
-
-    fn bind(&mut self, length: usize, rest: &[u8], now: Instant) -> Message {
-        let here = &rest[frame::HEADER_LENGTH..length.min(rest.len())];
-        let Some((portal, statement)) = body::bind(here) else {
-            if rest.len() < length && here.len() < NAMES_LIMIT {
-                return Message::Stop(Next::Need(length.min(rest.len() + 4096)));
-            }
-            return self.refuse_message(length, malformed_denial("Bind"), Form::Other, None);
-        };
-        let meanings = match self.statements.look_up(statement, self.batch) {
-            Lookup::Known(meanings) => meanings,
-            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
-            Lookup::Unknown | Lookup::Uncertain => {
-                let unseen = Rc::new(Judgement::unreadable(b""));
-                smallvec![unseen]
-            }
-        };
-        if let Some(stop) = self.refuse_meanings(&meanings, length, now) {
-            return stop;
-        }
-        if !self.skipping {
-            let change = self.portals.change(portal, meanings, self.batch);
-            self.owe(Owed::Bind(change));
-        }
-        Message::Admit(length)
-    }
-
-    /// Refuses a Bind of a statement that may not run now.
-    fn refuse_meanings(
-        &mut self,
-        meanings: &Meanings,
-        length: usize,
-        now: Instant,
-    ) -> Option<Message> {
-        for judgement in meanings {
-            if self.is_plain(judgement) {
-                continue;
-            }
-            match self.decide(judgement, false, now) {
-                Ok(_) => {}
-                Err(Stop::Wait) => return Some(Message::Stop(Next::Wait)),
-                Err(Stop::Block(denial)) => {
-                    let about = Some((&b""[..], judgement.clone()));
-                    return Some(self.refuse_message(length, *denial, Form::Other, about));
-                }
-            }
-        }
-        None
-    }
-
-    fn execute(&mut self, message: &[u8], now: Instant) -> Message {
-        let length = message.len();
-        let Some(portal) = body::execute(&message[frame::HEADER_LENGTH..]) else {
-            return self.refuse_message(length, malformed_denial("Execute"), Form::Other, None);
-        };
-        let meanings = match self.portals.look_up(portal, self.batch) {
-            Lookup::Known(meanings) => meanings,
-            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
-            // a cursor that a routine opened: as FETCH of one
-            Lookup::Unknown => smallvec![Rc::new(Judgement::unseen_cursor())],
-            Lookup::Uncertain => smallvec![Rc::new(Judgement::unreadable(b""))],
-        };
-        if meanings.iter().all(|judgement| self.is_plain(judgement)) {
-            if let [judgement] = &meanings[..] {
-                self.count(judgement, 0);
-                self.stirred |= judgement.strongest >= Class::Write;
-            } else {
-                self.stirred = true;
-            }
-            if !self.skipping {
-                self.owe(Owed::PlainExecute);
-            }
-            return Message::Admit(length);
-        }
-        self.execute_meanings(meanings, length, now)
-    }
-
-    fn execute_meanings(&mut self, meanings: Meanings, length: usize, now: Instant) -> Message {
-        self.lapse(now);
-        let uncertain = meanings.len() != 1;
-        let mut chosen = None;
-        for judgement in &meanings {
-            match self.decide(judgement, true, now) {
-                Err(Stop::Wait) => return Message::Stop(Next::Wait),
-                Err(Stop::Block(denial)) => {
-                    let about = Some((&b""[..], judgement.clone()));
-                    return self.refuse_message(length, *denial, Form::Other, about);
-                }
-                Ok(plan) => {
-                    let stronger = chosen
-                        .as_ref()
-                        .is_none_or(|(known, _): &(super::text::Plan, _)| !known.needs_record());
-                    if stronger {
-                        chosen = Some((plan, judgement.clone()));
-                    }
-                }
-            }
-        }
-        let Some((plan, judgement)) = chosen else {
-            self.owe(Owed::PlainExecute);
-            return Message::Admit(length);
-        };
-        let ids = match (plan.needs_record(), self.cleared.take()) {
-            (true, None) => {
-                let text = judgement.text.clone().unwrap_or_else(|| Rc::from(&b""[..]));
-                return Message::Stop(self.record(plan.confirmed, plan.confirming, &text));
-            }
-            (_, ids) => ids.unwrap_or_default(),
-        };
-        self.count(&judgement, usize::from(!ids.is_empty()));
-        if self.skipping {
-            return Message::Admit(length);
-        }
-        let run = self.begin_run(judgement, plan, uncertain, ids);
-        self.owe(Owed::Execute(run));
-        Message::Admit(length)
-    }
-
-    fn describe(&mut self, message: &[u8]) -> Message {
-        if body::kind_and_name(&message[frame::HEADER_LENGTH..]).is_none() {
-            let denial = malformed_denial("Describe");
-            return self.refuse_message(message.len(), denial, Form::Other, None);
-        }
-        if !self.skipping {
-            self.owe(Owed::Describe);
-        }
-        Message::Admit(message.len())
-    }
-
-    fn close(&mut self, message: &[u8]) -> Message {
-        let Some((what, name)) = body::kind_and_name(&message[frame::HEADER_LENGTH..]) else {
-            let denial = malformed_denial("Close");
-            return self.refuse_message(message.len(), denial, Form::Other, None);
-        };
-        if !self.skipping {
-            if what == b'S' {
-                let change = self.statements.change(name, Meanings::new(), self.batch);
-                self.owe(Owed::CloseStatement(change));
-            } else {
-                let change = self.portals.change(name, Meanings::new(), self.batch);
-                self.owe(Owed::ClosePortal(change));
-            }
-        }
-        Message::Admit(message.len())
-    }
-
-    fn sync(&mut self, length: usize) -> Message {
-        if let CopyIn::Open { data_sent, syncs } = &mut self.copy {
-            // the server would swallow it; if it turns out not to be copying, it is sent after all
-            *syncs += u32::from(!*data_sent);
-            return Message::Stop(self.skip(length));
-        }
-        self.skipping = false;
-        self.owe_boundary(Owed::Sync);
-        Message::Admit(length)
-    }
-
-    fn end_copy(&mut self) {
-        let more = match self.owed.front_mut() {
-            Some(Owed::Query(run)) => run.copies > 0,
-            _ => false,
-        };
-        if matches!(self.copy, CopyIn::Open { .. }) {
-            self.copy = if more { CopyIn::Awaited } else { CopyIn::No };
-        }
     }
 
     // -- fastpath -----------------------------------------------------------------------------
@@ -449,7 +254,7 @@ impl Gate {
 
     // -- what is owed -------------------------------------------------------------------------
 
-    fn owe(&mut self, owed: Owed) {
+    pub(super) fn owe(&mut self, owed: Owed) {
         self.stirring += usize::from(owed.stirs());
         self.owed.push_back(owed);
     }
@@ -474,61 +279,14 @@ impl Gate {
         }
     }
 
-    fn count(&mut self, judgement: &Judgement, decision: usize) {
+    pub(super) fn count(&mut self, judgement: &Judgement, decision: usize) {
         for statement in &judgement.statements {
             self.tally[statement.class as usize][decision] += 1;
         }
     }
-
-    // -- refusing -----------------------------------------------------------------------------
-
-    fn too_large(&mut self, header: Header, rest: &[u8]) -> Message {
-        let form = match header.kind {
-            kind::QUERY => Form::Query,
-            _ => match body::cstring(&rest[frame::HEADER_LENGTH..]) {
-                Some((name, _)) => Form::Parse(name.into()),
-                None if rest.len() < NAMES_LIMIT.min(header.message_length()) => {
-                    return Message::Stop(Next::Need(rest.len() + 1));
-                }
-                None => Form::Parse(Rc::from(&b""[..])),
-            },
-        };
-        let denial = Denial::new(
-            Rule::StatementTooLarge,
-            format!("statement of {} bytes is longer than max_statement_bytes", header.length),
-            format!(
-                "raise [server] max_statement_bytes (now {}), or send the data as parameters or \
-                 with COPY",
-                self.limit
-            ),
-        );
-        self.refuse_message(header.message_length(), denial, form, None)
-    }
-
-    fn refuse_message(
-        &mut self,
-        length: usize,
-        denial: Denial,
-        form: Form,
-        about: Option<(&[u8], Rc<Judgement>)>,
-    ) -> Message {
-        if let Some(class) = denial.class {
-            self.tally[class as usize][2] += 1;
-        }
-        let recorded = self.cleared.take().unwrap_or_default();
-        self.fates.extend(recorded.into_iter().map(|id| (id, Fate::Failed)));
-        let text = about.and_then(|(text, judgement)| match text {
-            b"" => judgement.text.clone(),
-            text => Some(text.into()),
-        });
-        let in_transaction = self.in_transaction();
-        let confirmed = self.state.parameters.confirmation.get().since.is_some();
-        let refusal = Refusal::new(denial, form, length, text, in_transaction, confirmed);
-        Message::Stop(Next::Refuse(Box::new(refusal)))
-    }
 }
 
-fn malformed_denial(message: &str) -> Denial {
+pub(super) fn malformed_denial(message: &str) -> Denial {
     Denial::new(
         Rule::ProtocolMalformed,
         format!("invalid {message} message"),

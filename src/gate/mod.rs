@@ -7,9 +7,11 @@
 mod answers;
 mod backend;
 mod body;
+mod extended;
 mod frontend;
 mod owed;
 mod refusal;
+mod refusing;
 mod text;
 
 use std::collections::VecDeque;

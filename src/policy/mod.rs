@@ -2,12 +2,16 @@
 
 mod decide;
 mod denial;
+mod guard;
+mod parameters;
 mod permit;
 mod rule;
+mod words;
 
-pub use decide::{Decision, Policy, View, split_task, unknown_task};
+pub use decide::{Decision, Policy, View};
 pub use denial::Denial;
+pub use parameters::{split_task, unknown_task};
 pub use permit::{Admission, Permit};
 pub use rule::Rule;
 
-pub(crate) use decide::unsafe_lexing;
+pub(crate) use guard::unsafe_lexing;

@@ -1,0 +1,211 @@
+//! The extended protocol's messages: Parse, Bind, Execute, Describe, Close, Sync.
+
+use std::rc::Rc;
+
+use smallvec::smallvec;
+
+use super::frontend::{Message, NAMES_LIMIT, malformed_denial};
+use super::owed::Owed;
+use super::refusal::Form;
+use super::text::{Plan, Stop};
+use super::{CopyIn, Gate, Judging, Next, body};
+use crate::protocol::frame;
+use crate::session::{Instant, Lookup, Meanings};
+use crate::sql::{Class, Judgement};
+
+impl Gate {
+    pub(super) fn parse(
+        &mut self,
+        judge: &mut impl Judging,
+        message: &[u8],
+        now: Instant,
+    ) -> Message {
+        let Some((name, text)) = body::parse(&message[frame::HEADER_LENGTH..]) else {
+            let form = Form::Parse(Rc::from(&b""[..]));
+            return self.refuse_message(message.len(), malformed_denial("Parse"), form, None);
+        };
+        let judgement = judge.judge(text);
+        if !self.is_plain(&judgement) {
+            self.lapse(now);
+            match self.decide(&judgement, false, now) {
+                Ok(_) => {}
+                Err(Stop::Wait) => return Message::Stop(Next::Wait),
+                Err(Stop::Block(denial)) => {
+                    let form = Form::Parse(name.into());
+                    let about = Some((text, judgement));
+                    return self.refuse_message(message.len(), *denial, form, about);
+                }
+            }
+        }
+        if !self.skipping {
+            let change = self.statements.change(name, smallvec![judgement], self.batch);
+            self.owe(Owed::Parse(change));
+        }
+        Message::Admit(message.len())
+    }
+
+    pub(super) fn bind(&mut self, length: usize, rest: &[u8], now: Instant) -> Message {
+        let here = &rest[frame::HEADER_LENGTH..length.min(rest.len())];
+        let Some((portal, statement)) = body::bind(here) else {
+            if rest.len() < length && here.len() < NAMES_LIMIT {
+                return Message::Stop(Next::Need(length.min(rest.len() + 4096)));
+            }
+            return self.refuse_message(length, malformed_denial("Bind"), Form::Other, None);
+        };
+        let meanings = match self.statements.look_up(statement, self.batch) {
+            Lookup::Known(meanings) => meanings,
+            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
+            Lookup::Unknown | Lookup::Uncertain => {
+                let unseen = Rc::new(Judgement::unreadable(b""));
+                smallvec![unseen]
+            }
+        };
+        if let Some(stop) = self.refuse_meanings(&meanings, length, now) {
+            return stop;
+        }
+        if !self.skipping {
+            let change = self.portals.change(portal, meanings, self.batch);
+            self.owe(Owed::Bind(change));
+        }
+        Message::Admit(length)
+    }
+
+    /// Refuses a Bind of a statement that may not run now.
+    fn refuse_meanings(
+        &mut self,
+        meanings: &Meanings,
+        length: usize,
+        now: Instant,
+    ) -> Option<Message> {
+        for judgement in meanings {
+            if self.is_plain(judgement) {
+                continue;
+            }
+            match self.decide(judgement, false, now) {
+                Ok(_) => {}
+                Err(Stop::Wait) => return Some(Message::Stop(Next::Wait)),
+                Err(Stop::Block(denial)) => {
+                    let about = Some((&b""[..], judgement.clone()));
+                    return Some(self.refuse_message(length, *denial, Form::Other, about));
+                }
+            }
+        }
+        None
+    }
+
+    pub(super) fn execute(&mut self, message: &[u8], now: Instant) -> Message {
+        let length = message.len();
+        let Some(portal) = body::execute(&message[frame::HEADER_LENGTH..]) else {
+            return self.refuse_message(length, malformed_denial("Execute"), Form::Other, None);
+        };
+        let meanings = match self.portals.look_up(portal, self.batch) {
+            Lookup::Known(meanings) => meanings,
+            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
+            // a cursor that a routine opened: as FETCH of one
+            Lookup::Unknown => smallvec![Rc::new(Judgement::unseen_cursor())],
+            Lookup::Uncertain => smallvec![Rc::new(Judgement::unreadable(b""))],
+        };
+        if meanings.iter().all(|judgement| self.is_plain(judgement)) {
+            if let [judgement] = &meanings[..] {
+                self.count(judgement, 0);
+                self.stirred |= judgement.strongest >= Class::Write;
+            } else {
+                self.stirred = true;
+            }
+            if !self.skipping {
+                self.owe(Owed::PlainExecute);
+            }
+            return Message::Admit(length);
+        }
+        self.execute_meanings(meanings, length, now)
+    }
+
+    fn execute_meanings(&mut self, meanings: Meanings, length: usize, now: Instant) -> Message {
+        self.lapse(now);
+        let uncertain = meanings.len() != 1;
+        let mut chosen = None;
+        for judgement in &meanings {
+            match self.decide(judgement, true, now) {
+                Err(Stop::Wait) => return Message::Stop(Next::Wait),
+                Err(Stop::Block(denial)) => {
+                    let about = Some((&b""[..], judgement.clone()));
+                    return self.refuse_message(length, *denial, Form::Other, about);
+                }
+                Ok(plan) => {
+                    let stronger =
+                        chosen.as_ref().is_none_or(|(known, _): &(Plan, _)| !known.needs_record());
+                    if stronger {
+                        chosen = Some((plan, judgement.clone()));
+                    }
+                }
+            }
+        }
+        let Some((plan, judgement)) = chosen else {
+            self.owe(Owed::PlainExecute);
+            return Message::Admit(length);
+        };
+        let ids = match (plan.needs_record(), self.cleared.take()) {
+            (true, None) => {
+                let text = judgement.text.clone().unwrap_or_else(|| Rc::from(&b""[..]));
+                return Message::Stop(self.record(plan.confirmed, plan.confirming, &text));
+            }
+            (_, ids) => ids.unwrap_or_default(),
+        };
+        self.count(&judgement, usize::from(!ids.is_empty()));
+        if self.skipping {
+            return Message::Admit(length);
+        }
+        let run = self.begin_run(judgement, plan, uncertain, ids);
+        self.owe(Owed::Execute(run));
+        Message::Admit(length)
+    }
+
+    pub(super) fn describe(&mut self, message: &[u8]) -> Message {
+        if body::kind_and_name(&message[frame::HEADER_LENGTH..]).is_none() {
+            let denial = malformed_denial("Describe");
+            return self.refuse_message(message.len(), denial, Form::Other, None);
+        }
+        if !self.skipping {
+            self.owe(Owed::Describe);
+        }
+        Message::Admit(message.len())
+    }
+
+    pub(super) fn close(&mut self, message: &[u8]) -> Message {
+        let Some((what, name)) = body::kind_and_name(&message[frame::HEADER_LENGTH..]) else {
+            let denial = malformed_denial("Close");
+            return self.refuse_message(message.len(), denial, Form::Other, None);
+        };
+        if !self.skipping {
+            if what == b'S' {
+                let change = self.statements.change(name, Meanings::new(), self.batch);
+                self.owe(Owed::CloseStatement(change));
+            } else {
+                let change = self.portals.change(name, Meanings::new(), self.batch);
+                self.owe(Owed::ClosePortal(change));
+            }
+        }
+        Message::Admit(message.len())
+    }
+
+    pub(super) fn sync(&mut self, length: usize) -> Message {
+        if let CopyIn::Open { data_sent, syncs } = &mut self.copy {
+            // the server would swallow it; if it turns out not to be copying, it is sent after all
+            *syncs += u32::from(!*data_sent);
+            return Message::Stop(self.skip(length));
+        }
+        self.skipping = false;
+        self.owe_boundary(Owed::Sync);
+        Message::Admit(length)
+    }
+
+    pub(super) fn end_copy(&mut self) {
+        let more = match self.owed.front_mut() {
+            Some(Owed::Query(run)) => run.copies > 0,
+            _ => false,
+        };
+        if matches!(self.copy, CopyIn::Open { .. }) {
+            self.copy = if more { CopyIn::Awaited } else { CopyIn::No };
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Making refusals of messages at the front.
+
+use std::rc::Rc;
+
+use super::frontend::{Message, NAMES_LIMIT};
+use super::refusal::Form;
+use super::{Fate, Gate, Next, Refusal, body};
+use crate::policy::{Denial, Rule};
+use crate::protocol::frame::{self, Header, frontend as kind};
+use crate::sql::Judgement;
+
+impl Gate {
+    pub(super) fn too_large(&mut self, header: Header, rest: &[u8]) -> Message {
+        let form = match header.kind {
+            kind::QUERY => Form::Query,
+            _ => match body::cstring(&rest[frame::HEADER_LENGTH..]) {
+                Some((name, _)) => Form::Parse(name.into()),
+                None if rest.len() < NAMES_LIMIT.min(header.message_length()) => {
+                    return Message::Stop(Next::Need(rest.len() + 1));
+                }
+                None => Form::Parse(Rc::from(&b""[..])),
+            },
+        };
+        let denial = Denial::new(
+            Rule::StatementTooLarge,
+            format!("statement of {} bytes is longer than max_statement_bytes", header.length),
+            format!(
+                "raise [server] max_statement_bytes (now {}), or send the data as parameters or \
+                 with COPY",
+                self.limit
+            ),
+        );
+        self.refuse_message(header.message_length(), denial, form, None)
+    }
+
+    pub(super) fn refuse_message(
+        &mut self,
+        length: usize,
+        denial: Denial,
+        form: Form,
+        about: Option<(&[u8], Rc<Judgement>)>,
+    ) -> Message {
+        if let Some(class) = denial.class {
+            self.tally[class as usize][2] += 1;
+        }
+        let recorded = self.cleared.take().unwrap_or_default();
+        self.fates.extend(recorded.into_iter().map(|id| (id, Fate::Failed)));
+        let text = about.and_then(|(text, judgement)| match text {
+            b"" => judgement.text.clone(),
+            text => Some(text.into()),
+        });
+        let in_transaction = self.in_transaction();
+        let confirmed = self.state.parameters.confirmation.get().since.is_some();
+        let refusal = Refusal::new(denial, form, length, text, in_transaction, confirmed);
+        Message::Stop(Next::Refuse(Box::new(refusal)))
+    }
+}

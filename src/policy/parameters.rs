@@ -1,0 +1,233 @@
+//! The `authority.*` parameters: who may set them, and to what (contract §2).
+
+use super::decide::View;
+use super::{Denial, Policy, Rule};
+use crate::contract::parameter::{self, Parameter};
+use crate::contract::{Cell, ConfirmHow, DecisionTable};
+use crate::sql::{Effect, SetConfig, SetScope, SetValue, Statement};
+
+impl Policy {
+    pub(super) fn confirms(&self, statement: &Statement) -> bool {
+        let names_confirm = |name: &str| name.eq_ignore_ascii_case(parameter::CONFIRM);
+        match &statement.effect {
+            Effect::Set { name, .. } | Effect::Reset(name) => names_confirm(name),
+            _ => statement
+                .set_config
+                .iter()
+                .any(|call| call.name.as_deref().is_some_and(names_confirm)),
+        }
+    }
+
+    pub(super) fn parameters(&self, statement: &Statement, view: View) -> Option<Denial> {
+        let of_effect = match &statement.effect {
+            Effect::Set { name, value, scope } => {
+                let value = match value {
+                    SetValue::Text(text) => Some(&**text),
+                    SetValue::Default => None,
+                };
+                self.parameter(name, value, *scope, view)
+                    .or_else(|| self.lexing(name, value, statement))
+            }
+            Effect::Reset(name) => self.parameter(name, None, SetScope::Session, view),
+            Effect::ResetAll | Effect::DiscardAll if self.set_by_statement && view.in_string => {
+                Some(Denial::new(
+                    Rule::TagReadonly,
+                    format!("{} blocked in a string with other statements", statement.tag),
+                    format!("send {} as a statement of its own", statement.tag),
+                ))
+            }
+            Effect::Prepare { inner, .. } => self.parameters(inner, view),
+            _ => None,
+        };
+        of_effect.or_else(|| {
+            statement.set_config.iter().find_map(|call| {
+                let name = call.name.as_deref()?;
+                let scope =
+                    if call.is_local == Some(true) { SetScope::Local } else { SetScope::Session };
+                self.set_config(call, name, scope, view)
+                    .or_else(|| self.lexing(name, call.value.as_deref(), statement))
+            })
+        })
+    }
+
+    fn set_config(
+        &self,
+        call: &SetConfig,
+        name: &str,
+        scope: SetScope,
+        view: View,
+    ) -> Option<Denial> {
+        match (&call.value, Parameter::from_name(name)) {
+            (_, None) => None,
+            // a computed value never confirms; it may carry a ticket
+            (None, Some(Parameter::Confirm | Parameter::Ticket)) => None,
+            (None, Some(Parameter::Tag | Parameter::Undefined)) => {
+                self.parameter(name, Some(""), scope, view)
+            }
+            (None, Some(_)) => Some(Denial::new(
+                Rule::ParameterInvalid,
+                format!("\"{name}\" takes a literal value only"),
+                format!("use SET {name} = '…'"),
+            )),
+            (Some(value), Some(_)) => self.parameter(name, Some(value), scope, view),
+        }
+    }
+
+    /// A SET (`value` given), RESET or SET … TO DEFAULT of one parameter.
+    fn parameter(
+        &self,
+        name: &str,
+        value: Option<&str>,
+        scope: SetScope,
+        view: View,
+    ) -> Option<Denial> {
+        let kind = Parameter::from_name(name)?;
+        match kind {
+            Parameter::Tag => Some(Denial::new(
+                Rule::TagReadonly,
+                format!("parameter \"{name}\" cannot be changed: the proxy alone sets it"),
+                format!("use SHOW {} to read it", name.to_ascii_lowercase()),
+            )),
+            Parameter::Undefined => Some(undefined(name)),
+            Parameter::Confirm => self.confirm_value(name, value?),
+            Parameter::Ticket => ticket_value(name, value?),
+            Parameter::Task => self.task_value(value, scope, view),
+            Parameter::ExpectAuthority | Parameter::ExpectRole | Parameter::ExpectEnv => {
+                self.expectation(kind, value?)
+            }
+        }
+    }
+
+    fn confirm_value(&self, name: &str, value: &str) -> Option<Denial> {
+        match parameter::boolean(value) {
+            None => Some(Denial::new(
+                Rule::ParameterInvalid,
+                format!("parameter \"{name}\" requires a Boolean value"),
+                format!("use SET {name} = true to confirm, false to withdraw"),
+            )),
+            Some(false) => None,
+            Some(true) if self.confirm == ConfirmHow::Session && self.user_may_confirm => None,
+            Some(true) => Some(Denial::new(
+                Rule::ConfirmDenied,
+                "confirmation refused: this session cannot confirm with a statement",
+                self.confirm_hint(),
+            )),
+        }
+    }
+
+    fn task_value(&self, value: Option<&str>, scope: SetScope, view: View) -> Option<Denial> {
+        let refuse = |message: String, hint: &str| {
+            Some(Denial::new(Rule::TaskChange, message, hint.to_owned()))
+        };
+        if self.routed && scope == SetScope::Local {
+            return refuse(
+                "\"authority.task\" cannot be set with SET LOCAL".to_owned(),
+                "use SET authority.task = '…' outside a transaction",
+            );
+        }
+        if self.routed && (view.in_transaction || view.in_string) {
+            return refuse(
+                "\"authority.task\" cannot be changed inside a transaction".to_owned(),
+                "COMMIT or ROLLBACK first, then send SET authority.task = '…' by itself",
+            );
+        }
+        let task = value?;
+        let Some(row) = self.decisions.lookup(task) else {
+            return Some(unknown_task(&self.decisions, task));
+        };
+        if !self.routed {
+            return None;
+        }
+        if row.is_split() {
+            return Some(split_task(task));
+        }
+        match row.single_authority() {
+            Some(authority) if authority != self.declaration.authority => refuse(
+                format!(
+                    "task \"{task}\" works on authority {authority}, and this session is \
+                     connected to {}",
+                    self.declaration.authority
+                ),
+                &format!("connect again with options='-c {}={task}'", parameter::TASK),
+            ),
+            _ => None,
+        }
+    }
+
+    /// The session's task is now this one: its row's cells apply (contract §3).
+    pub fn follow_task(&mut self, task: Option<&str>) {
+        if !self.routed {
+            return;
+        }
+        let row = task.and_then(|task| self.decisions.lookup(task));
+        self.read_denied = row.is_none_or(|row| row.read == Cell::Deny);
+        self.write_denied = row.is_none_or(|row| row.write == Cell::Deny);
+    }
+
+    /// Compares an `authority.expect_*` value with the declaration.
+    pub fn expectation(&self, kind: Parameter, value: &str) -> Option<Denial> {
+        let (what, declared) = match kind {
+            Parameter::ExpectAuthority => ("authority", self.declaration.authority.as_str()),
+            Parameter::ExpectRole => ("role", self.declaration.role.as_str()),
+            Parameter::ExpectEnv => ("env", self.declaration.environment.as_str()),
+            _ => return None,
+        };
+        (!value.is_empty() && value != declared).then(|| {
+            Denial::new(
+                Rule::ExpectMismatch,
+                format!(
+                    "upstream \"{}\" is {what} {declared}, and the session expects \"{value}\"",
+                    self.upstream
+                ),
+                format!(
+                    "check DATABASE_URL: it leads to {what} {declared}; or expect {declared} in \
+                     authority.expect_{what}"
+                ),
+            )
+        })
+    }
+}
+
+/// A task that the decision table does not have.
+pub fn unknown_task(decisions: &DecisionTable, task: &str) -> Denial {
+    let known: Vec<&str> = decisions.iter().map(|row| row.task.as_str()).collect();
+    let nearest = match decisions.nearest(task) {
+        Some(near) => format!("did you mean {near}? "),
+        None => String::new(),
+    };
+    Denial::new(
+        Rule::TaskUnknown,
+        format!("task \"{task}\" is not in the decision table"),
+        format!("{nearest}the declared tasks are {}", known.join(", ")),
+    )
+}
+
+/// A task that reads and writes in different places.
+pub fn split_task(task: &str) -> Denial {
+    Denial::new(
+        Rule::TaskSplit,
+        format!("task \"{task}\" reads from neon and writes to local, which is not served yet"),
+        "declare a task that works on one authority, such as run_verification (neon) or \
+         integration_tests (local)",
+    )
+}
+
+/// An `authority.*` name that does not exist.
+pub(super) fn undefined(name: &str) -> Denial {
+    Denial::new(
+        Rule::ParameterUnknown,
+        format!("unrecognized configuration parameter \"{name}\""),
+        "the parameters are authority.task, authority.confirm_prod_migrations, authority.ticket, \
+         authority.expect_authority, authority.expect_role and authority.expect_env",
+    )
+}
+
+fn ticket_value(name: &str, value: &str) -> Option<Denial> {
+    (value.chars().count() > parameter::TICKET_LIMIT).then(|| {
+        Denial::new(
+            Rule::ParameterInvalid,
+            format!("\"{name}\" is longer than {} characters", parameter::TICKET_LIMIT),
+            "name the ticket, not its text",
+        )
+    })
+}
