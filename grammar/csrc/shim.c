@@ -15,6 +15,7 @@
 #include "nodes/plannodes.h"
 #include "nodes/value.h"
 #include "parser/parser.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include <stdlib.h>
@@ -129,8 +130,15 @@ static void write_list(pga_stream *out, uint32_t field, const List *list);
 	}
 #define WRITE_SPECIFIC_NODE_PTR_FIELD(msgtype, typename, typename_underscore, outname, outname_json, fldname) \
 	WRITE_NODE_PTR_FIELD(msgtype, outname, outname_json, fldname)
-/* an embedded node; raw parse trees have none, and its tag need not be set */
-#define WRITE_SPECIFIC_NODE_FIELD(msgtype, typename, typename_underscore, outname, outname_json, fldname)
+/* An embedded node (the CreateStmt of CREATE FOREIGN TABLE) carries the tag of what it is in. */
+#define WRITE_SPECIFIC_NODE_FIELD(msgtype, typename, typename_underscore, outname, outname_json, fldname) \
+	{ \
+		size_t		embedded; \
+		pga_word(out, FIELD(fldname) << 4 | PGA_CHILD); \
+		embedded = begin_node(out, T_##typename); \
+		_out##typename(out, &node->fldname); \
+		end_node(out, embedded); \
+	}
 #define WRITE_NODE_FIELD(msgtype, outname, outname_json, fldname) \
 	{ \
 		pga_word(out, FIELD(fldname) << 4 | PGA_CHILD); \
@@ -249,6 +257,16 @@ write_list(pga_stream *out, uint32_t field, const List *list)
 	out->words[at] = (uint32_t) (out->length - at - 1);
 }
 
+/*
+ * Warnings about the text (GLOBAL is deprecated, …) are the server's to give; here they would be
+ * printed to stderr. An ERROR is caught whatever the level.
+ */
+static void
+keep_quiet(void)
+{
+	log_min_messages = PANIC;
+}
+
 pga_result
 pga_run(pga_body body, const char *text, size_t length, int mode)
 {
@@ -272,7 +290,10 @@ pga_run(pga_body body, const char *text, size_t length, int mode)
 
 	PG_TRY();
 	{
-		char	   *copy = palloc(length + 1);
+		char	   *copy;
+
+		keep_quiet();
+		copy = palloc(length + 1);
 
 		memcpy(copy, text, length);
 		copy[length] = '\0';

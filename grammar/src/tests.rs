@@ -88,6 +88,7 @@ fn statements_are_found_wherever_they_nest() {
         "VALUES (f()) LIMIT f() OFFSET f()",
         "CREATE STATISTICS s ON f(), a FROM t",
         "CREATE PUBLICATION p FOR TABLE t WHERE (f())",
+        "CREATE FOREIGN TABLE t (a int DEFAULT f()) SERVER s",
         "CREATE SCHEMA s CREATE TABLE t (a int DEFAULT f())",
     ] {
         assert!(below(text, tag::FuncCall) > 0, "{text}");

@@ -39,6 +39,8 @@ enum Command {
     Check(check::CheckArgs),
     /// What the running proxy would do with a statement, and why
     Explain(explain::ExplainArgs),
+    /// What each statement of a script is, and what a role would do with it
+    Classify(classify::ClassifyArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
 }
@@ -53,6 +55,7 @@ pub fn main() -> ExitCode {
         Command::Exec(args) => exec::run(&args),
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(&args),
+        Command::Classify(args) => classify::run(&args),
         Command::Audit(args) => audit::run(&args),
     }
 }

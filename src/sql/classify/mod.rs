@@ -32,13 +32,15 @@ const MAX_TEXT_DEPTH: usize = 4;
 pub fn judge(text: &[u8], migration_tables: &BTreeSet<String>) -> Judgement {
     let survey = lexer::survey(text);
     let tree = if survey.bounded { parse::parse(text) } else { None };
-    let Some(tree) = tree else {
-        return Judgement { lexing: survey.lexing, ..Judgement::unreadable(text) };
-    };
-    let statements = parse::statements(&tree, text)
-        .filter_map(|(node, place)| Some(statement(node?, place, migration_tables)))
-        .collect();
-    Judgement::new(statements, survey.lexing, text)
+    let statements: Option<Vec<Statement>> = tree.and_then(|tree| {
+        parse::statements(&tree, text)
+            .map(|(node, place)| Some(statement(node?, place, migration_tables)))
+            .collect()
+    });
+    match statements {
+        Some(statements) => Judgement::new(statements, survey.lexing, text),
+        None => Judgement { lexing: survey.lexing, ..Judgement::unreadable(text) },
+    }
 }
 
 fn offset(bytes: usize) -> u32 {

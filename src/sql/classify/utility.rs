@@ -250,7 +250,9 @@ pub(super) fn option<'t>(
 /// Whether a statement is SQL that is kept for later and not run.
 pub(super) fn is_definition(node: Node<'_>) -> bool {
     match node.tag() {
-        tag::ViewStmt | tag::RuleStmt | tag::CreateFunctionStmt => true,
+        tag::ViewStmt | tag::RuleStmt | tag::CreateFunctionStmt | tag::CreateForeignTableStmt => {
+            true
+        }
         // the bounds of a partition are computed at once
         tag::CreateStmt => !node.has(field::partbound),
         _ => false,
