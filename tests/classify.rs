@@ -220,3 +220,47 @@ fn text_in_text_in_text_ends_somewhere() {
     assert_eq!(nest(3), Class::Read);
     assert_eq!(nest(30), Class::Opaque);
 }
+
+/// Every case with bytes changed, dropped, doubled and moved: judged or refused, never a crash.
+#[test]
+fn mutilated_texts_are_judged() {
+    let rounds: u64 = std::env::var("CLASSIFY_ROUNDS").map_or(5, |rounds| rounds.parse().unwrap());
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below.max(1) as u64) as usize
+    };
+    const BYTES: &[u8] = b"'\"$;()/*-\\\n\r eEuU&xX.:,0\x80\xc3\xe9\xf0\xff";
+    let mut texts = Vec::new();
+    for file in fs::read_dir(folder()).unwrap() {
+        for line in fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+            texts.extend(line.split('\t').nth(3).map(|text| text.as_bytes().to_vec()));
+        }
+    }
+    let tables = tables();
+    for _ in 0..rounds {
+        for index in 0..texts.len() {
+            let mut text = texts[index].clone();
+            for _ in 0..=random(4) {
+                let at = random(text.len());
+                match random(4) {
+                    0 => text.insert(at, BYTES[random(BYTES.len())]),
+                    1 if at < text.len() => text[at] = BYTES[random(BYTES.len())],
+                    2 if at < text.len() => drop(text.remove(at)),
+                    _ => {
+                        let other = &texts[random(texts.len())];
+                        let from = random(other.len());
+                        text.splice(at..at, other[from..].iter().copied().take(40));
+                    }
+                }
+            }
+            let judgement = judge(&text, &tables);
+            for statement in &judgement.statements {
+                let end = statement.location as usize + statement.length as usize;
+                assert!(end <= text.len(), "{}", String::from_utf8_lossy(&text));
+            }
+        }
+    }
+}
