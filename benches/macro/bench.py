@@ -81,7 +81,7 @@ path = "{folder}/audit.jsonl"
 authority = "neon"
 role = "prod"
 env = "prod-like"
-url = "postgresql://postgres@{NEON_HOST}:{upstream}/bench?sslmode=disable"
+url = "postgresql://postgres@{NEON_HOST}:{upstream}/bench?sslmode=disable&password="
 hostaddr = "127.0.0.1"
 [databases.bench]
 upstream = "bench"

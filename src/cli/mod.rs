@@ -61,11 +61,12 @@ pub fn main() -> ExitCode {
 }
 
 /// Diagnostics go to stderr: from `info` for the proxy, from `warn` for the other commands;
-/// `RUST_LOG` says otherwise.
+/// `PGAUTHORITY_LOG` says otherwise.
 fn log_to_stderr(serving: bool) {
     use std::io::IsTerminal;
     let default = if serving { "info" } else { "warn" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let filter =
+        EnvFilter::try_from_env("PGAUTHORITY_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

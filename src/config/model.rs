@@ -17,7 +17,7 @@ pub struct Config {
     /// `[contract]`.
     pub contract: Contract,
     /// The decision table: the defaults with `[[decision]]` rows added or replaced.
-    pub decisions: DecisionTable,
+    pub decisions: Arc<DecisionTable>,
     /// `[audit]`.
     pub audit: AuditSettings,
     /// `[upstreams.*]` by name.

@@ -78,7 +78,7 @@ pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: 
         read_denied: false,
         write_denied: false,
         routed: matches!(entry.target, EntryTarget::Routed { .. }),
-        decisions: Arc::new(config.decisions.clone()),
+        decisions: config.decisions.clone(),
         guarded: upstream.declaration.role == Role::Replica,
         set_by_statement: false,
         pooler: false,

@@ -22,6 +22,7 @@ use crate::audit::{Event, EventKind, Place, Who};
 use crate::config::{ClientAuth, Entry};
 use crate::gate::{Beginning, Gate};
 use crate::net::{Peer, Stream, random_bytes};
+use crate::observe::SessionGuard;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
 use crate::upstream::{
@@ -30,7 +31,7 @@ use crate::upstream::{
 
 /// Serves one accepted connection to its end.
 pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer) {
-    let _open = worker.metrics.session();
+    let open = worker.metrics.session();
     let loaded = worker.shared.loaded();
     let began = StdInstant::now();
     let login_timeout = loaded.config.server.login_timeout;
@@ -59,7 +60,7 @@ pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer)
         Err(_) => return tracing::info!(client = %peer, "login took too long"),
     };
     newcomer.worker.metrics.login(began.elapsed());
-    newcomer.relay(begun).await;
+    newcomer.relay(begun, open).await;
 }
 
 /// Passes a cancel request on to the connection that runs the session's statements.
@@ -349,7 +350,7 @@ impl Newcomer {
         out
     }
 
-    async fn relay(mut self, mut begun: Begun) {
+    async fn relay(mut self, mut begun: Begun, open: SessionGuard) {
         let greeting = self.greeting(&begun);
         if begun.declared.confirmed && self.record_confirmation(&begun).await.is_err() {
             let denial = Denial::new(
@@ -398,10 +399,13 @@ impl Newcomer {
         drop(self.loaded);
         let handle = entered.handle.clone();
         let relay = Relay::new(client, leg, worker, handle, recorder);
-        if let Err(error) = relay.await {
-            tracing::debug!(client = %peer, %error, "session broke");
-        }
-        drop((entered, guards));
+        // a task of its own: the login's state, ten times as large, is given back
+        tokio::task::spawn_local(async move {
+            if let Err(error) = relay.await {
+                tracing::debug!(client = %peer, %error, "session broke");
+            }
+            drop((entered, guards, open));
+        });
     }
 
     /// `confirmation_set` for a confirmation in the startup packet.

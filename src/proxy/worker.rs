@@ -20,7 +20,7 @@ use super::session::serve_client;
 use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::net::{Bound, Listener};
-use crate::observe::WorkerMetrics;
+use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::Policy;
 use crate::session::Instant;
 use crate::sql::Judge;
@@ -85,11 +85,22 @@ fn new_judge(config: &Config) -> Judge {
 pub(super) struct Judging {
     judge: Judge,
     generation: u64,
+    metrics: WorkerMetrics,
 }
 
 impl crate::gate::Judging for Judging {
     fn judge(&mut self, text: &[u8]) -> Rc<crate::sql::Judgement> {
-        self.judge.judge(text)
+        let before = self.judge.stats();
+        let judgement = self.judge.judge(text);
+        let after = self.judge.stats();
+        self.metrics.cache(if after.exact_hits != before.exact_hits {
+            CacheResult::Hit
+        } else if after.shape_hits != before.shape_hits {
+            CacheResult::ShapeHit
+        } else {
+            CacheResult::Miss
+        });
+        judgement
     }
 }
 
@@ -100,6 +111,7 @@ impl Worker {
             judge: RefCell::new(Judging {
                 judge: new_judge(&loaded.config),
                 generation: shared.generation.load(Ordering::Acquire),
+                metrics: metrics.clone(),
             }),
             shared,
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
@@ -157,7 +169,8 @@ impl Worker {
         let mut judging = self.judge.borrow_mut();
         if judging.generation != generation {
             let loaded = self.shared.loaded();
-            *judging = Judging { judge: new_judge(&loaded.config), generation };
+            let metrics = self.metrics.clone();
+            *judging = Judging { judge: new_judge(&loaded.config), generation, metrics };
             drop(judging);
             self.wake_all();
         }

@@ -233,7 +233,7 @@ pub fn config(mode: TlsMode, authority: &CertificateAuthority) -> Config {
             confirm_max_age: None,
             migration_tables: Default::default(),
         },
-        decisions: DecisionTable::default(),
+        decisions: DecisionTable::default().into(),
         audit: AuditSettings {
             target: AuditTarget::Stdout,
             statement: StatementText::None,

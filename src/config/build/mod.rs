@@ -63,7 +63,7 @@ pub(super) fn build(
 
     let admin_listen = listen::admin(&context);
     let tls = listen::tls(&context);
-    let decisions = decisions(&context);
+    let decisions = Arc::new(decisions(&context));
     let users = users::build(&context);
     let candidates = upstreams::read(&context);
     upstreams::refuse_loops(&context, &candidates);
