@@ -49,7 +49,7 @@ async function main() {
   console.log('ok: ordinary traffic');
 
   await blocked(client.query('CREATE TABLE blocked (n int)'), '42501');
-  await blocked(client.query('DROP TABLE items WHERE $1', [1]).catch(() => client.query({ name: 'd', text: 'DROP TABLE items' })), '42501');
+  await blocked(client.query({ name: 'd', text: 'DROP TABLE items' }), '42501');
   check((await client.query('SELECT 1 AS one')).rows[0].one === 1, 'the connection lives on');
   await client.query('SET authority.confirm_prod_migrations = true');
   await client.query('CREATE TABLE by_node (n int)');

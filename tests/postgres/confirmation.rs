@@ -6,62 +6,62 @@ use super::support::wire::Frames;
 
 const K: &str = "authority.confirm_prod_migrations";
 
-/// What a session sends, and whether it has confirmed then. `K` stands for the parameter, `|`
+/// What a session sends, and whether it has confirmed then. `$K` stands for the parameter, `|`
 /// separates messages.
 const SCOPES: &[(&str, bool)] = &[
     ("SELECT 1", false),
-    ("SET K = true", true),
-    ("SET K TO 'on'", true),
-    ("SET SESSION K = 1", true),
-    ("SET K = yes | SET K = false", false),
-    ("SET K = true | RESET K", false),
-    ("SET K = true | SET K TO DEFAULT", false),
-    ("SET K = true | RESET ALL", false),
-    ("SET K = true | DISCARD ALL", false),
+    ("SET $K = true", true),
+    ("SET $K TO 'on'", true),
+    ("SET SESSION $K = 1", true),
+    ("SET $K = yes | SET $K = false", false),
+    ("SET $K = true | RESET $K", false),
+    ("SET $K = true | SET $K TO DEFAULT", false),
+    ("SET $K = true | RESET ALL", false),
+    ("SET $K = true | DISCARD ALL", false),
     ("SET \"authority.confirm_prod_migrations\" = true", true),
     ("SET Authority.Confirm_Prod_Migrations = true", true),
-    ("SET LOCAL K = true", false),
-    ("BEGIN | SET K = true", true),
-    ("BEGIN | SET K = true | COMMIT", true),
-    ("BEGIN | SET K = true | ROLLBACK", false),
-    ("BEGIN | SET LOCAL K = true", true),
-    ("BEGIN | SET LOCAL K = true | COMMIT", false),
-    ("BEGIN | SET LOCAL K = true | COMMIT AND CHAIN", false),
-    ("SET K = true | BEGIN | SET LOCAL K = false", false),
-    ("SET K = true | BEGIN | SET LOCAL K = false | COMMIT", true),
-    ("SET K = true | BEGIN | RESET K | ROLLBACK", true),
-    ("BEGIN | SAVEPOINT a | SET K = true | ROLLBACK TO a", false),
-    ("BEGIN | SAVEPOINT a | SET K = true | RELEASE a", true),
-    ("BEGIN | SAVEPOINT a | SET K = true | RELEASE a | ROLLBACK", false),
-    ("BEGIN | SET K = true | SAVEPOINT a | SET K = false | ROLLBACK TO a", true),
-    ("BEGIN | SAVEPOINT a | SET LOCAL K = true | RELEASE a | COMMIT", false),
-    ("BEGIN | SAVEPOINT a | SAVEPOINT a | SET K = true | ROLLBACK TO a | RELEASE a", false),
-    ("BEGIN | SET K = true | SELECT 1/0 | COMMIT", false),
-    ("SELECT 1/0; SET K = true", false),
-    ("SET K = true; SELECT 1/0", false),
-    ("SET K = true; COMMIT; SELECT 1/0", true),
-    ("BEGIN; SET K = true; ROLLBACK", false),
-    ("BEGIN; SET LOCAL K = true; COMMIT", false),
-    ("SELECT set_config('K', 'true', false)", true),
-    ("SELECT set_config('K', 'true', true)", false),
-    ("BEGIN | SELECT set_config('K', 'true', true)", true),
-    ("SELECT pg_catalog.set_config('K', 'on', false)", true),
+    ("SET LOCAL $K = true", false),
+    ("BEGIN | SET $K = true", true),
+    ("BEGIN | SET $K = true | COMMIT", true),
+    ("BEGIN | SET $K = true | ROLLBACK", false),
+    ("BEGIN | SET LOCAL $K = true", true),
+    ("BEGIN | SET LOCAL $K = true | COMMIT", false),
+    ("BEGIN | SET LOCAL $K = true | COMMIT AND CHAIN", false),
+    ("SET $K = true | BEGIN | SET LOCAL $K = false", false),
+    ("SET $K = true | BEGIN | SET LOCAL $K = false | COMMIT", true),
+    ("SET $K = true | BEGIN | RESET $K | ROLLBACK", true),
+    ("BEGIN | SAVEPOINT a | SET $K = true | ROLLBACK TO a", false),
+    ("BEGIN | SAVEPOINT a | SET $K = true | RELEASE a", true),
+    ("BEGIN | SAVEPOINT a | SET $K = true | RELEASE a | ROLLBACK", false),
+    ("BEGIN | SET $K = true | SAVEPOINT a | SET $K = false | ROLLBACK TO a", true),
+    ("BEGIN | SAVEPOINT a | SET LOCAL $K = true | RELEASE a | COMMIT", false),
+    ("BEGIN | SAVEPOINT a | SAVEPOINT a | SET $K = true | ROLLBACK TO a | RELEASE a", false),
+    ("BEGIN | SET $K = true | SELECT 1/0 | COMMIT", false),
+    ("SELECT 1/0; SET $K = true", false),
+    ("SET $K = true; SELECT 1/0", false),
+    ("SET $K = true; COMMIT; SELECT 1/0", true),
+    ("BEGIN; SET $K = true; ROLLBACK", false),
+    ("BEGIN; SET LOCAL $K = true; COMMIT", false),
+    ("SELECT set_config('$K', 'true', false)", true),
+    ("SELECT set_config('$K', 'true', true)", false),
+    ("BEGIN | SELECT set_config('$K', 'true', true)", true),
+    ("SELECT pg_catalog.set_config('$K', 'on', false)", true),
     ("SELECT set_config('auth' || 'ority.confirm_prod_migrations', 'true', false)", false),
-    ("SELECT set_config('K', 'true', false) FROM items", false),
-    ("SELECT set_config('K', 'true', false) WHERE true", false),
-    ("SELECT set_config('K', 'true', false) LIMIT 1", false),
-    ("SELECT (SELECT set_config('K', 'true', false))", false),
-    ("SELECT CASE WHEN true THEN set_config('K', 'true', false) END", false),
-    ("EXPLAIN ANALYZE SELECT set_config('K', 'true', false)", false),
-    ("DO $$ BEGIN PERFORM set_config('K', 'true', false); END $$", false),
-    ("PREPARE s AS SELECT set_config('K', 'true', false) | EXECUTE s", false),
+    ("SELECT set_config('$K', 'true', false) FROM items", false),
+    ("SELECT set_config('$K', 'true', false) WHERE true", false),
+    ("SELECT set_config('$K', 'true', false) LIMIT 1", false),
+    ("SELECT (SELECT set_config('$K', 'true', false))", false),
+    ("SELECT CASE WHEN true THEN set_config('$K', 'true', false) END", false),
+    ("EXPLAIN ANALYZE SELECT set_config('$K', 'true', false)", false),
+    ("DO $$ BEGIN PERFORM set_config('$K', 'true', false); END $$", false),
+    ("PREPARE s AS SELECT set_config('$K', 'true', false) | EXECUTE s", false),
 ];
 
-fn confirmed(session: &mut Wire) -> bool {
+fn confirmed(session: &mut Wire, what: &str) -> bool {
     match session.try_sql("COMMENT ON TABLE items IS 'probe'") {
         Ok(_) => true,
         Err(error) => {
-            assert_eq!(error.code(), "42501", "{error}");
+            assert_eq!(error.code(), "42501", "{what}: {error}");
             false
         }
     }
@@ -72,7 +72,7 @@ fn a_confirmation_has_the_scope_of_its_parameter() {
     let Some(law) = Law::start() else { return };
     let mut faults = Vec::new();
     for (steps, expected) in SCOPES {
-        let steps = steps.replace('K', K);
+        let steps = steps.replace("$K", K);
         for extended in [false, true] {
             if extended && steps.contains(';') {
                 continue;
@@ -85,7 +85,7 @@ fn a_confirmation_has_the_scope_of_its_parameter() {
                     let _ = session.try_sql(step);
                 }
             }
-            if confirmed(&mut session) != *expected {
+            if confirmed(&mut session, &steps) != *expected {
                 faults.push(format!("{steps}\n  (extended: {extended}) should give {expected}"));
             }
         }
@@ -130,17 +130,17 @@ fn a_confirmation_counts_within_its_own_message() {
 #[test]
 fn a_startup_confirmation_is_what_reset_falls_back_to() {
     let Some(law) = Law::start() else { return };
-    for reset in ["SELECT 1", "RESET ALL", "DISCARD ALL", "SET K = false | RESET K"] {
+    for reset in ["SELECT 1", "RESET ALL", "DISCARD ALL", "SET $K = false | RESET $K"] {
         let mut session = law.confirmed("prod");
-        for step in reset.replace('K', K).split(" | ") {
+        for step in reset.replace("$K", K).split(" | ") {
             session.sql(step);
         }
-        assert!(confirmed(&mut session), "{reset}");
+        assert!(confirmed(&mut session, reset), "{reset}");
     }
     let plain = law.proxy.login("prod").parameter(K, "true");
-    assert!(confirmed(&mut law.proxy.try_connect(&plain).unwrap()));
+    assert!(confirmed(&mut law.proxy.try_connect(&plain).unwrap(), "plain"));
     let withdrawn = law.proxy.login("prod").options(CONFIRM_OPTION).parameter(K, "false");
-    assert!(!confirmed(&mut law.proxy.try_connect(&withdrawn).unwrap()));
+    assert!(!confirmed(&mut law.proxy.try_connect(&withdrawn).unwrap(), "withdrawn"));
     let nonsense = law.proxy.login("prod").parameter(K, "perhaps");
     assert_eq!(law.proxy.try_connect(&nonsense).err().unwrap().fields().code(), "22023");
 }
@@ -151,12 +151,12 @@ fn an_entry_says_who_may_confirm_and_how() {
     let set = format!("SET {K} = true");
     let by_startup = law.session("prod_startup").error(&set);
     assert_eq!(by_startup.code(), "42501", "{by_startup}");
-    assert!(confirmed(&mut law.confirmed("prod_startup")));
+    assert!(confirmed(&mut law.confirmed("prod_startup"), "startup"));
     let never = law.session("prod_never").error(&set);
     assert_eq!(never.code(), "42501", "{never}");
     let login = law.proxy.login("prod_never").options(CONFIRM_OPTION);
     if let Ok(mut session) = law.proxy.try_connect(&login) {
-        assert!(!confirmed(&mut session));
+        assert!(!confirmed(&mut session, "never"));
     }
     let other = law.session("prod_deploy").error(&set);
     assert_eq!(other.code(), "42501", "{other}");

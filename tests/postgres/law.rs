@@ -9,7 +9,7 @@ pub const CONFIRM_OPTION: &str = "-c authority.confirm_prod_migrations=true";
 
 /// Entries, all on one writable cluster (so that nothing but the proxy keeps a "replica" unharmed):
 /// `staging`, `prod`, `prod_admin`, `prod_startup`, `prod_never`, `prod_deploy`, `replica`,
-/// `routed`, `routed_default`.
+/// `scram`, `routed`, `routed_default`.
 pub struct Law {
     pub cluster: Cluster,
     pub proxy: Proxy,
@@ -38,6 +38,7 @@ impl Law {
             .trusted("prod_never", "prod", "confirm = \"never\"")
             .entry("prod_deploy", deploy)
             .trusted("replica", "replica", "")
+            .scram("scram", "prod", "")
             .entry("routed", routed)
             .entry("routed_default", &format!("{routed}\ntask = \"unit_tests\""))
             .raw(denied)

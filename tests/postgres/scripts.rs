@@ -57,8 +57,24 @@ fn simple() -> Vec<Script> {
             .query("INSERT INTO lines (item) VALUES (99)")
             .query("SELECT 'x'::mood")
             .query("SELECT nothing FROM items")
-            .query("SELEC 1")
             .query("SELECT 1 +\n  nonsense()"),
+        // on prod such text is `opaque`: nobody can say what it would have done
+        Script::new("text that the grammar refuses")
+            .query("SELEC 1")
+            .query("SELECT 1; SELEC 2")
+            .query("BEGIN; SELECT 1/0")
+            .query("SELEC 1")
+            .query("ROLLBACK")
+            .send(
+                f().parse("", "SELEC", &[])
+                    .bind("", "", &[])
+                    .execute("", 0)
+                    .sync()
+                    .run("SELECT 1", &[])
+                    .sync(),
+            )
+            .ready(2)
+            .staging_only(),
         Script::new("notices")
             .query("SELECT tell('notice')")
             .query("DO $$ BEGIN RAISE WARNING 'from a block'; END $$")
@@ -67,7 +83,6 @@ fn simple() -> Vec<Script> {
             .query("BEGIN")
             .query("SELECT 1/0")
             .query("SELECT 1")
-            .query("SELEC 1")
             .query("INSERT INTO items VALUES (9, 'x', 1)")
             .query("COMMIT")
             .query("SELECT count(*) FROM items"),
@@ -252,7 +267,7 @@ fn pipelines() -> Vec<Script> {
             .ready(2),
         Script::new("errors at parse, bind and execute")
             .send(
-                f().parse("", "SELEC", &[])
+                f().parse("", "SELECT nothing", &[])
                     .bind("", "", &[])
                     .execute("", 0)
                     .sync()
@@ -498,7 +513,7 @@ fn names() -> Vec<Script> {
             .ready(1)
             .send(f().bind("", "", &[]).execute("", 0).sync())
             .ready(1)
-            .send(f().parse("", "SELEC", &[]).sync())
+            .send(f().parse("", "SELECT nothing", &[]).sync())
             .ready(1)
             .send(f().bind("", "", &[]).execute("", 0).sync())
             .ready(1)
@@ -565,7 +580,7 @@ fn values() -> Vec<Script> {
             .query("SELECT ARRAY[1, NULL], '{\"a\": 1}'::jsonb, '1 day'::interval, 'ok'::mood, ROW(1, 'x')")
             .query("SELECT '2026-01-01'::timestamptz, 'NaN'::float8, '\\xdead'::bytea, 1::bit(3)"),
         Script::new("strings of every kind")
-            .query(r"SELECT 'it''s', E'a\tb\\c', $$dollar$$, $t$ $$ $t$, U&'\0061', 'a' 'b'")
+            .query(r"SELECT 'it''s', E'a\tb\\c', $$dollar$$, $t$ $$ $t$, U&'\0061'")
             .query("SELECT 'a'\n'b', B'101', X'1F', N'n', e'\\u00e4'")
             .query("SELECT 'plain \\ backslash'"),
         Script::new("returning")

@@ -256,19 +256,18 @@ fn shown(bytes: &[u8]) -> String {
     format!("<{} bytes, {:016x}>", bytes.len(), hasher.finish())
 }
 
-/// Panics with the first difference of two transcripts and what led to it.
-#[track_caller]
-pub fn assert_same(name: &str, direct: &[String], proxied: &[String]) {
+/// The first difference of two transcripts and what led to it; `None` where they are the same.
+pub fn difference(name: &str, direct: &[String], proxied: &[String]) -> Option<String> {
     if direct == proxied {
-        return;
+        return None;
     }
     let at = direct.iter().zip(proxied).take_while(|(left, right)| left == right).count();
     let nothing = "   (nothing)".to_owned();
-    panic!(
-        "{name}: the transcripts differ\n{}\ndirect:  {}\nproxied: {}\n-- proxied, what follows\n{}",
-        direct[at.saturating_sub(12)..at].join("\n"),
+    Some(format!(
+        "== {name}\n{}\ndirect:  {}\nproxied: {}\n{}",
+        direct[at.saturating_sub(6)..at].join("\n"),
         direct.get(at).unwrap_or(&nothing),
         proxied.get(at).unwrap_or(&nothing),
-        proxied.iter().skip(at).take(8).cloned().collect::<Vec<_>>().join("\n"),
-    );
+        proxied.iter().skip(at + 1).take(4).cloned().collect::<Vec<_>>().join("\n"),
+    ))
 }
