@@ -4,6 +4,7 @@ use super::scripts::{SETUP, all};
 use super::support::cluster::PASSWORD;
 use super::support::proxy::{PROD, STAGING};
 use super::support::transcript::{Script, difference};
+use super::support::wire::Frames;
 use super::support::{CertificateAuthority, Cluster, Login, Major, Proxy, Wire};
 
 /// Brings the database to where every script begins.
@@ -124,17 +125,31 @@ fn malformed_messages_end_the_session() {
         .start();
     let long = [b"Q".as_slice(), &u32::MAX.to_be_bytes()].concat();
     for bytes in [b"?\0\0\0\x04".as_slice(), b"Q\0\0\0\x03", b"Q\0\0\0\x06ab", &long] {
+        // the server says nothing where the length itself is wrong
         let answer = |mut wire: Wire| {
             wire.send_bytes(bytes).unwrap();
-            let error = wire.receive().unwrap();
-            let mut rest = 0;
-            while wire.receive().is_ok() {
-                rest += 1;
+            let mut codes = Vec::new();
+            while let Ok(message) = wire.receive() {
+                codes.push((message.tag, message.fields().code().to_owned()));
             }
-            (error.fields().code().to_owned(), error.fields().get('V').to_owned(), rest)
+            codes
         };
         let login = Login::new("app", "app").password(PASSWORD);
         let direct = answer(Wire::tcp(cluster.port(), &login).unwrap());
         assert_eq!(direct, answer(proxy.connect("staging")), "{}", bytes.escape_ascii());
     }
+}
+
+/// Terminate ends a session, but not before what came ahead of it has been answered.
+#[test]
+#[ignore = "the relay closes at Terminate without the answers that are owed"]
+fn a_goodbye_waits_for_the_answers() {
+    let cluster = Cluster::builder().start();
+    let proxy = Proxy::builder()
+        .upstream("staging", STAGING, &cluster)
+        .trusted("staging", "staging", "")
+        .start();
+    let mut wire = proxy.connect("staging");
+    wire.send(&Frames::new().query("SELECT 1").terminate()).unwrap();
+    assert_eq!(wire.receive_until(b'Z').last().unwrap().body, b"I");
 }

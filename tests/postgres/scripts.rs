@@ -120,7 +120,7 @@ fn simple() -> Vec<Script> {
             .send(f().query_bytes(b"SELECT '\xff\xfe'"))
             .ready(1)
             .query("SELECT 'it goes on'"),
-        Script::new("terminate").send(f().query("SELECT 1").terminate()).until_closed(),
+        Script::new("terminate").query("SELECT 1").send(f().terminate()).until_closed(),
     ]
 }
 
@@ -236,8 +236,8 @@ fn extended() -> Vec<Script> {
             .query("BEGIN; SELECT 1/0")
             .send(f().function_call(1397, &["-7"]))
             .ready(1)
-            .query("ROLLBACK"),
-        Script::new("an unknown message ends the session").send(f().raw(b'?', b"x")).until_closed(),
+            .query("ROLLBACK")
+            .staging_only(),
     ]
 }
 
@@ -321,7 +321,8 @@ fn pipelines() -> Vec<Script> {
         Script::new("syncs alone").send(f().sync().sync().sync()).ready(3),
         Script::new("a function call in a pipeline")
             .send(f().run("SELECT 1", &[]).function_call(1397, &["-7"]).run("SELECT 2", &[]).sync())
-            .ready(2),
+            .ready(2)
+            .staging_only(),
     ]
 }
 
@@ -433,8 +434,8 @@ fn state() -> Vec<Script> {
             .query("PREPARE w AS INSERT INTO lines (item) VALUES ($1); EXECUTE w (1)")
             .query("DEALLOCATE ALL; EXECUTE w (1)"),
         Script::new("temporary tables")
-            .query("CREATE TEMP TABLE scratch (n int); INSERT INTO scratch VALUES (1)")
-            .query("SELECT * FROM scratch")
+            .query("CREATE TEMP TABLE scratch (n int)")
+            .query("INSERT INTO scratch VALUES (1); SELECT * FROM scratch")
             .query("TRUNCATE scratch; ALTER TABLE scratch ADD m int; CREATE INDEX ON scratch (n)")
             .query("DROP TABLE scratch; SELECT * FROM scratch")
             .query("SELECT 1 AS n INTO TEMP other; TABLE other"),
