@@ -125,7 +125,6 @@ fn malformed_messages_end_the_session() {
         .start();
     let long = [b"Q".as_slice(), &u32::MAX.to_be_bytes()].concat();
     for bytes in [b"?\0\0\0\x04".as_slice(), b"Q\0\0\0\x03", b"Q\0\0\0\x06ab", &long] {
-        // the server says nothing where the length itself is wrong
         let answer = |mut wire: Wire| {
             wire.send_bytes(bytes).unwrap();
             let mut codes = Vec::new();
@@ -136,7 +135,11 @@ fn malformed_messages_end_the_session() {
         };
         let login = Login::new("app", "app").password(PASSWORD);
         let direct = answer(Wire::tcp(cluster.port(), &login).unwrap());
-        assert_eq!(direct, answer(proxy.connect("staging")), "{}", bytes.escape_ascii());
+        let proxied = answer(proxy.connect("staging"));
+        // the server says nothing where the length itself is wrong; the proxy says it all the same
+        let said = vec![(b'E', "08P01".to_owned())];
+        assert!(direct == said || direct.is_empty(), "{direct:?}");
+        assert_eq!(proxied, said, "{}", bytes.escape_ascii());
     }
 }
 
