@@ -144,7 +144,8 @@ class Cluster:
             lines = (self.data / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return False
-        return lines[0] == str(self.server.pid) and lines[7:] and lines[7].strip() == "ready"
+        # it is written line by line, the state last
+        return len(lines) > 7 and lines[0] == str(self.server.pid) and lines[7].strip() == "ready"
 
     def configure(self, *lines):
         with open(self.data / "postgresql.conf", "a", encoding="utf-8") as file:
