@@ -262,7 +262,7 @@ impl<'t> Lexer<'t> {
     }
 
     #[inline]
-    fn skip_while(&mut self, holds: fn(u8) -> bool) {
+    fn skip_while(&mut self, holds: impl Fn(u8) -> bool) {
         let rest = self.text.get(self.pos..).unwrap_or_default();
         self.pos += rest.iter().position(|&byte| !holds(byte)).unwrap_or(rest.len());
     }
@@ -338,7 +338,7 @@ impl<'t> Lexer<'t> {
     }
 
     /// `(_?{digit})*`; whether there was any.
-    fn digit_groups(&mut self, digit: fn(u8) -> bool) -> bool {
+    fn digit_groups(&mut self, digit: impl Fn(u8) -> bool) -> bool {
         let start = self.pos;
         loop {
             if digit(self.peek(0)) {
@@ -608,6 +608,21 @@ pub fn survey(text: &[u8]) -> Survey {
     Survey { lexing: Lexing { backslash, high_bytes: !text.is_ascii() }, bounded }
 }
 
+/// The token that begins at `at`, and whether a plain literal in it holds a backslash. `at` is the
+/// start of a token; NUL bytes are not looked for.
+pub(super) fn token_at(text: &[u8], at: usize) -> Option<(Token, bool)> {
+    let mut lexer = Lexer { text, pos: at, nul: false, backslash: false, run_end: 0, work: 0 };
+    let token = lexer.next_token().ok()??;
+    Some((token, lexer.backslash))
+}
+
+/// Where the whitespace and comments at `at` end; NUL bytes are not looked for.
+pub(super) fn blank_end(text: &[u8], at: usize) -> Option<usize> {
+    let mut lexer = Lexer { text, pos: at, nul: false, backslash: false, run_end: 0, work: 0 };
+    lexer.skip_blank().ok()?;
+    Some(lexer.pos)
+}
+
 /// Whether decimal digits are a number that PostgreSQL's grammar takes for an `integer`.
 pub(super) fn fits_int4(digits: &[u8]) -> bool {
     digits
@@ -627,7 +642,7 @@ fn line_end(text: &[u8], from: usize) -> usize {
 
 /// What a byte can start.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+pub(super) enum Class {
     Space,
     Ident,
     Digit,
@@ -642,7 +657,7 @@ enum Class {
     Other,
 }
 
-static CLASS: [Class; 256] = {
+pub(super) static CLASS: [Class; 256] = {
     let mut table = [Class::Other; 256];
     let mut index = 0;
     while index < 256 {
@@ -689,7 +704,7 @@ fn is_ident_start(byte: u8) -> bool {
 }
 
 #[inline]
-fn is_ident_cont(byte: u8) -> bool {
+pub(super) fn is_ident_cont(byte: u8) -> bool {
     IDENT_CONT[usize::from(byte)]
 }
 
