@@ -16,11 +16,7 @@ pub struct Law {
 }
 
 impl Law {
-    /// `None` where there is no proxy yet.
-    pub fn start() -> Option<Law> {
-        if !Proxy::exists() {
-            return None;
-        }
+    pub fn start() -> Law {
         let cluster = Cluster::builder().start();
         cluster.sql("app", &format!("SET ROLE app; {SETUP}"));
         let routed = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"prod\"\nlocal = \"staging\"";
@@ -43,7 +39,7 @@ impl Law {
             .entry("routed_default", &format!("{routed}\ntask = \"unit_tests\""))
             .raw(denied)
             .start();
-        Some(Law { cluster, proxy })
+        Law { cluster, proxy }
     }
 
     /// A session on an entry.

@@ -203,12 +203,6 @@ impl Proxy {
         }
     }
 
-    /// Whether the program serves yet.
-    pub fn exists() -> bool {
-        let help = Command::new(PROGRAM).args(["serve", "--help"]).output().unwrap();
-        help.status.success()
-    }
-
     /// Starts it (again) with the same configuration and ports.
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "it is running");
