@@ -5,9 +5,17 @@
 //! accepts. The lexer never guesses: what the real scanner would refuse, or what costs it more
 //! than linear time, is an [`Unsure`], after which nothing is known of the text.
 
-use memchr::{memchr, memchr2, memmem};
+mod bytes;
+mod numbers;
+mod strings;
+mod survey;
 
-use super::Lexing;
+use memchr::{memchr, memchr2};
+
+pub(super) use bytes::{CLASS, Class, is_ident_cont};
+use bytes::{is_op, is_self, keeps_sign};
+pub(super) use numbers::fits_int4;
+pub use survey::{Survey, survey};
 
 /// Comments may nest this deep: PostgreSQL sets no limit, people never pass three.
 pub const MAX_COMMENT_DEPTH: usize = 64;
@@ -267,134 +275,6 @@ impl<'t> Lexer<'t> {
         self.pos += rest.iter().position(|&byte| !holds(byte)).unwrap_or(rest.len());
     }
 
-    /// A constant or name that a letter announces.
-    #[inline(never)]
-    fn prefixed(&mut self, first: u8) -> Option<Result<Kind, Why>> {
-        Some(match (first | 0x20, self.peek(1)) {
-            (b'e', b'\'') => {
-                self.pos += 2;
-                self.escape_string()
-            }
-            (b'n', b'\'') => {
-                self.pos += 2;
-                self.plain_string(Kind::NationalString)
-            }
-            (b'b' | b'x', b'\'') => {
-                self.pos += 2;
-                self.bit_string()
-            }
-            (b'u', b'&') if self.peek(2) == b'\'' => {
-                self.pos += 3;
-                self.unicode_string()
-            }
-            (b'u', b'&') if self.peek(2) == b'"' => {
-                self.pos += 3;
-                self.quoted_name(Kind::UnicodeName)
-            }
-            _ => return None,
-        })
-    }
-
-    fn number(&mut self) -> Result<Kind, Why> {
-        let start = self.pos;
-        let digits: Option<fn(u8) -> bool> = match (self.peek(0), self.peek(1) | 0x20) {
-            (b'0', b'x') => Some(|byte| byte.is_ascii_hexdigit()),
-            (b'0', b'o') => Some(|byte| matches!(byte, b'0'..=b'7')),
-            (b'0', b'b') => Some(|byte| matches!(byte, b'0' | b'1')),
-            _ => None,
-        };
-        if let Some(digits) = digits {
-            self.pos += 2;
-            // (_?{digit})+
-            if !self.digit_groups(digits) {
-                return Err(Why::Malformed);
-            }
-            return self.no_junk(start, Kind::Number);
-        }
-        self.decimal_digits();
-        if self.peek(0) == b'.' && self.peek(1) == b'.' {
-            return Ok(self.integer_kind(start)); // 1..10 is three tokens
-        }
-        let mut kind = self.integer_kind(start);
-        if self.peek(0) == b'.' {
-            self.pos += 1;
-            self.decimal_digits();
-            kind = Kind::Number;
-        }
-        self.exponent(start, kind)
-    }
-
-    fn integer_kind(&self, start: usize) -> Kind {
-        let digits = self.text.get(start..self.pos).unwrap_or_default();
-        if memchr(b'_', digits).is_some() { Kind::Number } else { Kind::Integer }
-    }
-
-    /// `{decdigit}(_?{decdigit})*`, or nothing.
-    fn decimal_digits(&mut self) {
-        if self.peek(0).is_ascii_digit() {
-            self.pos += 1;
-            self.digit_groups(|byte| byte.is_ascii_digit());
-        }
-    }
-
-    /// `(_?{digit})*`; whether there was any.
-    fn digit_groups(&mut self, digit: impl Fn(u8) -> bool) -> bool {
-        let start = self.pos;
-        loop {
-            if digit(self.peek(0)) {
-                self.pos += 1;
-            } else if self.peek(0) == b'_' && digit(self.peek(1)) {
-                self.pos += 2;
-            } else {
-                return self.pos > start;
-            }
-        }
-    }
-
-    fn exponent(&mut self, start: usize, kind: Kind) -> Result<Kind, Why> {
-        if self.peek(0) | 0x20 != b'e' {
-            return self.no_junk(start, kind);
-        }
-        self.pos += 1;
-        if matches!(self.peek(0), b'+' | b'-') {
-            self.pos += 1;
-        }
-        if !self.peek(0).is_ascii_digit() {
-            return Err(Why::Malformed);
-        }
-        self.decimal_digits();
-        self.no_junk(start, Kind::Number)
-    }
-
-    /// A number that is also the beginning of a shorter number with a name right behind it is
-    /// refused (since PostgreSQL 15): `1a`, but `1_0$1` and `0b12` too, where the scanner takes
-    /// `_0$1` and `b12` for names.
-    fn no_junk(&self, start: usize, kind: Kind) -> Result<Kind, Why> {
-        let next = self.peek(0);
-        let junk = is_ident_start(next)
-            || is_ident_cont(next) && {
-                let number = self.text.get(start..self.pos).unwrap_or_default();
-                let mut tail = number.iter().rev().take_while(|&&byte| is_ident_cont(byte));
-                tail.any(|&byte| is_ident_start(byte))
-            };
-        if junk { Err(Why::Malformed) } else { Ok(kind) }
-    }
-
-    fn dot(&mut self) -> Result<Kind, Why> {
-        if self.peek(1).is_ascii_digit() {
-            let start = self.pos;
-            self.pos += 1;
-            self.decimal_digits();
-            return self.exponent(start, Kind::Number);
-        }
-        if self.peek(1) == b'.' {
-            self.pos += 2;
-            return Ok(Kind::DotDot);
-        }
-        self.pos += 1;
-        Ok(Kind::Punct)
-    }
-
     fn colon(&mut self) -> Kind {
         match self.peek(1) {
             b':' => {
@@ -409,41 +289,6 @@ impl<'t> Lexer<'t> {
                 self.pos += 1;
                 Kind::Punct
             }
-        }
-    }
-
-    fn dollar(&mut self) -> Result<Kind, Why> {
-        let start = self.pos;
-        self.pos += 1;
-        if self.peek(0).is_ascii_digit() {
-            let digits = self.pos;
-            while self.peek(0).is_ascii_digit() {
-                self.pos += 1;
-            }
-            let number = self.text.get(digits..self.pos).unwrap_or_default();
-            if !fits_int4(number) {
-                return Err(Why::Malformed);
-            }
-            // PostgreSQL refuses `$1a` since 15; the grammar linked in here reads `$1 a`
-            return Ok(Kind::Param);
-        }
-        if is_ident_start(self.peek(0)) {
-            while is_ident_cont(self.peek(0)) && self.peek(0) != b'$' {
-                self.pos += 1;
-            }
-        }
-        if self.peek(0) != b'$' {
-            return Err(Why::Malformed);
-        }
-        self.pos += 1;
-        let tag = self.text.get(start..self.pos).unwrap_or_default();
-        let rest = self.text.get(self.pos..).unwrap_or_default();
-        match memmem::find(rest, tag) {
-            Some(found) => {
-                self.pos += found + tag.len();
-                Ok(Kind::DollarString)
-            }
-            None => Err(Why::Unterminated),
         }
     }
 
@@ -467,145 +312,6 @@ impl<'t> Lexer<'t> {
             _ => Ok(Kind::Operator),
         }
     }
-
-    /// What follows the opening `"`.
-    fn quoted_name(&mut self, kind: Kind) -> Result<Kind, Why> {
-        let start = self.pos;
-        loop {
-            // names are short: a call of memchr costs more than it saves
-            self.skip_while(|byte| byte != b'"');
-            if self.pos >= self.text.len() {
-                return Err(Why::Unterminated);
-            }
-            self.pos += 1;
-            if self.peek(0) != b'"' {
-                break;
-            }
-            self.pos += 1;
-        }
-        if self.pos == start + 1 { Err(Why::Malformed) } else { Ok(kind) }
-    }
-
-    /// What follows the opening quote of `'…'` or `N'…'`.
-    fn plain_string(&mut self, kind: Kind) -> Result<Kind, Why> {
-        loop {
-            let rest = self.text.get(self.pos..).unwrap_or_default();
-            let Some(skip) = memchr2(b'\'', b'\\', rest) else { return Err(Why::Unterminated) };
-            self.pos += skip + 1;
-            if rest.get(skip) == Some(&b'\\') {
-                self.backslash = true;
-            } else if self.peek(0) == b'\'' {
-                self.pos += 1;
-            } else if !self.continued() {
-                return Ok(kind);
-            }
-        }
-    }
-
-    fn escape_string(&mut self) -> Result<Kind, Why> {
-        loop {
-            let rest = self.text.get(self.pos..).unwrap_or_default();
-            let Some(skip) = memchr2(b'\'', b'\\', rest) else { return Err(Why::Unterminated) };
-            self.pos += skip + 1;
-            if rest.get(skip) == Some(&b'\\') || self.peek(0) == b'\'' {
-                self.pos += 1;
-            } else if !self.continued() {
-                return Ok(Kind::EscapeString);
-            }
-        }
-    }
-
-    /// A doubled quote ends a bit string: it stands for nothing there.
-    fn bit_string(&mut self) -> Result<Kind, Why> {
-        loop {
-            let rest = self.text.get(self.pos..).unwrap_or_default();
-            let Some(skip) = memchr(b'\'', rest) else { return Err(Why::Unterminated) };
-            self.pos += skip + 1;
-            if !self.continued() {
-                return Ok(Kind::BitString);
-            }
-        }
-    }
-
-    fn unicode_string(&mut self) -> Result<Kind, Why> {
-        loop {
-            let rest = self.text.get(self.pos..).unwrap_or_default();
-            let Some(skip) = memchr(b'\'', rest) else { return Err(Why::Unterminated) };
-            self.pos += skip + 1;
-            if self.peek(0) == b'\'' {
-                self.pos += 1;
-            } else if !self.continued() {
-                return Ok(Kind::UnicodeString);
-            }
-        }
-    }
-
-    /// Behind a closing quote: whether the string goes on behind whitespace with a newline in it
-    /// (`--` comments count as whitespace, block comments do not). Steps into it if so.
-    fn continued(&mut self) -> bool {
-        let mut pos = self.pos;
-        let mut newline = false;
-        loop {
-            match self.text.get(pos) {
-                Some(b' ' | b'\t' | b'\x0b' | b'\x0c') => pos += 1,
-                Some(b'\n' | b'\r') => {
-                    newline = true;
-                    pos += 1;
-                }
-                Some(b'-') if self.text.get(pos + 1) == Some(&b'-') => {
-                    pos = line_end(self.text, pos);
-                }
-                Some(b'\'') if newline => {
-                    self.pos = pos + 1;
-                    return true;
-                }
-                _ => return false,
-            }
-        }
-    }
-}
-
-/// What must be known of a text before PostgreSQL's parser is let at it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Survey {
-    /// What of the session's reported state the lexing depends on. Where the text could not be
-    /// read to its end, any backslash at all counts.
-    pub lexing: Lexing,
-    /// The text stays below the caps: PostgreSQL's parser takes linear time, bounded depth
-    /// and bounded memory.
-    /// A text for which this is false is `opaque` without being parsed.
-    pub bounded: bool,
-}
-
-/// Looks over a text in one pass, in linear time whatever is in it.
-pub fn survey(text: &[u8]) -> Survey {
-    let mut lexer = Lexer::new(text);
-    let mut depth = 0usize;
-    let mut tokens = 0usize;
-    let mut bounded = true;
-    let read_to_end = loop {
-        tokens += 1;
-        match lexer.next_token() {
-            Ok(None) => break true,
-            Ok(Some(Token { kind: Kind::Punct, start, .. })) => match text.get(start) {
-                Some(b'(' | b'[') => {
-                    depth += 1;
-                    bounded &= depth <= MAX_BRACKET_DEPTH;
-                }
-                Some(b')' | b']') => depth = depth.saturating_sub(1),
-                _ => {}
-            },
-            Ok(Some(_)) => {}
-            Err(Unsure { why, .. }) => {
-                // the real scanner refuses the others at the same place, at no cost
-                bounded &= matches!(why, Why::Unterminated | Why::Malformed);
-                break false;
-            }
-        }
-    };
-    let backslash = if read_to_end { lexer.backslash() } else { memchr(b'\\', text).is_some() };
-    bounded &= tokens <= MAX_TOKENS;
-    Survey { lexing: Lexing { backslash, high_bytes: !text.is_ascii() }, bounded }
 }
 
 /// The token that begins at `at`, and whether a plain literal in it holds a backslash. `at` is the
@@ -623,99 +329,10 @@ pub(super) fn blank_end(text: &[u8], at: usize) -> Option<usize> {
     Some(lexer.pos)
 }
 
-/// Whether decimal digits are a number that PostgreSQL's grammar takes for an `integer`.
-pub(super) fn fits_int4(digits: &[u8]) -> bool {
-    digits
-        .iter()
-        .try_fold(0u32, |sum, digit| {
-            let sum = sum.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0')))?;
-            (sum <= i32::MAX.unsigned_abs()).then_some(sum)
-        })
-        .is_some()
-}
-
 /// Where the line that `from` is in ends: at `\n`, `\r` or the end of the text.
 fn line_end(text: &[u8], from: usize) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     memchr2(b'\n', b'\r', rest).map_or(text.len(), |skip| from + skip)
-}
-
-/// What a byte can start.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Class {
-    Space,
-    Ident,
-    Digit,
-    Quote,
-    DoubleQuote,
-    Dollar,
-    Dot,
-    Colon,
-    /// `, ( ) [ ] ;`: of {self}, and not of {op_chars}.
-    Single,
-    Op,
-    Other,
-}
-
-pub(super) static CLASS: [Class; 256] = {
-    let mut table = [Class::Other; 256];
-    let mut index = 0;
-    while index < 256 {
-        #[allow(clippy::cast_possible_truncation, reason = "index is below 256")]
-        let byte = index as u8;
-        table[index] = match byte {
-            b' ' | b'\t' | b'\n' | b'\r' | b'\x0b' | b'\x0c' => Class::Space,
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80..=0xff => Class::Ident,
-            b'0'..=b'9' => Class::Digit,
-            b'\'' => Class::Quote,
-            b'"' => Class::DoubleQuote,
-            b'$' => Class::Dollar,
-            b'.' => Class::Dot,
-            b':' => Class::Colon,
-            b',' | b'(' | b')' | b'[' | b']' | b';' => Class::Single,
-            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*'
-            | b'/' | b'%' | b'<' | b'>' | b'=' => Class::Op,
-            _ => Class::Other,
-        };
-        index += 1;
-    }
-    table
-};
-
-/// What a name goes on with.
-static IDENT_CONT: [bool; 256] = {
-    let mut table = [false; 256];
-    let mut index = 0;
-    while index < 256 {
-        table[index] = matches!(CLASS[index], Class::Ident | Class::Digit | Class::Dollar);
-        index += 1;
-    }
-    table
-};
-
-#[inline]
-fn is_op(byte: u8) -> bool {
-    CLASS[usize::from(byte)] == Class::Op
-}
-
-#[inline]
-fn is_ident_start(byte: u8) -> bool {
-    CLASS[usize::from(byte)] == Class::Ident
-}
-
-#[inline]
-pub(super) fn is_ident_cont(byte: u8) -> bool {
-    IDENT_CONT[usize::from(byte)]
-}
-
-/// The operator characters that are a token of their own when alone.
-fn is_self(byte: u8) -> bool {
-    matches!(byte, b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'<' | b'>' | b'=')
-}
-
-/// An operator with one of these may end in `+` or `-`.
-fn keeps_sign(byte: u8) -> bool {
-    matches!(byte, b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'%')
 }
 
 #[cfg(test)]

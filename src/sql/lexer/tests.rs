@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::sql::Lexing;
 
 /// The tokens as `kind:text`, the error last.
 fn lex(text: &str) -> Vec<(Kind, &str)> {
