@@ -12,6 +12,8 @@ mod frontend;
 mod owed;
 mod refusal;
 mod refusing;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::collections::VecDeque;
