@@ -7,7 +7,7 @@ use super::owed::{Owed, Run};
 use super::{CopyIn, Encoding, Fate, Fence, Gate, Undecided, body};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{frame, message};
-use crate::session::{Instant, Status};
+use crate::session::{Instant, Status, Tag};
 
 impl Gate {
     pub(super) fn pop(&mut self) -> Option<Owed> {
@@ -22,8 +22,8 @@ impl Gate {
 
     /// An answer came that is not owed: the model has lost the thread, so nothing is trusted.
     pub(super) fn distrust(&mut self) {
-        self.state.parameters.distrust();
-        self.temporary.forget_all();
+        self.state.distrust();
+        self.temporary.doubt_search_path();
         self.unseen_ran = true;
     }
 
@@ -67,7 +67,7 @@ impl Gate {
         if let Some(Owed::Execute(run)) = self.owed.front()
             && run.judgement.statements.iter().any(|one| !one.set_config.is_empty())
         {
-            self.state.parameters.distrust();
+            self.state.distrust();
         }
         self.finished_execute();
     }
@@ -78,18 +78,18 @@ impl Gate {
         if matches!(self.owed.front(), Some(Owed::PlainQuery)) {
             return;
         }
-        let rolled_back = body.starts_with(b"ROLLBACK\0");
+        let tag = Tag::from_body(body);
         match self.owed.pop_front() {
             Some(Owed::Query(mut run)) => {
                 self.stirring -= 1;
-                self.statement_done(&mut run, rolled_back, now);
+                self.statement_done(&mut run, tag, now);
                 self.stirring += 1;
                 self.owed.push_front(Owed::Query(run));
             }
             Some(Owed::Execute(mut run)) => {
                 self.stirring -= 1;
                 self.copy = CopyIn::No;
-                self.statement_done(&mut run, rolled_back, now);
+                self.statement_done(&mut run, tag, now);
             }
             Some(Owed::PlainExecute) => {}
             Some(other) => {
@@ -100,12 +100,12 @@ impl Gate {
         }
     }
 
-    fn statement_done(&mut self, run: &mut Run, rolled_back: bool, now: Instant) {
+    fn statement_done(&mut self, run: &mut Run, tag: Tag, now: Instant) {
         let at = run.done;
         run.done += 1;
         let judgement = run.judgement.clone();
         let Some(statement) = judgement.statements.get(at) else { return self.distrust() };
-        let ended = self.state.completed(statement, rolled_back, now);
+        let ended = self.state.completed(statement, tag, now);
         if run.uncertain || run.indirect {
             self.distrust();
         }

@@ -25,11 +25,15 @@ impl Gate {
             return self.refuse_message(message.len(), malformed_denial("Parse"), form, None);
         };
         let judgement = judge.judge(text);
+        if let Some(denial) = self.certain_name(name) {
+            let form = Form::Parse(Rc::from(&b""[..]));
+            return self.refuse_message(message.len(), denial, form, Some((text, judgement)));
+        }
         if !self.is_plain(&judgement) {
             self.lapse(now);
             match self.decide(&judgement, false, now) {
                 Ok(_) => {}
-                Err(Stop::Wait) => return Message::Stop(Next::Wait),
+                Err(Stop::Wait) => return self.wait(message.len(), Form::Parse(name.into())),
                 Err(Stop::Block(denial)) => {
                     let form = Form::Parse(name.into());
                     let about = Some((text, judgement));
@@ -52,6 +56,9 @@ impl Gate {
             }
             return self.refuse_message(length, malformed_denial("Bind"), Form::Other, None);
         };
+        if let Some(denial) = self.certain_name(portal).or_else(|| self.certain_name(statement)) {
+            return self.refuse_message(length, denial, Form::Other, None);
+        }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),
@@ -83,7 +90,7 @@ impl Gate {
             }
             match self.decide(judgement, false, now) {
                 Ok(_) => {}
-                Err(Stop::Wait) => return Some(Message::Stop(Next::Wait)),
+                Err(Stop::Wait) => return Some(self.wait(length, Form::Other)),
                 Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return Some(self.refuse_message(length, *denial, Form::Other, about));
@@ -98,6 +105,9 @@ impl Gate {
         let Some(portal) = body::execute(&message[frame::HEADER_LENGTH..]) else {
             return self.refuse_message(length, malformed_denial("Execute"), Form::Other, None);
         };
+        if let Some(denial) = self.certain_name(portal) {
+            return self.refuse_message(length, denial, Form::Other, None);
+        }
         let meanings = match self.portals.look_up(portal, self.batch) {
             Lookup::Known(meanings) => meanings,
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),
@@ -126,7 +136,7 @@ impl Gate {
         let mut chosen = None;
         for judgement in &meanings {
             match self.decide(judgement, true, now) {
-                Err(Stop::Wait) => return Message::Stop(Next::Wait),
+                Err(Stop::Wait) => return self.wait(length, Form::Other),
                 Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return self.refuse_message(length, *denial, Form::Other, about);
@@ -147,7 +157,7 @@ impl Gate {
         let ids = match (plan.needs_record(), self.cleared.take()) {
             (true, None) => {
                 let text = judgement.text.clone().unwrap_or_else(|| Rc::from(&b""[..]));
-                return Message::Stop(self.record(plan.confirmed, plan.confirming, &text));
+                return Message::Stop(self.record(plan, &text));
             }
             (_, ids) => ids.unwrap_or_default(),
         };

@@ -170,14 +170,14 @@ impl Gate {
         }
         self.lapse(now);
         match self.decide(&judgement, true, now) {
-            Err(Stop::Wait) => Message::Stop(Next::Wait),
+            Err(Stop::Wait) => self.wait(message.len(), Form::Query),
             Err(Stop::Block(denial)) => {
                 self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
             }
             Ok(plan) => {
                 let ids = match (plan.needs_record(), self.cleared.take()) {
                     (true, None) => {
-                        return Message::Stop(self.record(plan.confirmed, plan.confirming, text));
+                        return Message::Stop(self.record(plan, text));
                     }
                     (_, ids) => ids.unwrap_or_default(),
                 };
@@ -191,6 +191,16 @@ impl Gate {
         }
     }
 
+    /// The message depends on answers to come. While the server takes COPY data none will: there a
+    /// statement is out of place anyway, and its substitute shows what the server thinks of it.
+    pub(super) fn wait(&mut self, length: usize, form: Form) -> Message {
+        if !matches!(self.copy, CopyIn::Open { .. }) {
+            return Message::Stop(Next::Wait);
+        }
+        let denial = malformed_denial("statement during COPY: an");
+        self.refuse_message(length, denial, form, None)
+    }
+
     /// The short path: nothing about this text depends on the session, and it may run.
     #[inline]
     pub(super) fn is_plain(&self, judgement: &Judgement) -> bool {
@@ -200,15 +210,11 @@ impl Gate {
                 || self.lexing(judgement.lexing).is_none())
     }
 
-    pub(super) fn record(
-        &self,
-        confirmed: Vec<super::ConfirmedStatement>,
-        confirming: Option<super::ConfirmedStatement>,
-        text: &[u8],
-    ) -> Next {
+    pub(super) fn record(&self, plan: super::text::Plan, text: &[u8]) -> Next {
         Next::Record(Box::new(Record {
-            confirmed,
-            confirming,
+            confirms: plan.confirms,
+            confirmed: plan.confirmed,
+            confirming: plan.confirming,
             text: text.into(),
             in_transaction: self.in_transaction(),
         }))
@@ -235,7 +241,7 @@ impl Gate {
             Ok(plan) => {
                 let ids = match (plan.needs_record(), self.cleared.take()) {
                     (true, None) => {
-                        return Message::Stop(self.record(plan.confirmed, plan.confirming, b""));
+                        return Message::Stop(self.record(plan, b""));
                     }
                     (_, ids) => ids.unwrap_or_default(),
                 };
@@ -256,6 +262,7 @@ impl Gate {
 
     pub(super) fn owe(&mut self, owed: Owed) {
         self.stirring += usize::from(owed.stirs());
+        self.open = true;
         self.owed.push_back(owed);
     }
 
@@ -267,6 +274,7 @@ impl Gate {
         self.owe(owed);
         self.boundaries += 1;
         self.batch += 1;
+        self.open = false;
         self.stirred = false;
     }
 

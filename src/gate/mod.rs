@@ -87,6 +87,8 @@ pub struct Record {
     pub confirmed: Vec<ConfirmedStatement>,
     /// The message changes the confirmation.
     pub confirming: Option<ConfirmedStatement>,
+    /// Whether the session will have confirmed once the message is done.
+    pub confirms: bool,
     /// The text of the message.
     pub text: Rc<[u8]>,
     /// A transaction block is open.
@@ -160,6 +162,9 @@ pub struct Gate {
     stirring: usize,
     /// Executes of the open batch that may have changed reported state.
     stirred: bool,
+    /// Messages have gone since the last one that ReadyForQuery answers: an implicit transaction
+    /// may be open on the server.
+    open: bool,
     /// The server skips everything up to the next Sync, which has not been sent yet.
     skipping: bool,
     copy: CopyIn,
@@ -227,6 +232,7 @@ impl Gate {
             boundaries: 0,
             stirring: 0,
             stirred: false,
+            open: false,
             skipping: false,
             copy: CopyIn::No,
             unseen_ran: false,
@@ -257,6 +263,7 @@ impl Gate {
     /// could be drained, or serve another session.
     pub fn is_idle(&self) -> bool {
         self.owed.is_empty()
+            && !self.open
             && !self.skipping
             && self.state.block() == crate::session::Block::None
             && self.frontend_pass == 0

@@ -110,6 +110,7 @@ impl Gate {
         refusal.error = self.error_for(&refusal, id_text);
         let answerable = refusal.form == Form::Query
             && self.owed.is_empty()
+            && !self.open
             && !self.skipping
             && self.state.block() == Block::None;
         if answerable {

@@ -324,11 +324,60 @@ fn syncs_during_copy_are_not_sent() {
     bench.answer(backend::PARSE_COMPLETE, b"");
     bench.answer(backend::BIND_COMPLETE, b"");
     bench.answer(backend::COPY_IN_RESPONSE, &[0, 0, 0]);
-    let step = bench.gate.frontend(&mut bench.judge, &sync(), NOW);
+    let bytes = sync();
+    let step = bench.gate.frontend(&mut bench.judge, &bytes, NOW);
     assert!(step.permit.is_empty());
     assert!(matches!(step.next, Next::Skip(5)));
     // the copy fails before any data: the server would have honoured the Sync
     assert!(matches!(bench.error(), Answer::Own(..)));
     bench.ready(b'I');
     assert!(bench.gate.is_idle());
+}
+
+#[test]
+fn execute_runs_no_utility_statement_that_parse_prepared() {
+    let mut bench = bench(Role::Prod);
+    bench.send(&parse("s", "SET authority.confirm_prod_migrations = false"));
+    bench.send(&sync());
+    bench.answer(backend::PARSE_COMPLETE, b"");
+    bench.ready(b'I');
+    assert_eq!(bench.send(&query("EXECUTE s")), Got::Refused(Rule::ExecuteIndirect));
+}
+
+#[test]
+fn a_name_is_known_by_its_first_63_bytes() {
+    let mut bench = bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.send(&parse(&format!("{}x", "a".repeat(63)), DROP));
+    bench.send(&sync());
+    bench.answer(backend::PARSE_COMPLETE, b"");
+    bench.ready(b'I');
+    bench.run("RESET ALL", &["RESET"], b'I');
+    assert_eq!(bench.send(&bind(&format!("{}y", "a".repeat(63)))), BLOCKED);
+    assert_eq!(bench.send(&parse("é", "SELECT 1")), Got::Refused(Rule::LexingUnsafe));
+}
+
+#[test]
+fn unseen_code_may_roll_a_pipelines_confirmation_back() {
+    let mut bench = bench(Role::Prod);
+    for text in [CONFIRM, "DO $$ BEGIN ROLLBACK; END $$"] {
+        bench.send(&parse("", text));
+        bench.send(&bind(""));
+        bench.send(&execute());
+    }
+    assert_eq!(bench.send(&parse("", DROP)), BLOCKED);
+}
+
+#[test]
+fn a_query_behind_an_open_pipeline_is_not_answered_by_the_proxy() {
+    let mut bench = bench(Role::Prod);
+    bench.send(&parse("", "INSERT INTO t VALUES (1)"));
+    bench.send(&bind(""));
+    bench.send(&execute());
+    bench.answer(backend::PARSE_COMPLETE, b"");
+    bench.answer(backend::BIND_COMPLETE, b"");
+    bench.complete("INSERT 0 1");
+    assert!(!bench.gate.is_idle());
+    assert_eq!(bench.send(&query(DROP)), BLOCKED);
+    assert!(!bench.gate.owed.is_empty(), "the server must see an error");
 }

@@ -6,7 +6,7 @@ use super::owed::{Owed, Run};
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
 use crate::contract::parameter;
 use crate::policy::{Decision, Denial, Rule, View};
-use crate::session::{Block, Instant, Lookup, Meanings, State, Temporary};
+use crate::session::{Block, Instant, Lookup, Meanings, State, Tag, Temporary};
 use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
 
 /// A statement that an event is written about before it may go.
@@ -34,6 +34,8 @@ pub(super) enum Stop {
 pub(super) struct Plan {
     pub(super) confirmed: Vec<ConfirmedStatement>,
     pub(super) confirming: Option<ConfirmedStatement>,
+    /// Confirmed once everything is done.
+    pub(super) confirms: bool,
     statements: Vec<(usize, Box<str>, Meanings)>,
     portals: Vec<(usize, Box<str>, Meanings)>,
     temporary: Option<Temporary>,
@@ -93,10 +95,10 @@ impl Gate {
             let Owed::Execute(run) = owed else { continue };
             for statement in run.judgement.statements.iter().skip(run.done) {
                 let failed = state.is_failed();
-                state.completed(statement, failed, now);
+                state.completed(statement, Tag::foreseen(failed), now);
             }
             if run.uncertain || run.indirect {
-                state.parameters.distrust();
+                state.distrust();
             }
         }
         state
@@ -138,11 +140,15 @@ impl Gate {
             let view = self.view(&state, in_string, now);
             self.decide_statement(statement, index, view, &temporary, &mut plan)?;
             let failed = state.is_failed();
-            state.completed(statement, failed, now);
+            state.completed(statement, Tag::foreseen(failed), now);
+            if plan.indirect {
+                state.distrust();
+            }
             if running {
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
         }
+        plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
             plan.temporary = Some(temporary);
         }
@@ -160,6 +166,7 @@ impl Gate {
         let (meanings, floor) = self.meanings(statement, plan);
         let class = class_of(statement, temporary).max(floor);
         self.settled_enough(statement, class)?;
+        self.certain_names(statement)?;
         let mut strongest = class;
         let mut decision = self.policy.decide(statement, class, view);
         for meaning in meanings.iter().flat_map(|judgement| &*judgement.statements) {
@@ -173,8 +180,10 @@ impl Gate {
                 Decision::Forward => {}
                 stronger => decision = stronger,
             }
+            self.followable(statement, meaning)?;
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
             plan.unseen |= meaning.unseen_code;
+            plan.copies += usize::from(meaning.copy_in);
         }
         let about = || ConfirmedStatement {
             index,
@@ -192,6 +201,57 @@ impl Gate {
             }
         }
         Ok(())
+    }
+
+    /// SQL's EXECUTE can run a utility statement that Parse prepared, whose effects on the session
+    /// would then come from a place where nobody looks for them. SQL's PREPARE cannot make one.
+    fn followable(&self, statement: &Statement, meaning: &Statement) -> Result<(), Stop> {
+        let utility =
+            meaning.effect != Effect::None || meaning.copy_in || meaning.class > Class::Write;
+        if !utility || self.policy.allows_everything() || meaning.tag == "FETCH" {
+            return Ok(());
+        }
+        if matches!(statement.effect, Effect::Fetch(_)) && meaning.class <= Class::Write {
+            return Ok(());
+        }
+        let denial = Denial::new(
+            Rule::ExecuteIndirect,
+            format!("{} blocked: it would run {}, prepared by Parse", statement.tag, meaning.tag),
+            "run the prepared statement with Bind and Execute, or send it directly",
+        );
+        Err(Stop::Block(Box::new(denial.at(statement.location))))
+    }
+
+    /// The server converts names from the client's encoding before it compares them, so one name
+    /// has several spellings in bytes: only ASCII names are certain.
+    fn certain_names(&self, statement: &Statement) -> Result<(), Stop> {
+        let name = match &statement.effect {
+            Effect::Prepare { name, .. }
+            | Effect::Declare { name, .. }
+            | Effect::Execute(name)
+            | Effect::Fetch(name)
+            | Effect::Savepoint(name)
+            | Effect::Release(name)
+            | Effect::RollbackTo(name)
+            | Effect::Deallocate(Some(name))
+            | Effect::CloseCursor(Some(name)) => name.as_bytes(),
+            _ => return Ok(()),
+        };
+        match self.certain_name(name) {
+            None => Ok(()),
+            Some(denial) => Err(Stop::Block(Box::new(denial.at(statement.location)))),
+        }
+    }
+
+    /// As `certain_names`, for a name of the extended protocol.
+    pub(super) fn certain_name(&self, name: &[u8]) -> Option<Denial> {
+        (!name.is_ascii() && !self.policy.allows_everything()).then(|| {
+            Denial::new(
+                Rule::LexingUnsafe,
+                "statement blocked: its name could be another one's in the server's encoding",
+                "name prepared statements, cursors and savepoints in ASCII",
+            )
+        })
     }
 
     /// A decision that depends on the session's state waits until earlier batches are answered.
@@ -274,7 +334,7 @@ impl Gate {
             plan.copies += 1;
         }
         plan.unseen |= statement.unseen_code;
-        if plan.unseen {
+        if plan.unseen || plan.indirect {
             temporary.doubt_search_path();
         }
         plan.stirs_reports |= statement.class >= Class::Write

@@ -81,6 +81,8 @@ rules! {
     ExpectMismatch = "expect.mismatch", "28000";
     /// The text's lexing depends on session state that is unsafe or not certain.
     LexingUnsafe = "lexing.unsafe", "0A000";
+    /// EXECUTE of what only the extended protocol can prepare: a utility statement.
+    ExecuteIndirect = "execute.indirect", "0A000";
     /// A statement longer than `max_statement_bytes`.
     StatementTooLarge = "statement.too_large", "54000";
     /// A message that does not have the form the protocol gives it.

@@ -69,7 +69,9 @@ impl Recorder {
     ) -> (Vec<EventId>, Receipt) {
         let mut events = Vec::new();
         if let Some(statement) = &record.confirming {
-            events.push(self.about(gate, EventKind::ConfirmationSet, statement, record));
+            let mut event = self.about(gate, EventKind::ConfirmationSet, statement, record);
+            event.confirmed = Some(record.confirms);
+            events.push(event);
         }
         let mut ids = Vec::new();
         for statement in &record.confirmed {

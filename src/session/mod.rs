@@ -8,4 +8,4 @@ mod transaction;
 pub use names::{Batch, Change, Lookup, Meanings, Names};
 pub use parameters::{Confirmation, Instant, Parameters, Scoped};
 pub use temporary::Temporary;
-pub use transaction::{Block, Ended, State, Status};
+pub use transaction::{Block, Ended, State, Status, Tag};

@@ -101,6 +101,11 @@ impl Slot {
     }
 }
 
+/// The server knows names by their first 63 bytes (`NAMEDATALEN`).
+fn cut(name: &[u8]) -> &[u8] {
+    name.get(..63).unwrap_or(name)
+}
+
 fn merge(into: &mut Meanings, from: &Meanings) {
     for meaning in from {
         if !into.iter().any(|known| Rc::ptr_eq(known, meaning) || known == meaning) {
@@ -128,6 +133,7 @@ pub struct Names {
 impl Names {
     /// What `name` may mean to a message of `batch`.
     pub fn look_up(&self, name: &[u8], batch: Batch) -> Lookup {
+        let name = cut(name);
         if name.is_empty() {
             return self.unnamed.look_up(batch);
         }
@@ -136,6 +142,7 @@ impl Names {
 
     /// A message that gives `name` a meaning (empty: none) is being sent in `batch`.
     pub fn change(&mut self, name: &[u8], meanings: Meanings, batch: Batch) -> Change {
+        let name = cut(name);
         self.changes += 1;
         let change = self.changes;
         if name.is_empty() {
@@ -176,6 +183,7 @@ impl Names {
 
     /// The name survives the end of the transaction (a cursor WITH HOLD).
     pub fn hold(&mut self, name: &[u8]) {
+        let name = cut(name);
         if let Some(slot) = self.named.get_mut(name) {
             slot.hold = true;
         }

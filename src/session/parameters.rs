@@ -99,28 +99,17 @@ impl Parameters {
         self.task.end_transaction();
     }
 
-    /// What remains when what happened is not known: no confirmation but a startup one that is
-    /// still in force in every scope.
+    /// What happened is not known: nothing is confirmed. (What RESET returns to stays, as it does
+    /// on the server.)
     pub fn distrust(&mut self) {
-        let kept = |scoped: &Scoped<Confirmation>| {
-            let all = scoped.session.since.is_some()
-                && scoped.local.is_none_or(|local| local.since.is_some());
-            if all { scoped.startup } else { Confirmation::default() }
-        };
-        let confirmation = kept(&self.confirmation);
-        self.confirmation.session = confirmation;
+        self.confirmation.session = Confirmation::default();
         self.confirmation.local = None;
     }
 
-    /// Code that cannot be seen ran and may have committed, which ends SET LOCAL: confirmed only
-    /// where both scopes are.
-    pub fn after_unseen_code(&mut self) {
-        if let Some(local) = self.confirmation.local
-            && self.confirmation.session.since.is_none()
-            && local.since.is_some()
-        {
-            self.confirmation.local = Some(Confirmation::default());
-        }
+    /// Confirmed whatever ends: the transaction, or the local scope alone.
+    pub fn is_confirmed_throughout(&self) -> bool {
+        self.confirmation.session.since.is_some()
+            && self.confirmation.local.is_none_or(|local| local.since.is_some())
     }
 
     /// Ends a confirmation older than `max_age`. The caller sees to it that no transaction is open.
@@ -178,14 +167,6 @@ mod tests {
         assert!(!parameters.lapse(Duration::from_secs(60), Duration::from_secs(60)));
         assert!(parameters.lapse(Duration::from_secs(62), Duration::from_secs(60)));
         parameters.reset_all();
-        assert_eq!(parameters.confirmation.get().since, None);
-    }
-
-    #[test]
-    fn unseen_code_may_have_ended_a_local_confirmation() {
-        let mut parameters = Parameters::default();
-        parameters.confirmation.set(at(1), SetScope::Local);
-        parameters.after_unseen_code();
         assert_eq!(parameters.confirmation.get().since, None);
     }
 }

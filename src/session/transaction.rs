@@ -43,6 +43,33 @@ impl Status {
     }
 }
 
+/// What a CommandComplete says besides that the statement is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// Nothing of interest.
+    Done,
+    /// `ROLLBACK`, which COMMIT and PREPARE TRANSACTION of a failed transaction answer, too.
+    Rollback,
+    /// `SELECT 0`: a portal that had been run to its end before.
+    NoRows,
+}
+
+impl Tag {
+    /// Reads the tag of a CommandComplete.
+    pub fn from_body(body: &[u8]) -> Tag {
+        match body {
+            b"ROLLBACK\0" => Tag::Rollback,
+            b"SELECT 0\0" => Tag::NoRows,
+            _ => Tag::Done,
+        }
+    }
+
+    /// The tag that a statement in flight will get if all goes well.
+    pub fn foreseen(failed: bool) -> Tag {
+        if failed { Tag::Rollback } else { Tag::Done }
+    }
+}
+
 /// What the end of a transaction, or of a part of it, was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -121,14 +148,9 @@ impl State {
         }
     }
 
-    /// The server reported the statement done. `rolled_back`: the tag was ROLLBACK, which COMMIT
-    /// and PREPARE TRANSACTION of a failed transaction answer.
-    pub fn completed(
-        &mut self,
-        statement: &Statement,
-        rolled_back: bool,
-        now: Instant,
-    ) -> Option<Ended> {
+    /// The server reported the statement done, with this tag.
+    pub fn completed(&mut self, statement: &Statement, tag: Tag, now: Instant) -> Option<Ended> {
+        let rolled_back = tag == Tag::Rollback;
         self.enter();
         let mut ended = None;
         match &statement.effect {
@@ -141,38 +163,80 @@ impl State {
                 ended = Some(self.roll_back());
                 self.chain(*chain);
             }
+            Effect::PrepareTransaction if rolled_back && self.block != Block::Explicit => {
+                // outside a block it says ROLLBACK and commits what the pipeline did before
+                ended = Some(self.commit());
+                self.distrust();
+            }
+            Effect::DiscardAll => {
+                // it runs in no block, and ends the implicit transaction that it is in
+                self.parameters.reset_all();
+                if self.block == Block::Implicit {
+                    ended = Some(self.commit());
+                }
+            }
             Effect::PrepareTransaction => {
                 ended = Some(if rolled_back { self.roll_back() } else { self.commit() });
             }
             Effect::Savepoint(name) => {
                 self.savepoints.push((name.clone(), self.parameters.clone()));
             }
-            Effect::Release(name) => {
-                if let Some(at) = self.savepoint(name) {
-                    self.savepoints.truncate(at);
-                }
-            }
+            Effect::Release(name) => match self.savepoint(name) {
+                Some(at) => self.savepoints.truncate(at),
+                None => self.distrust(),
+            },
             Effect::RollbackTo(name) => {
                 if let Some(at) = self.savepoint(name) {
                     self.parameters = self.savepoints[at].1.clone();
                     self.savepoints.truncate(at + 1);
                     ended = Some(Ended::RolledBack { depth: at + 1 });
+                } else {
+                    self.distrust();
                 }
                 self.failed = false;
             }
             effect => self.set_parameters(effect, now),
         }
         for call in &statement.set_config {
-            // a call that is not bare never confirms, but what it withdraws counts
-            let (Some(name), Some(value)) = (&call.name, &call.value) else { continue };
+            // a call that is not bare never confirms, but what it withdraws counts; one with a
+            // computed name or value may withdraw
+            let (Some(name), Some(value)) = (&call.name, &call.value) else {
+                self.distrust();
+                continue;
+            };
             let local =
                 if call.is_local == Some(true) { SetScope::Local } else { SetScope::Session };
-            self.assign(name, value, local, now, call.bare && call.is_local.is_some());
+            let confirms = call.bare && call.is_local.is_some() && tag != Tag::NoRows;
+            self.assign(name, value, local, now, confirms);
         }
-        if statement.unseen_code {
-            self.parameters.after_unseen_code();
+        // DO and CALL can end a transaction, but not one that BEGIN opened
+        if statement.do_or_call && self.block != Block::Explicit {
+            self.after_unseen_code();
         }
         ended
+    }
+
+    /// Code that cannot be seen may have committed or rolled back: what is confirmed in every
+    /// scope and at every savepoint stays confirmed, anything else is not.
+    fn after_unseen_code(&mut self) {
+        let certain = self.parameters.is_confirmed_throughout()
+            && self.at_start.as_ref().is_none_or(|start| start.is_confirmed_throughout())
+            && self.savepoints.iter().all(|(_, saved)| saved.is_confirmed_throughout());
+        if !certain {
+            self.distrust();
+        }
+    }
+
+    /// Something happened that was not seen: nothing is confirmed any more, now or after a
+    /// rollback.
+    pub fn distrust(&mut self) {
+        self.parameters.distrust();
+        if let Some(start) = &mut self.at_start {
+            start.distrust();
+        }
+        for (_, parameters) in &mut self.savepoints {
+            parameters.distrust();
+        }
     }
 
     fn savepoint(&self, name: &str) -> Option<usize> {
@@ -186,7 +250,7 @@ impl State {
             }
             Effect::Set { name, value: SetValue::Default, scope } => self.reset(name, *scope),
             Effect::Reset(name) => self.reset(name, SetScope::Session),
-            Effect::ResetAll | Effect::DiscardAll => self.parameters.reset_all(),
+            Effect::ResetAll => self.parameters.reset_all(),
             _ => {}
         }
     }
@@ -249,20 +313,14 @@ impl State {
             (Status::Failed, Block::Explicit) if self.failed => None,
             (Status::Idle, Block::Explicit) => {
                 let ended = self.roll_back();
-                self.parameters.distrust();
+                self.distrust();
                 Some(ended)
             }
             (Status::InTransaction | Status::Failed, _) => {
-                self.parameters.distrust();
                 if self.block == Block::None {
                     self.at_start = Some(Box::new(self.parameters.clone()));
                 }
-                if let Some(start) = &mut self.at_start {
-                    start.distrust();
-                }
-                for (_, parameters) in &mut self.savepoints {
-                    parameters.distrust();
-                }
+                self.distrust();
                 self.block = Block::Explicit;
                 self.failed = status == Status::Failed;
                 None

@@ -73,8 +73,8 @@ impl Scan<'_> {
                 self.raise(Class::Admin, || format!("sets {name}, which turns safeguards off"))
             }
             // a computed name may be any parameter that takes this value
-            None if found.value.as_deref().is_none_or(can_weaken) => {
-                self.raise(Class::Write, || "sets a parameter whose name is computed".into());
+            None if !found.value.as_deref().is_some_and(is_harmless_anywhere) => {
+                self.raise(Class::Opaque, || "sets a parameter whose name is computed".into());
             }
             _ => {}
         }
@@ -82,20 +82,34 @@ impl Scan<'_> {
     }
 }
 
-/// Whether a value means something to a parameter that guards the data: a boolean, or a value of
-/// `session_replication_role`.
-fn can_weaken(value: &str) -> bool {
-    parse_bool(value).is_some()
-        || ["origin", "replica", "local"].iter().any(|word| word.eq_ignore_ascii_case(value.trim()))
+/// Whether a value weakens nothing whatever the parameter is: no boolean, no role, no encoding, no
+/// tag. Lists (pg_dump sets `'view, foreign-table'`) and nothing at all are left.
+fn is_harmless_anywhere(value: &str) -> bool {
+    (value.is_empty() || value.contains(',')) && !value.to_ascii_lowercase().contains("pg_temp")
 }
 
-/// An argument's text if it is a literal, perhaps cast.
+/// An argument's text if it is a literal, perhaps cast to a type that leaves it as it is: a cast to
+/// `varchar(24)` cuts, one to `date` rewrites.
 fn literal(argument: Node<'_>) -> Option<String> {
     match argument.tag() {
         tag::A_Const => constant(argument).map(|text| text.into_owned()),
-        tag::TypeCast => literal(argument.node(field::arg)?),
+        tag::TypeCast if argument.node(field::typeName).is_some_and(is_faithful) => {
+            literal(argument.node(field::arg)?)
+        }
         _ => None,
     }
+}
+
+/// `text` and `bool`, bare or of `pg_catalog`, no array and no modifier.
+fn is_faithful(type_name: Node<'_>) -> bool {
+    let name = super::names::Qualified::of_list(type_name.list(field::names));
+    type_name.list(field::typmods).count() == 0
+        && type_name.list(field::arrayBounds).count() == 0
+        && name.is_some_and(|name| {
+            (name.name == b"text" || name.name == b"bool")
+                && matches!(name.schema, None | Some(b"pg_catalog"))
+                && !name.catalog
+        })
 }
 
 /// Whether a SELECT is exactly `SELECT set_config(…literals…)`, perhaps several of them.
