@@ -74,8 +74,6 @@ enum Ending {
     No,
     /// Write what is unsent to the client, then close.
     Flush,
-    /// Close.
-    Close,
 }
 
 /// A session between login and end. Completes when both sides are closed.
@@ -89,6 +87,8 @@ pub(super) struct Relay {
     hold: Hold,
     pause: Pause,
     ending: Ending,
+    /// The client's Terminate has gone to the server: nothing more is read from it.
+    said_goodbye: bool,
     farewell: Option<Receipt>,
 }
 
@@ -109,6 +109,7 @@ impl Relay {
             hold: Hold::None,
             pause: Pause::None,
             ending: Ending::No,
+            said_goodbye: false,
             farewell: None,
         }
     }
@@ -136,7 +137,7 @@ impl Relay {
                 }
                 Hold::None | Hold::Grow(_) => {}
             }
-            if !matches!(self.ending, Ending::No) {
+            if self.said_goodbye || !matches!(self.ending, Ending::No) {
                 return Poll::Pending;
             }
             let length = match self.client.poll_read(cx, scratch) {
@@ -196,7 +197,8 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Terminate => {
-                    self.ending = Ending::Close;
+                    // the server answers what came before, then closes
+                    self.said_goodbye = true;
                     return Ok(buffer.len());
                 }
                 Next::Fatal(denial) => {
@@ -414,12 +416,6 @@ impl Relay {
                     return Poll::Pending;
                 }
                 self.client.poll_shutdown(cx)
-            }
-            Ending::Close => {
-                if self.leg.port.poll_flush(cx)?.is_pending() {
-                    return Poll::Pending;
-                }
-                self.leg.port.poll_shutdown(cx)
             }
         }
     }
