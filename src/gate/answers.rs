@@ -297,6 +297,7 @@ impl Gate {
                     } else {
                         Encoding::Safe
                     };
+                self.reports.always_utf8 &= self.reports.client_encoding == Encoding::Utf8;
             }
             "application_name" => self.application_name = Some(value.into()),
             "search_path" if value.to_ascii_lowercase().contains("pg_temp") => {

@@ -25,9 +25,9 @@ impl Gate {
             return self.refuse_message(message.len(), malformed_denial("Parse"), form, None);
         };
         let judgement = judge.judge(text);
-        if let Some(denial) = self.certain_name(name) {
+        if let Err(stop) = self.certain_name(name) {
             let form = Form::Parse(Rc::from(&b""[..]));
-            return self.refuse_message(message.len(), denial, form, Some((text, judgement)));
+            return self.stop(message.len(), stop, form, Some((text, judgement)));
         }
         if !self.is_plain(&judgement) {
             self.lapse(now);
@@ -56,8 +56,8 @@ impl Gate {
             }
             return self.refuse_message(length, malformed_denial("Bind"), Form::Other, None);
         };
-        if let Some(denial) = self.certain_name(portal).or_else(|| self.certain_name(statement)) {
-            return self.refuse_message(length, denial, Form::Other, None);
+        if let Err(stop) = self.certain_name(portal).and_then(|()| self.certain_name(statement)) {
+            return self.stop(length, stop, Form::Other, None);
         }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
@@ -105,8 +105,8 @@ impl Gate {
         let Some(portal) = body::execute(&message[frame::HEADER_LENGTH..]) else {
             return self.refuse_message(length, malformed_denial("Execute"), Form::Other, None);
         };
-        if let Some(denial) = self.certain_name(portal) {
-            return self.refuse_message(length, denial, Form::Other, None);
+        if let Err(stop) = self.certain_name(portal) {
+            return self.stop(length, stop, Form::Other, None);
         }
         let meanings = match self.portals.look_up(portal, self.batch) {
             Lookup::Known(meanings) => meanings,

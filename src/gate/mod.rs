@@ -9,6 +9,7 @@ mod backend;
 mod body;
 mod extended;
 mod frontend;
+mod names;
 mod owed;
 mod refusal;
 mod refusing;
@@ -100,6 +101,8 @@ pub struct Record {
 struct Reports {
     standard_conforming_strings: bool,
     client_encoding: Encoding,
+    /// `client_encoding` has been UTF8 from the start.
+    always_utf8: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,7 +228,11 @@ impl Gate {
             statements: Names::default(),
             portals: Names::default(),
             temporary: Temporary::default(),
-            reports: Reports { standard_conforming_strings: true, client_encoding: Encoding::Utf8 },
+            reports: Reports {
+                standard_conforming_strings: true,
+                client_encoding: Encoding::Utf8,
+                always_utf8: true,
+            },
             owed: VecDeque::new(),
             batch: 1,
             answering: 1,

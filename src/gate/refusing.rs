@@ -4,12 +4,27 @@ use std::rc::Rc;
 
 use super::frontend::{Message, NAMES_LIMIT};
 use super::refusal::Form;
+use super::text::Stop;
 use super::{Fate, Gate, Next, Refusal, body};
 use crate::policy::{Denial, Rule};
 use crate::protocol::frame::{self, Header, frontend as kind};
 use crate::sql::Judgement;
 
 impl Gate {
+    /// What stops a text, as what becomes of its message.
+    pub(super) fn stop(
+        &mut self,
+        length: usize,
+        stop: Stop,
+        form: Form,
+        about: Option<(&[u8], Rc<Judgement>)>,
+    ) -> Message {
+        match stop {
+            Stop::Wait => self.wait(length, form),
+            Stop::Block(denial) => self.refuse_message(length, *denial, form, about),
+        }
+    }
+
     pub(super) fn too_large(&mut self, header: Header, rest: &[u8]) -> Message {
         let form = match header.kind {
             kind::QUERY => Form::Query,

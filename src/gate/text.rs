@@ -203,57 +203,6 @@ impl Gate {
         Ok(())
     }
 
-    /// SQL's EXECUTE can run a utility statement that Parse prepared, whose effects on the session
-    /// would then come from a place where nobody looks for them. SQL's PREPARE cannot make one.
-    fn followable(&self, statement: &Statement, meaning: &Statement) -> Result<(), Stop> {
-        let utility =
-            meaning.effect != Effect::None || meaning.copy_in || meaning.class > Class::Write;
-        if !utility || self.policy.allows_everything() || meaning.tag == "FETCH" {
-            return Ok(());
-        }
-        if matches!(statement.effect, Effect::Fetch(_)) && meaning.class <= Class::Write {
-            return Ok(());
-        }
-        let denial = Denial::new(
-            Rule::ExecuteIndirect,
-            format!("{} blocked: it would run {}, prepared by Parse", statement.tag, meaning.tag),
-            "run the prepared statement with Bind and Execute, or send it directly",
-        );
-        Err(Stop::Block(Box::new(denial.at(statement.location))))
-    }
-
-    /// The server converts names from the client's encoding before it compares them, so one name
-    /// has several spellings in bytes: only ASCII names are certain.
-    fn certain_names(&self, statement: &Statement) -> Result<(), Stop> {
-        let name = match &statement.effect {
-            Effect::Prepare { name, .. }
-            | Effect::Declare { name, .. }
-            | Effect::Execute(name)
-            | Effect::Fetch(name)
-            | Effect::Savepoint(name)
-            | Effect::Release(name)
-            | Effect::RollbackTo(name)
-            | Effect::Deallocate(Some(name))
-            | Effect::CloseCursor(Some(name)) => name.as_bytes(),
-            _ => return Ok(()),
-        };
-        match self.certain_name(name) {
-            None => Ok(()),
-            Some(denial) => Err(Stop::Block(Box::new(denial.at(statement.location)))),
-        }
-    }
-
-    /// As `certain_names`, for a name of the extended protocol.
-    pub(super) fn certain_name(&self, name: &[u8]) -> Option<Denial> {
-        (!name.is_ascii() && !self.policy.allows_everything()).then(|| {
-            Denial::new(
-                Rule::LexingUnsafe,
-                "statement blocked: its name could be another one's in the server's encoding",
-                "name prepared statements, cursors and savepoints in ASCII",
-            )
-        })
-    }
-
     /// A decision that depends on the session's state waits until earlier batches are answered.
     fn settled_enough(&self, statement: &Statement, class: Class) -> Result<(), Stop> {
         let depends = self.policy.needs_confirmation(class)

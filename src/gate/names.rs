@@ -1,0 +1,74 @@
+//! What stands behind a name: only what is certain may run by it.
+
+use super::Gate;
+use super::text::Stop;
+use crate::policy::{Denial, Rule};
+use crate::sql::{Class, Effect, Statement};
+
+/// `NAMEDATALEN - 1`: what the server keeps of a name, in bytes.
+const NAME_LIMIT: usize = 63;
+
+impl Gate {
+    /// SQL's EXECUTE can run a utility statement that Parse prepared, whose effects on the session
+    /// would then come from a place where nobody looks for them. SQL's PREPARE cannot make one.
+    pub(super) fn followable(
+        &self,
+        statement: &Statement,
+        meaning: &Statement,
+    ) -> Result<(), Stop> {
+        let utility =
+            meaning.effect != Effect::None || meaning.copy_in || meaning.class > Class::Write;
+        if !utility || self.policy.allows_everything() || meaning.tag == "FETCH" {
+            return Ok(());
+        }
+        if matches!(statement.effect, Effect::Fetch(_)) && meaning.class <= Class::Write {
+            return Ok(());
+        }
+        let denial = Denial::new(
+            Rule::ExecuteIndirect,
+            format!("{} blocked: it would run {}, prepared by Parse", statement.tag, meaning.tag),
+            "run the prepared statement with Bind and Execute, or send it directly",
+        );
+        Err(Stop::Block(Box::new(denial.at(statement.location))))
+    }
+
+    /// The server converts names from the client's encoding before it compares them, so one name
+    /// has several spellings in bytes: only ASCII names are certain.
+    pub(super) fn certain_names(&self, statement: &Statement) -> Result<(), Stop> {
+        let name = match &statement.effect {
+            Effect::Prepare { name, .. }
+            | Effect::Declare { name, .. }
+            | Effect::Execute(name)
+            | Effect::Fetch(name)
+            | Effect::Savepoint(name)
+            | Effect::Release(name)
+            | Effect::RollbackTo(name)
+            | Effect::Deallocate(Some(name))
+            | Effect::CloseCursor(Some(name)) => name.as_bytes(),
+            _ => return Ok(()),
+        };
+        match self.certain_name(name) {
+            Err(Stop::Block(denial)) => Err(Stop::Block(Box::new(denial.at(statement.location)))),
+            other => other,
+        }
+    }
+
+    /// As `certain_names`, for any name: certain where it is ASCII, or where the encoding has been
+    /// UTF8 from the start (and the name is not cut).
+    pub(super) fn certain_name(&self, name: &[u8]) -> Result<(), Stop> {
+        if name.is_ascii() || self.policy.allows_everything() {
+            return Ok(());
+        }
+        if self.boundaries > 0 {
+            return Err(Stop::Wait);
+        }
+        if self.reports.always_utf8 && !self.stirred && name.len() <= NAME_LIMIT {
+            return Ok(());
+        }
+        Err(Stop::Block(Box::new(Denial::new(
+            Rule::LexingUnsafe,
+            "statement blocked: its name could be another one's in the server's encoding",
+            "name prepared statements, cursors and savepoints in ASCII, or keep client_encoding UTF8",
+        ))))
+    }
+}
