@@ -42,7 +42,7 @@ fn prometheus_reads_the_page() {
     worker.judged(Duration::from_micros(40));
     worker.login(Duration::from_millis(4));
     let upstream = worker.upstream("odd \"name\" \\ with\nbreaks");
-    upstream.statement(Class::Ddl, Verdict::Blocked);
+    upstream.statements(Class::Ddl, Verdict::Blocked, 1);
     upstream.blocked("prod.ddl_unconfirmed");
     upstream.connected(Duration::from_millis(3));
 

@@ -288,17 +288,17 @@ impl WorkerMetrics {
 pub struct UpstreamMetrics(Arc<UpstreamShard>);
 
 impl UpstreamMetrics {
-    /// A statement was judged.
+    /// This many statements were judged.
     #[inline]
-    pub fn statement(&self, class: Class, verdict: Verdict) {
+    pub fn statements(&self, class: Class, verdict: Verdict, count: u64) {
         let counter =
             self.0.statements.get(class as usize).and_then(|row| row.get(verdict as usize));
         if let Some(counter) = counter {
-            counter.add(1);
+            counter.add(count);
         }
     }
 
-    /// A statement was blocked by this rule (besides [`UpstreamMetrics::statement`]).
+    /// A statement was blocked by this rule (besides [`UpstreamMetrics::statements`]).
     pub fn blocked(&self, rule: &'static str) {
         *lock(&self.0.blocks).entry(rule).or_default() += 1;
     }

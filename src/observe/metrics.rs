@@ -330,8 +330,8 @@ mod tests {
         let (one, two) = (metrics.worker(), metrics.worker());
         let session = one.session();
         let other = two.session();
-        one.upstream("neon-prod").statement(Class::Ddl, Verdict::Blocked);
-        two.upstream("neon-prod").statement(Class::Ddl, Verdict::Blocked);
+        one.upstream("neon-prod").statements(Class::Ddl, Verdict::Blocked, 1);
+        two.upstream("neon-prod").statements(Class::Ddl, Verdict::Blocked, 1);
         two.upstream("neon-prod").blocked("prod.ddl_unconfirmed");
         one.bytes(Direction::ToClient, 7);
         two.cache(CacheResult::ShapeHit);

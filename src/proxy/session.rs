@@ -1,8 +1,11 @@
 //! A session from accept to relay: handshake, declaration, authentication, upstream, greeting.
 
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant as StdInstant;
 
 use bytes::{Bytes, BytesMut};
@@ -17,7 +20,7 @@ use super::port::Port;
 use super::recorder::{Recorder, describe};
 use super::registry::{CancelGuard, CancelTarget, Places};
 use super::relay::{Leg, Relay};
-use super::worker::{Loaded, Worker};
+use super::worker::{Entered, Loaded, Worker};
 use crate::audit::{Event, EventKind, Place, Who};
 use crate::config::{ClientAuth, Entry};
 use crate::gate::{Beginning, Gate};
@@ -109,6 +112,28 @@ struct Begun {
 struct Guards {
     _cancel: Option<CancelGuard>,
     _places: Places,
+}
+
+/// A session's task. Written by hand: an async block would keep room for the relay twice, once as
+/// what it captured and once as what it awaits.
+struct Running {
+    relay: Relay,
+    peer: Peer,
+    /// Given back when the session ends.
+    _kept: (Entered, Guards, SessionGuard),
+}
+
+impl Future for Running {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let running = &mut *self;
+        let ended = ready!(Pin::new(&mut running.relay).poll(cx));
+        if let Err(error) = ended {
+            tracing::debug!(client = %running.peer, %error, "session broke");
+        }
+        Poll::Ready(())
+    }
 }
 
 /// A client on its way to a session.
@@ -400,12 +425,7 @@ impl Newcomer {
         let handle = entered.handle.clone();
         let relay = Relay::new(client, leg, worker, handle, recorder);
         // a task of its own: the login's state, ten times as large, is given back
-        tokio::task::spawn_local(async move {
-            if let Err(error) = relay.await {
-                tracing::debug!(client = %peer, %error, "session broke");
-            }
-            drop((entered, guards, open));
-        });
+        tokio::task::spawn_local(Running { relay, peer, _kept: (entered, guards, open) });
     }
 
     /// `confirmation_set` for a confirmation in the startup packet.

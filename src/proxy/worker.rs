@@ -8,10 +8,10 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Waker;
-use std::time::{Duration, Instant as StdInstant};
+use std::time::Duration;
 
+use tokio::runtime::LocalOptions;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
 
 use super::authenticate::Secrets;
 use super::declare;
@@ -23,7 +23,7 @@ use crate::net::{Bound, Listener};
 use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::Policy;
 use crate::session::Instant;
-use crate::sql::Judge;
+use crate::sql::{Found, Judge};
 
 /// One read's worth, on each direction of every session of the worker.
 const SCRATCH: usize = 32 * 1024;
@@ -71,7 +71,7 @@ pub(super) struct Worker {
     pub(super) judge: RefCell<Judging>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) metrics: WorkerMetrics,
-    started: StdInstant,
+    started: coarsetime::Instant,
     command: Cell<Command>,
     sessions: RefCell<HashMap<u64, Rc<SessionHandle>>>,
     next_session: Cell<u64>,
@@ -90,15 +90,11 @@ pub(super) struct Judging {
 
 impl crate::gate::Judging for Judging {
     fn judge(&mut self, text: &[u8]) -> Rc<crate::sql::Judgement> {
-        let before = self.judge.stats();
         let judgement = self.judge.judge(text);
-        let after = self.judge.stats();
-        self.metrics.cache(if after.exact_hits != before.exact_hits {
-            CacheResult::Hit
-        } else if after.shape_hits != before.shape_hits {
-            CacheResult::ShapeHit
-        } else {
-            CacheResult::Miss
+        self.metrics.cache(match self.judge.found() {
+            Found::Exact => CacheResult::Hit,
+            Found::Shape => CacheResult::ShapeHit,
+            Found::Parsed => CacheResult::Miss,
         });
         judgement
     }
@@ -116,16 +112,18 @@ impl Worker {
             shared,
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             metrics,
-            started: StdInstant::now(),
+            started: coarsetime::Instant::now(),
             command: Cell::new(Command::Run),
             sessions: RefCell::default(),
             next_session: Cell::new(0),
         }
     }
 
-    /// Time on the worker's monotonic clock.
+    /// Time on the worker's monotonic clock, to a few milliseconds: ages of confirmations are
+    /// minutes, and the kernel's coarse clock costs next to nothing.
+    #[inline]
     pub(super) fn now(&self) -> Instant {
-        self.started.elapsed()
+        self.started.elapsed().into()
     }
 
     /// Sessions are to end when they are idle.
@@ -239,10 +237,11 @@ pub(super) fn run(
     keepalive: Duration,
     commands: watch::Receiver<Command>,
 ) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let local = LocalSet::new();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())?;
     let worker = Rc::new(Worker::new(shared, metrics));
-    local.block_on(&runtime, async {
+    runtime.block_on(async {
         let listeners = bounds
             .iter()
             .map(|bound| bound.listener(keepalive))

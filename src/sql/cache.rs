@@ -38,6 +38,18 @@ pub struct Judge {
     seen: Box<[u32]>,
     canonical: Vec<u8>,
     stats: Stats,
+    found: Found,
+}
+
+/// How a judgement was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// The same text was known.
+    Exact,
+    /// The same text with other literals was known.
+    Shape,
+    /// The grammar was asked.
+    Parsed,
 }
 
 /// Counts since the judge was made, and what its cache takes now.
@@ -78,6 +90,7 @@ impl Judge {
             seen: vec![0; 1 << SEEN_BITS].into_boxed_slice(),
             canonical: Vec::new(),
             stats: Stats::default(),
+            found: Found::Parsed,
         }
     }
 
@@ -92,6 +105,7 @@ impl Judge {
         let hash = self.hasher.hash_one(text);
         if let Some(judgement) = self.exact.get(hash, text) {
             self.stats.exact_hits += 1;
+            self.found = Found::Exact;
             return judgement;
         }
         let second_sight = self.second_sight(hash);
@@ -105,6 +119,12 @@ impl Judge {
                 judgement
             }
         }
+    }
+
+    /// How the last judgement was found.
+    #[inline]
+    pub fn found(&self) -> Found {
+        self.found
     }
 
     /// Counts, for metrics.
@@ -134,6 +154,7 @@ impl Judge {
         let judgement = match found {
             Some(judgement) => {
                 self.stats.shape_hits += 1;
+                self.found = Found::Shape;
                 judgement
             }
             None => {
@@ -153,6 +174,7 @@ impl Judge {
 
     fn parse(&mut self, text: &[u8]) -> Judgement {
         self.stats.parsed += 1;
+        self.found = Found::Parsed;
         (self.grammar)(text, &self.migration_tables)
     }
 }

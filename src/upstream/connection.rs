@@ -103,7 +103,8 @@ impl Connection {
             peer: self.peer.clone(),
             encrypted: self.encrypted,
             process_id: self.process_id,
-            key: self.cancel_key.clone(),
+            // a copy of its own: the key is a slice of the buffer that the login was read into
+            key: Bytes::copy_from_slice(&self.cancel_key),
         }
     }
 

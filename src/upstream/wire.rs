@@ -109,9 +109,10 @@ impl Wire {
             .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    /// The stream, and what came behind the last message.
+    /// The stream, and what came behind the last message: in a buffer of its own, since the one
+    /// that the login was read into is kept whole as long as any part of it.
     pub(super) fn into_parts(self) -> (Stream, BytesMut) {
-        (self.stream, self.buffer)
+        (self.stream, BytesMut::from(&self.buffer[..]))
     }
 }
 
