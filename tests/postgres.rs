@@ -14,6 +14,8 @@ mod declarations;
 mod fidelity;
 #[path = "postgres/law.rs"]
 mod law;
+#[path = "postgres/load.rs"]
+mod load;
 #[path = "postgres/replica.rs"]
 mod replica;
 #[path = "postgres/scripts.rs"]

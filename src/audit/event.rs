@@ -4,6 +4,7 @@
 
 mod json;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::contract::Declaration;
@@ -113,7 +114,7 @@ pub struct Event {
     /// `rule`, from the closed list in `policy::Rule`.
     pub rule: Option<&'static str>,
     /// `sqlstate` that the client got.
-    pub sqlstate: Option<&'static str>,
+    pub sqlstate: Option<Cow<'static, str>>,
     /// `upstream` … `task`: the declarations in force.
     pub place: Arc<Place>,
     /// `user`, `application_name`, `client`, `session`.
@@ -182,7 +183,7 @@ impl Event {
         }
         Event {
             rule: Some(denial.rule.id()),
-            sqlstate: Some(denial.rule.sqlstate()),
+            sqlstate: Some(denial.rule.sqlstate().into()),
             class: denial.class.map(Class::as_str),
             command_tag: denial.tag.map(str::to_owned),
             offset: denial.location.unwrap_or(0),

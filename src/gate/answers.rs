@@ -1,13 +1,16 @@
 //! Settling what is owed, answer by answer.
 
+use std::collections::VecDeque;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::backend::Heard;
-use super::owed::{Owed, Run};
+use super::owed::{Owed, Run, take_at};
 use super::{CopyIn, Encoding, Fate, Fence, Gate, Undecided, body};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{frame, message};
-use crate::session::{Instant, Status, Tag};
+use crate::session::{Change, Instant, Status, Tag};
+use crate::sql::{Effect, Statement};
 
 impl Gate {
     pub(super) fn pop(&mut self) -> Option<Owed> {
@@ -23,6 +26,7 @@ impl Gate {
     /// An answer came that is not owed: the model has lost the thread, so nothing is trusted.
     pub(super) fn distrust(&mut self) {
         self.state.distrust();
+        self.foreseen = None;
         self.temporary.doubt_search_path();
         self.unseen_ran = true;
     }
@@ -68,6 +72,7 @@ impl Gate {
             && run.judgement.statements.iter().any(|one| !one.set_config.is_empty())
         {
             self.state.distrust();
+            self.foreseen = None;
         }
         self.finished_execute();
     }
@@ -105,18 +110,25 @@ impl Gate {
         run.done += 1;
         let judgement = run.judgement.clone();
         let Some(statement) = judgement.statements.get(at) else { return self.distrust() };
+        // while a boundary is owed, what depends on the foreseen state waits for it
+        if self.boundaries == 0 && tag != Tag::foreseen(self.state.is_failed()) {
+            self.foreseen = None;
+        }
         let ended = self.state.completed(statement, tag, now);
         if run.uncertain || run.indirect {
             self.distrust();
         }
-        for (_, change) in run.statements.extract_if(.., |(index, _)| *index == at) {
+        while let Some(change) = take_at(&mut run.statements, at) {
             self.statements.succeeded(&change);
         }
-        for (_, change) in run.portals.extract_if(.., |(index, _)| *index == at) {
+        while let Some(change) = take_at(&mut run.portals, at) {
             self.portals.succeeded(&change);
         }
+        if matches!(statement.effect, Effect::Release(_)) {
+            self.released();
+        }
         let depth = self.state.depth();
-        for (_, id) in run.confirmed.extract_if(.., |(index, _)| *index == at) {
+        while let Some(id) = take_at(&mut run.confirmed, at) {
             self.undecided.push(Undecided { id, depth });
         }
         // something in flight behind it may undo it again: then it is not known
@@ -127,8 +139,7 @@ impl Gate {
     }
 
     /// What a statement made, now that it is known to be there.
-    fn made(&mut self, statement: &crate::sql::Statement, last: bool) {
-        use crate::sql::Effect;
+    fn made(&mut self, statement: &Statement, last: bool) {
         match &statement.effect {
             Effect::CreateTemp { names, on_commit_drop } if last => {
                 self.temporary.created(names, true, *on_commit_drop);
@@ -161,6 +172,7 @@ impl Gate {
             return Bytes::new(); // unsolicited: a FATAL on its way out
         }
         self.state.failed();
+        self.foreseen = None;
         match self.owed.front_mut() {
             Some(Owed::Query(run)) => {
                 let failed = std::mem::take(&mut run.confirmed);
@@ -210,14 +222,14 @@ impl Gate {
         }
     }
 
-    fn fail(&mut self, confirmed: Vec<(usize, super::EventId)>) {
+    fn fail(&mut self, confirmed: VecDeque<(usize, super::EventId)>) {
         self.fates.extend(confirmed.into_iter().map(|(_, id)| (id, Fate::Failed)));
     }
 
     fn skip_changes(
         &mut self,
-        statements: Vec<(usize, crate::session::Change)>,
-        portals: Vec<(usize, crate::session::Change)>,
+        statements: VecDeque<(usize, Change)>,
+        portals: VecDeque<(usize, Change)>,
     ) {
         for (_, change) in &statements {
             self.statements.skipped(change);
@@ -248,6 +260,7 @@ impl Gate {
             }
             Some(_) => {}
         }
+        self.foreseen = None;
         let ended = self.state.ready(status);
         self.end(ended);
         if status == Status::Idle {

@@ -1,6 +1,7 @@
 //! The extended protocol's messages: Parse, Bind, Execute, Describe, Close, Sync.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use smallvec::smallvec;
 
@@ -24,7 +25,11 @@ impl Gate {
             let form = Form::Parse(Rc::from(&b""[..]));
             return self.refuse_message(message.len(), malformed_denial("Parse"), form, None);
         };
-        let judgement = judge.judge(text);
+        let start = frame::HEADER_LENGTH + name.len() + 1;
+        let judgement = match self.judgement(judge, message, start..start + text.len()) {
+            Ok(judgement) => judgement,
+            Err(stop) => return stop,
+        };
         if let Err(stop) = self.certain_name(name) {
             let form = Form::Parse(Rc::from(&b""[..]));
             return self.stop(message.len(), stop, form, Some((text, judgement)));
@@ -156,7 +161,7 @@ impl Gate {
         };
         let ids = match (plan.needs_record(), self.cleared.take()) {
             (true, None) => {
-                let text = judgement.text.clone().unwrap_or_else(|| Rc::from(&b""[..]));
+                let text = judgement.text.clone().unwrap_or_else(|| Arc::from(&b""[..]));
                 return Message::Stop(self.record(plan, &text));
             }
             (_, ids) => ids.unwrap_or_default(),

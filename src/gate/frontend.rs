@@ -1,5 +1,6 @@
 //! The client's messages: one at a time, each judged before it may go.
 
+use std::ops::Range;
 use std::rc::Rc;
 
 use super::owed::Owed;
@@ -59,6 +60,7 @@ impl Gate {
             }
             match self.message(judge, header, rest, now) {
                 Message::Admit(length) => {
+                    self.judged = None;
                     let here = length.min(rest.len());
                     self.frontend_pass = length - here;
                     admission.admit(here);
@@ -75,6 +77,25 @@ impl Gate {
     /// The events that [`Next::Record`] asked for are written; `ids` are those of its `confirmed`.
     pub fn recorded(&mut self, ids: Vec<super::EventId>) {
         self.cleared = Some(ids);
+    }
+
+    /// The judgement that [`Next::Judge`] asked for.
+    pub fn judged(&mut self, judgement: Judgement) {
+        self.judged = Some(Rc::new(judgement));
+    }
+
+    /// The judgement of the text at `place` of the message at the front.
+    pub(super) fn judgement(
+        &self,
+        judge: &mut impl Judging,
+        message: &[u8],
+        place: Range<usize>,
+    ) -> Result<Rc<Judgement>, Message> {
+        if let Some(judgement) = &self.judged {
+            return Ok(Rc::clone(judgement));
+        }
+        let text = message.get(place.clone()).unwrap_or_default();
+        judge.judge(text).ok_or(Message::Stop(Next::Judge(place)))
     }
 
     /// Why a message may not go now, whatever it is.
@@ -162,7 +183,11 @@ impl Gate {
             self.owe_boundary(Owed::PlainQuery);
             return Message::Admit(message.len());
         }
-        let judgement = judge.judge(text);
+        let start = frame::HEADER_LENGTH;
+        let judgement = match self.judgement(judge, message, start..start + text.len()) {
+            Ok(judgement) => judgement,
+            Err(stop) => return stop,
+        };
         if self.is_plain(&judgement) {
             self.count(&judgement, 0);
             self.owe_boundary(Owed::PlainQuery);
@@ -272,6 +297,7 @@ impl Gate {
             return;
         }
         self.owe(owed);
+        self.foreseen = None;
         self.boundaries += 1;
         self.batch += 1;
         self.open = false;

@@ -18,7 +18,9 @@ mod tests;
 mod text;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -35,13 +37,14 @@ use owed::Owed;
 
 /// Judges texts; [`crate::sql::Judge`] in life, a table in tests.
 pub trait Judging {
-    /// The judgement of a text without its terminating NUL.
-    fn judge(&mut self, text: &[u8]) -> Rc<Judgement>;
+    /// The judgement of a text without its terminating NUL; `None`: it takes too long to be waited
+    /// for here (see [`Next::Judge`]).
+    fn judge(&mut self, text: &[u8]) -> Option<Rc<Judgement>>;
 }
 
 impl Judging for crate::sql::Judge {
-    fn judge(&mut self, text: &[u8]) -> Rc<Judgement> {
-        crate::sql::Judge::judge(self, text)
+    fn judge(&mut self, text: &[u8]) -> Option<Rc<Judgement>> {
+        Some(crate::sql::Judge::judge(self, text))
     }
 }
 
@@ -58,6 +61,9 @@ pub enum Next {
     /// Drop this many bytes of the buffer: they belong to a refused message, or to one that the
     /// server would not have answered either.
     Skip(usize),
+    /// The text at this place of the rest is to be judged elsewhere, while other sessions go on.
+    /// Then [`Gate::judged`], and come back with the same bytes.
+    Judge(Range<usize>),
     /// The message at the front of the rest needs these events first. Then [`Gate::recorded`], and
     /// come back with the same bytes.
     Record(Box<Record>),
@@ -91,7 +97,7 @@ pub struct Record {
     /// Whether the session will have confirmed once the message is done.
     pub confirms: bool,
     /// The text of the message.
-    pub text: Rc<[u8]>,
+    pub text: Arc<[u8]>,
     /// A transaction block is open.
     pub in_transaction: bool,
 }
@@ -150,6 +156,8 @@ pub type Tally = [[u32; 3]; Class::ALL.len()];
 pub struct Gate {
     policy: Policy,
     state: State,
+    /// The state once everything of the open batch is done as foreseen; `None`: to be worked out.
+    foreseen: Option<Box<State>>,
     statements: Names,
     portals: Names,
     temporary: Temporary,
@@ -179,8 +187,11 @@ pub struct Gate {
     frontend_discard: usize,
     backend_pass: usize,
     replication: bool,
+    /// The judgement of the message at the front, where it was made elsewhere.
+    judged: Option<Rc<Judgement>>,
     /// Ids of the events written for the message at the front; it may go now.
     cleared: Option<Vec<EventId>>,
+    /// Ordered by depth.
     undecided: Vec<Undecided>,
     fates: Vec<(EventId, Fate)>,
     nonce: Box<str>,
@@ -225,6 +236,7 @@ impl Gate {
         let mut gate = Gate {
             policy: beginning.policy,
             state: State::new(beginning.parameters),
+            foreseen: None,
             statements: Names::default(),
             portals: Names::default(),
             temporary: Temporary::default(),
@@ -248,6 +260,7 @@ impl Gate {
             frontend_discard: 0,
             backend_pass: 0,
             replication: beginning.replication,
+            judged: None,
             cleared: None,
             undecided: Vec::new(),
             fates: Vec::new(),
@@ -313,7 +326,7 @@ impl Gate {
     pub fn undecided(&self) -> Vec<EventId> {
         let mut ids: Vec<EventId> = self.undecided.iter().map(|one| one.id).collect();
         for owed in &self.owed {
-            ids.extend(owed.confirmed().iter().map(|(_, id)| *id));
+            ids.extend(owed.confirmed());
         }
         ids
     }
@@ -324,6 +337,7 @@ impl Gate {
             && self.state.block() == crate::session::Block::None
         {
             self.state.parameters.lapse(now, max_age);
+            self.foreseen = None;
         }
     }
 
@@ -342,15 +356,19 @@ impl Gate {
             }
             Ended::RolledBack { depth } => {
                 self.temporary.rolled_back();
-                let fates = &mut self.fates;
-                self.undecided.retain(|one| {
-                    let gone = depth == 0 || one.depth >= depth;
-                    if gone {
-                        fates.push((one.id, Fate::RolledBack));
-                    }
-                    !gone
-                });
+                let kept = self.undecided.partition_point(|one| one.depth < depth);
+                let gone = self.undecided.drain(if depth == 0 { 0 } else { kept }..);
+                self.fates.extend(gone.map(|one| (one.id, Fate::RolledBack)));
             }
+        }
+    }
+
+    /// RELEASE: what was done above the savepoints that remain belongs to the last of them now.
+    fn released(&mut self) {
+        let depth = self.state.depth();
+        let above = self.undecided.partition_point(|one| one.depth <= depth);
+        for one in self.undecided.iter_mut().skip(above) {
+            one.depth = depth;
         }
     }
 }

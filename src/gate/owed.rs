@@ -1,5 +1,6 @@
 //! What the server owes: one entry a message that gets an answer, in order.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
 
 use crate::gate::Refusal;
@@ -52,15 +53,21 @@ pub(super) struct Run {
     /// Number of statements that the server has reported done.
     pub(super) done: usize,
     /// Statements that run because the session confirmed.
-    pub(super) confirmed: Vec<(usize, EventId)>,
+    pub(super) confirmed: VecDeque<(usize, EventId)>,
     /// Names that SQL-level PREPARE and DEALLOCATE change, by statement.
-    pub(super) statements: Vec<(usize, Change)>,
+    pub(super) statements: VecDeque<(usize, Change)>,
     /// Names that DECLARE and CLOSE change, by statement.
-    pub(super) portals: Vec<(usize, Change)>,
+    pub(super) portals: VecDeque<(usize, Change)>,
     /// COPY FROM STDIN statements that have not asked for data yet.
     pub(super) copies: usize,
     /// EXECUTE of something whose effects are not followed.
     pub(super) indirect: bool,
+}
+
+/// What of a list ordered by statement belongs to statement `at`.
+pub(super) fn take_at<T>(list: &mut VecDeque<(usize, T)>, at: usize) -> Option<T> {
+    let (index, _) = list.front()?;
+    if *index > at { None } else { list.pop_front().map(|(_, what)| what) }
 }
 
 impl Owed {
@@ -91,10 +98,11 @@ impl Owed {
     }
 
     /// Confirmed statements that have not been reported done.
-    pub(super) fn confirmed(&self) -> &[(usize, EventId)] {
-        match self {
-            Owed::Query(run) | Owed::Execute(run) => &run.confirmed,
-            _ => &[],
-        }
+    pub(super) fn confirmed(&self) -> impl Iterator<Item = EventId> + '_ {
+        let run = match self {
+            Owed::Query(run) | Owed::Execute(run) => Some(run),
+            _ => None,
+        };
+        run.into_iter().flat_map(|run| run.confirmed.iter().map(|(_, id)| *id))
     }
 }

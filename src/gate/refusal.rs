@@ -2,6 +2,7 @@
 //! the client gets (contract §5).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
@@ -31,7 +32,7 @@ pub struct Refusal {
     /// Its form.
     pub form: Form,
     /// The text it carries or stands for.
-    pub text: Option<Rc<[u8]>>,
+    pub text: Option<Arc<[u8]>>,
     /// A transaction block is open.
     pub in_transaction: bool,
     /// The session has confirmed.
@@ -55,7 +56,7 @@ impl Refusal {
         denial: Denial,
         form: Form,
         length: usize,
-        text: Option<Rc<[u8]>>,
+        text: Option<Arc<[u8]>>,
         in_transaction: bool,
         confirmed: bool,
     ) -> Self {
@@ -107,6 +108,7 @@ impl Gate {
     /// goes where instead. Its bytes are skipped by the following calls of [`Gate::frontend`].
     pub fn refuse(&mut self, mut refusal: Box<Refusal>, id_text: &str) -> Refused {
         self.frontend_discard = refusal.length;
+        self.judged = None;
         refusal.error = self.error_for(&refusal, id_text);
         let answerable = refusal.form == Form::Query
             && self.owed.is_empty()

@@ -1,5 +1,7 @@
 //! The gate against scripted answers: what goes, what waits, what is refused.
 
+mod growth;
+
 use std::sync::Arc;
 
 use bytes::BytesMut;

@@ -1,12 +1,17 @@
 //! Deciding a text in its session: names resolved, confirmation followed statement by statement.
 
+use std::collections::VecDeque;
 use std::rc::Rc;
+
+use hashbrown::HashMap;
 
 use super::owed::{Owed, Run};
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
 use crate::contract::parameter;
 use crate::policy::{Decision, Denial, Rule, View};
-use crate::session::{Block, Instant, Lookup, Meanings, State, Tag, Temporary};
+use crate::session::{
+    Batch, Block, Change, Instant, Lookup, Meanings, Names, State, Tag, Temporary,
+};
 use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
 
 /// A statement that an event is written about before it may go.
@@ -20,6 +25,8 @@ pub struct ConfirmedStatement {
     pub tag: &'static str,
     /// Byte offset in the text.
     pub location: u32,
+    /// Byte length from there.
+    pub length: u32,
 }
 
 /// Why a text may not run now.
@@ -36,8 +43,10 @@ pub(super) struct Plan {
     pub(super) confirming: Option<ConfirmedStatement>,
     /// Confirmed once everything is done.
     pub(super) confirms: bool,
-    statements: Vec<(usize, Box<str>, Meanings)>,
-    portals: Vec<(usize, Box<str>, Meanings)>,
+    statements: Overlay,
+    portals: Overlay,
+    /// The state once it is all done.
+    after: Option<Box<State>>,
     temporary: Option<Temporary>,
     copies: usize,
     indirect: bool,
@@ -54,10 +63,30 @@ impl Plan {
 }
 
 /// Names that earlier statements of the same string will have given a meaning.
-type Overlay<'a> = [(usize, Box<str>, Meanings)];
+#[derive(Default)]
+struct Overlay {
+    /// By the statement that gives it.
+    changes: Vec<(usize, Box<str>, Meanings)>,
+    /// Where in `changes` the latest one of a name is.
+    latest: HashMap<Box<str>, usize, ahash::RandomState>,
+}
 
-fn in_overlay(overlay: &Overlay<'_>, name: &str) -> Option<Meanings> {
-    overlay.iter().rev().find(|(_, known, _)| **known == *name).map(|(_, _, all)| all.clone())
+impl Overlay {
+    fn get(&self, name: &str) -> Option<Meanings> {
+        let at = self.latest.get(name)?;
+        self.changes.get(*at).map(|(_, _, meanings)| meanings.clone())
+    }
+
+    fn push(&mut self, index: usize, name: &str, meanings: Meanings) {
+        self.latest.insert(name.into(), self.changes.len());
+        self.changes.push((index, name.into(), meanings));
+    }
+
+    /// Notes all of them as sent in `batch`.
+    fn send(self, names: &mut Names, batch: Batch) -> VecDeque<(usize, Change)> {
+        let changes = self.changes.into_iter();
+        changes.map(|(at, name, to)| (at, names.change(name.as_bytes(), to, batch))).collect()
+    }
 }
 
 impl Gate {
@@ -88,7 +117,16 @@ impl Gate {
     }
 
     /// The state once everything of the open batch is done.
-    fn speculate(&self, now: Instant) -> State {
+    fn speculate(&mut self, now: Instant) -> State {
+        if let Some(foreseen) = &self.foreseen {
+            return State::clone(foreseen);
+        }
+        let state = self.replay(now);
+        self.foreseen = Some(Box::new(state.clone()));
+        state
+    }
+
+    fn replay(&self, now: Instant) -> State {
         let mut state = self.state.clone();
         let open = self.owed.iter().rposition(Owed::is_boundary).map_or(0, |at| at + 1);
         for owed in self.owed.iter().skip(open) {
@@ -124,7 +162,7 @@ impl Gate {
     /// Decides a text. `running`: it is about to run (a Query, an Execute), rather than a Parse
     /// or Bind.
     pub(super) fn decide(
-        &self,
+        &mut self,
         judgement: &Judgement,
         running: bool,
         now: Instant,
@@ -151,6 +189,7 @@ impl Gate {
         plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
             plan.temporary = Some(temporary);
+            plan.after = Some(Box::new(state));
         }
         Ok(plan)
     }
@@ -190,6 +229,7 @@ impl Gate {
             class: strongest,
             tag: statement.tag,
             location: statement.location,
+            length: statement.length,
         };
         match decision {
             Decision::Forward => {}
@@ -219,7 +259,7 @@ impl Gate {
             Effect::Fetch(name) => (&plan.portals, &self.portals, name, Class::Write),
             _ => return (Meanings::new(), Class::Session),
         };
-        if let Some(meanings) = in_overlay(overlay, name) {
+        if let Some(meanings) = overlay.get(name) {
             return (meanings, Class::Session);
         }
         match names.look_up(name.as_bytes(), self.batch) {
@@ -247,17 +287,17 @@ impl Gate {
         };
         match &statement.effect {
             Effect::Prepare { name, inner } => {
-                plan.statements.push((index, name.clone(), meaning(inner)));
+                plan.statements.push(index, name, meaning(inner));
             }
             Effect::Deallocate(Some(name)) => {
-                plan.statements.push((index, name.clone(), Meanings::new()));
+                plan.statements.push(index, name, Meanings::new());
             }
             Effect::Declare { name, .. } => {
                 let query = Statement { effect: Effect::None, ..statement.clone() };
-                plan.portals.push((index, name.clone(), meaning(&query)));
+                plan.portals.push(index, name, meaning(&query));
             }
             Effect::CloseCursor(Some(name)) => {
-                plan.portals.push((index, name.clone(), Meanings::new()));
+                plan.portals.push(index, name, Meanings::new());
             }
             Effect::Forget { names } => temporary.forget(names),
             Effect::Rollback(_) | Effect::RollbackTo(_) => temporary.rolled_back(),
@@ -317,16 +357,14 @@ impl Gate {
         ids: Vec<EventId>,
     ) -> Box<Run> {
         let batch = self.batch;
-        let statements = plan
-            .statements
-            .into_iter()
-            .map(|(at, name, to)| (at, self.statements.change(name.as_bytes(), to, batch)))
-            .collect();
-        let portals = plan
-            .portals
-            .into_iter()
-            .map(|(at, name, to)| (at, self.portals.change(name.as_bytes(), to, batch)))
-            .collect();
+        let statements = plan.statements.send(&mut self.statements, batch);
+        let portals = plan.portals.send(&mut self.portals, batch);
+        self.foreseen = plan.after.map(|mut after| {
+            if uncertain {
+                after.distrust();
+            }
+            after
+        });
         if let Some(temporary) = plan.temporary {
             self.temporary = temporary;
         }

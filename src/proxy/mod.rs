@@ -3,15 +3,18 @@
 pub mod authenticate;
 pub mod client;
 pub mod handshake;
+mod judges;
 
 pub use authenticate::{Authenticated, Refused, Secrets, authenticate};
 pub use client::{Client, ReceiveError};
 pub use handshake::{Handshake, HandshakeError, handshake};
 
 mod declare;
+mod ending;
 mod explain;
 mod port;
 mod recorder;
+mod refuse;
 mod registry;
 mod relay;
 mod serve;

@@ -67,15 +67,18 @@ impl Recorder {
         gate: &mut Gate,
         record: &Record,
     ) -> (Vec<EventId>, Receipt) {
+        let text = Bytes::copy_from_slice(&record.text);
         let mut events = Vec::new();
         if let Some(statement) = &record.confirming {
-            let mut event = self.about(gate, EventKind::ConfirmationSet, statement, record);
+            let mut event = self.about(gate, EventKind::ConfirmationSet, statement, &text);
+            event.in_transaction = Some(record.in_transaction);
             event.confirmed = Some(record.confirms);
             events.push(event);
         }
         let mut ids = Vec::new();
         for statement in &record.confirmed {
-            let mut event = self.about(gate, EventKind::DdlConfirmed, statement, record);
+            let mut event = self.about(gate, EventKind::DdlConfirmed, statement, &text);
+            event.in_transaction = Some(record.in_transaction);
             event.confirmed = Some(true);
             ids.push(event.id.as_u128());
             self.open.insert(event.id.as_u128(), event.clone());
@@ -89,15 +92,16 @@ impl Recorder {
         gate: &mut Gate,
         kind: EventKind,
         statement: &ConfirmedStatement,
-        record: &Record,
+        text: &Bytes,
     ) -> Event {
         let mut event = self.event(gate, kind);
         event.class = Some(statement.class.as_str());
         event.command_tag = Some(statement.tag.to_owned());
-        event.statement = Some(Bytes::copy_from_slice(&record.text));
+        // of a string the statement alone: a thousand of them would each bring all the others
+        let start = (statement.location as usize).min(text.len());
+        let end = start.saturating_add(statement.length as usize).min(text.len());
+        event.statement = Some(text.slice(start..end));
         event.position = Some(statement.location + 1);
-        event.offset = statement.location;
-        event.in_transaction = Some(record.in_transaction);
         event
     }
 
@@ -146,7 +150,7 @@ impl Recorder {
 /// What a denial says, in an event.
 pub(super) fn describe(event: &mut Event, denial: &Denial) {
     event.rule = Some(denial.rule.id());
-    event.sqlstate = Some(denial.rule.sqlstate());
+    event.sqlstate = Some(denial.rule.sqlstate().into());
     event.class = denial.class.map(|class| class.as_str());
     event.command_tag = denial.tag.map(str::to_owned);
     event.reason = Some(if denial.reason.is_empty() {

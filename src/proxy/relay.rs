@@ -6,18 +6,21 @@
 
 use std::future::Future;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use tokio::sync::oneshot;
+
+use super::judges::Judged;
 use super::port::Port;
 use super::recorder::Recorder;
 use super::worker::{SessionHandle, Worker};
 use crate::audit::Receipt;
 use crate::gate::{Answer, EventId, Gate, Next, Refusal, Refused};
 use crate::observe::{Direction, UpstreamMetrics, Verdict};
-use crate::policy::{Denial, Permit, Rule};
-use crate::protocol::ErrorResponse;
+use crate::policy::{Permit, Rule};
 
 use crate::sql::Class;
 
@@ -45,17 +48,21 @@ impl Leg {
 }
 
 /// Why the frontend direction stands still.
-enum Hold {
+pub(super) enum Hold {
     None,
     /// The bytes held are incomplete: they must grow to this length first.
     Grow(usize),
     /// The server has to answer first.
     Answers,
+    /// The text at this place of the bytes held is to be judged elsewhere.
+    ToJudge(Range<usize>),
+    /// It is being judged; the bytes held are there meanwhile.
+    Judging(oneshot::Receiver<Judged>),
     /// Events are being written.
     Receipt(Receipt, AfterReceipt),
 }
 
-enum AfterReceipt {
+pub(super) enum AfterReceipt {
     /// Let the message at the front go.
     Clear(Vec<EventId>),
     /// Refuse it.
@@ -63,14 +70,14 @@ enum AfterReceipt {
 }
 
 /// Why the backend direction stands still.
-enum Pause {
+pub(super) enum Pause {
     None,
     /// Outcomes are being written; then this many bytes of what is held go to the client.
     Receipt(Receipt, usize),
 }
 
 /// How far a session's end has got.
-enum Ending {
+pub(super) enum Ending {
     No,
     /// Write what is unsent to the client, then close.
     Flush,
@@ -78,18 +85,18 @@ enum Ending {
 
 /// A session between login and end. Completes when both sides are closed.
 pub(super) struct Relay {
-    client: Port,
+    pub(super) client: Port,
     /// The session's legs: one for a task that reads and writes in one place.
-    leg: Leg,
-    worker: Rc<Worker>,
-    handle: Rc<SessionHandle>,
-    recorder: Recorder,
-    hold: Hold,
-    pause: Pause,
-    ending: Ending,
+    pub(super) leg: Leg,
+    pub(super) worker: Rc<Worker>,
+    pub(super) handle: Rc<SessionHandle>,
+    pub(super) recorder: Recorder,
+    pub(super) hold: Hold,
+    pub(super) pause: Pause,
+    pub(super) ending: Ending,
     /// The client's Terminate has gone to the server: nothing more is read from it.
-    said_goodbye: bool,
-    farewell: Option<Receipt>,
+    pub(super) said_goodbye: bool,
+    pub(super) farewell: Option<Receipt>,
 }
 
 impl Relay {
@@ -127,8 +134,21 @@ impl Relay {
             } else {
                 return Poll::Pending;
             }
-            match self.hold {
+            match &mut self.hold {
                 Hold::Answers | Hold::Receipt(..) => return Poll::Pending,
+                Hold::ToJudge(place) => {
+                    let (held, place) = (std::mem::take(&mut self.client.held), place.clone());
+                    self.hold = Hold::Judging(self.worker.judge_long(held, place));
+                    continue;
+                }
+                Hold::Judging(answer) => {
+                    let Judged { buffer, judgement } = ready!(Pin::new(answer).poll(cx))
+                        .map_err(|_| io::Error::other("a text could not be judged"))?;
+                    self.client.held = buffer;
+                    self.leg.gate.judged(judgement);
+                    self.hold = Hold::None;
+                    continue;
+                }
                 Hold::None if !self.client.held.is_empty() => {
                     let buffer = std::mem::take(&mut self.client.held);
                     let dealt_with = self.judge(cx, &buffer)?;
@@ -184,6 +204,10 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Skip(length) => at += length,
+                Next::Judge(place) => {
+                    self.hold = Hold::ToJudge(place);
+                    return Ok(at);
+                }
                 Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
                 Next::Record(record) => {
                     let (ids, receipt) = self.recorder.confirmed(&mut self.leg.gate, &record);
@@ -324,47 +348,11 @@ impl Relay {
         }
     }
 
-    // -- the end --------------------------------------------------------------------------------
-
-    /// Ends the session with a FATAL error.
-    fn end_with(&mut self, cx: &mut Context<'_>, denial: &Denial) -> io::Result<()> {
-        self.count_block(denial.rule);
-        let (id, receipt) = self.recorder.ended(&mut self.leg.gate, denial);
-        self.farewell = Some(receipt);
-        let detail = self.leg.gate.detail(denial, &id.to_string());
-        let error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone())
-            .with_detail(detail)
-            .with_hint(denial.full_hint());
-        self.ending = Ending::Flush;
-        self.client.send(cx, &error.to_bytes())
-    }
-
-    /// SIGTERM: an idle session ends; a busy one when it is idle, or when time is up.
-    fn drain(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !matches!(self.ending, Ending::No) || !self.worker.drains() {
-            return Ok(());
-        }
-        let idle = self.leg.gate.is_idle()
-            && self.client.held.is_empty()
-            && self.leg.port.held.is_empty()
-            && matches!(self.hold, Hold::None)
-            && matches!(self.pause, Pause::None);
-        if idle || self.worker.drain_is_over() {
-            let error = ErrorResponse::fatal(
-                Rule::Shutdown.sqlstate(),
-                "terminating connection due to administrator command",
-            );
-            self.ending = Ending::Flush;
-            self.client.send(cx, &error.to_bytes())?;
-        }
-        Ok(())
-    }
-
-    fn count_block(&self, rule: Rule) {
+    pub(super) fn count_block(&self, rule: Rule) {
         self.leg.metrics.blocked(rule.id());
     }
 
-    fn settle_metrics(&mut self) {
+    pub(super) fn settle_metrics(&mut self) {
         let Some(tally) = self.leg.gate.take_tally() else { return };
         for (class, counts) in Class::ALL.iter().zip(tally) {
             for (verdict, count) in Verdict::ALL.iter().zip(counts) {
@@ -400,37 +388,6 @@ impl Relay {
         }
         self.drain(cx)?;
         self.poll_ending(cx)
-    }
-
-    fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.ending {
-            Ending::No => Poll::Pending,
-            Ending::Flush => {
-                if let Some(receipt) = &mut self.farewell {
-                    if Pin::new(receipt).poll(cx).is_pending() {
-                        return Poll::Pending;
-                    }
-                    self.farewell = None;
-                }
-                if self.client.poll_flush(cx)?.is_pending() {
-                    return Poll::Pending;
-                }
-                self.client.poll_shutdown(cx)
-            }
-        }
-    }
-
-    /// Records what became of statements whose end nobody will report any more.
-    fn close_books(&mut self) {
-        self.settle_metrics();
-        let fates = self.leg.gate.take_fates();
-        if !fates.is_empty() {
-            drop(self.recorder.outcomes(&fates));
-        }
-        let undecided = self.leg.gate.undecided();
-        if !undecided.is_empty() {
-            drop(self.recorder.unknown(&undecided));
-        }
     }
 }
 

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::authenticate::Secrets;
+use super::judges::Judges;
 use super::registry::{CancelKeys, Counts};
 use super::worker::{self, Command, Loaded, Shared};
 use crate::audit::{AuditLog, Event, EventKind, Place, Who};
@@ -70,6 +71,7 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
         audit,
         cancel_keys: Arc::new(CancelKeys::default()),
         counts: Arc::new(Counts::default()),
+        judges: Judges::start(settings.worker_threads.clamp(1, 8))?,
     });
     let (commands, _) = watch::channel(Command::Run);
     let mut workers = Vec::new();

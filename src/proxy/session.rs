@@ -17,7 +17,8 @@ use super::client::Client;
 use super::declare::{Declared, declare};
 use super::handshake::{Handshake, handshake};
 use super::port::Port;
-use super::recorder::{Recorder, describe};
+use super::recorder::Recorder;
+use super::refuse::{Refusal, authentication_failed};
 use super::registry::{CancelGuard, CancelTarget, Places};
 use super::relay::{Leg, Relay};
 use super::worker::{Entered, Loaded, Worker};
@@ -27,10 +28,8 @@ use crate::gate::{Beginning, Gate};
 use crate::net::{Peer, Stream, random_bytes};
 use crate::observe::SessionGuard;
 use crate::policy::{Denial, Rule};
-use crate::protocol::{ErrorResponse, message};
-use crate::upstream::{
-    self, ConnectError, ConnectErrorKind, Connection, GuardBy, Login, Request, TagsBy,
-};
+use crate::protocol::message;
+use crate::upstream::{self, Connection, GuardBy, Login, Request, TagsBy};
 
 /// Serves one accepted connection to its end.
 pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer) {
@@ -76,30 +75,6 @@ async fn cancel(worker: &Worker, process_id: i32, key: &Bytes) {
     }
 }
 
-/// Why there is no session.
-enum Refusal {
-    /// The contract or a limit.
-    Denied(Box<Denial>),
-    /// The client is not who it says.
-    Unproven(super::authenticate::Refused),
-    /// No connection to the upstream.
-    Upstream(ConnectError),
-    /// The client is gone.
-    Gone(io::Error),
-}
-
-impl From<Box<Denial>> for Refusal {
-    fn from(denial: Box<Denial>) -> Self {
-        Refusal::Denied(denial)
-    }
-}
-
-impl From<io::Error> for Refusal {
-    fn from(error: io::Error) -> Self {
-        Refusal::Gone(error)
-    }
-}
-
 /// A session that can be relayed.
 struct Begun {
     declared: Declared,
@@ -137,12 +112,12 @@ impl Future for Running {
 }
 
 /// A client on its way to a session.
-struct Newcomer {
-    worker: Rc<Worker>,
+pub(super) struct Newcomer {
+    pub(super) worker: Rc<Worker>,
     loaded: Arc<Loaded>,
-    client: Box<Client>,
+    pub(super) client: Box<Client>,
     session: Uuid,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Newcomer {
@@ -151,7 +126,7 @@ impl Newcomer {
         Newcomer { worker, loaded, client, session: Uuid::now_v7(), place }
     }
 
-    fn who(&self) -> Who {
+    pub(super) fn who(&self) -> Who {
         let name = self.client.startup.setting("application_name");
         Who {
             user: Some(self.client.startup.user.clone()),
@@ -268,82 +243,6 @@ impl Newcomer {
         Err(Refusal::Gone(io::Error::other("no cancel key could be found")))
     }
 
-    // -- refusals -----------------------------------------------------------------------------
-
-    async fn answer(&mut self, refusal: Refusal) {
-        match refusal {
-            Refusal::Denied(denial) => self.refuse(*denial).await,
-            Refusal::Unproven(refused) => {
-                let event = self.event(Rule::AuthenticationFailed, refused.reason.clone());
-                let _ = self.worker.shared.audit.record(event).await;
-                self.worker.metrics.session_refused(Rule::AuthenticationFailed.id());
-                if let Some(response) = refused.response {
-                    self.client.refuse(&response).await;
-                }
-            }
-            Refusal::Upstream(error) => self.refuse_upstream(&error).await,
-            Refusal::Gone(error) => {
-                tracing::info!(client = %self.client.peer, %error, "login ended")
-            }
-        }
-    }
-
-    fn event(&self, rule: Rule, reason: String) -> Event {
-        let kind = match rule {
-            Rule::UpstreamContradiction => EventKind::UpstreamRefused,
-            _ => EventKind::SessionRefused,
-        };
-        let (place, who) = (Arc::new(self.place.clone()), Arc::new(self.who()));
-        Event {
-            rule: Some(rule.id()),
-            sqlstate: Some(rule.sqlstate()),
-            reason: Some(reason),
-            ..Event::new(Uuid::now_v7(), kind, place, who)
-        }
-    }
-
-    /// Ends the login with a FATAL error, on record.
-    async fn refuse(&mut self, denial: Denial) {
-        let mut event = self.event(denial.rule, String::new());
-        describe(&mut event, &denial);
-        let id = event.id;
-        let recorded = self.worker.shared.audit.record(event).await.is_ok();
-        self.worker.metrics.session_refused(denial.rule.id());
-        let mut detail = format!("rule {}", denial.rule.id());
-        for (name, value) in [
-            ("upstream", self.place.upstream.as_deref()),
-            ("authority", self.place.authority),
-            ("role", self.place.role),
-            ("env", self.place.env),
-            ("task", self.place.task.as_deref()),
-        ] {
-            if let Some(value) = value {
-                detail += &format!(", {name} {value}");
-            }
-        }
-        detail += &if recorded { format!(", event {id}") } else { ", not recorded".to_owned() };
-        let mut error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
-        if denial.rule != Rule::AuthenticationFailed {
-            error = error.with_detail(detail).with_hint(denial.full_hint());
-        }
-        self.client.refuse(&error).await;
-    }
-
-    async fn refuse_upstream(&mut self, error: &ConnectError) {
-        let rule = match error.kind() {
-            ConnectErrorKind::Contract => Rule::UpstreamContradiction,
-            ConnectErrorKind::Authentication | ConnectErrorKind::Client => {
-                Rule::AuthenticationFailed
-            }
-            _ => Rule::UpstreamUnreachable,
-        };
-        let mut event = self.event(rule, error.message().to_owned());
-        event.hint = error.hint().map(str::to_owned);
-        let _ = self.worker.shared.audit.record(event).await;
-        self.worker.metrics.session_refused(rule.id());
-        let _ = self.client.send(&error.frame()).await;
-    }
-
     // -- the session --------------------------------------------------------------------------
 
     /// What the server would say at the start of a session, with the proxy's own key and tags.
@@ -444,12 +343,4 @@ impl Newcomer {
         };
         self.worker.shared.audit.record(event).await
     }
-}
-
-fn authentication_failed(user: &str) -> Box<Denial> {
-    Box::new(Denial::new(
-        Rule::AuthenticationFailed,
-        format!("password authentication failed for user \"{user}\""),
-        "",
-    ))
 }

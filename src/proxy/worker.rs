@@ -2,19 +2,22 @@
 //! forwarding path is shared with another thread.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant as StdInstant};
 
+use bytes::BytesMut;
 use tokio::runtime::LocalOptions;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 
 use super::authenticate::Secrets;
 use super::declare;
+use super::judges::{Judged, Judges, LONG_TEXT};
 use super::registry::{CancelKeys, Counts};
 use super::session::serve_client;
 use crate::audit::AuditLog;
@@ -23,7 +26,7 @@ use crate::net::{Bound, Listener};
 use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::Policy;
 use crate::session::Instant;
-use crate::sql::{Found, Judge};
+use crate::sql::{self, Found, Judge};
 
 /// One read's worth, on each direction of every session of the worker.
 const SCRATCH: usize = 32 * 1024;
@@ -46,6 +49,7 @@ pub(super) struct Shared {
     pub(super) audit: AuditLog,
     pub(super) cancel_keys: Arc<CancelKeys>,
     pub(super) counts: Arc<Counts>,
+    pub(super) judges: Judges,
 }
 
 impl Shared {
@@ -77,8 +81,16 @@ pub(super) struct Worker {
     next_session: Cell<u64>,
 }
 
-fn new_judge(config: &Config) -> Judge {
-    Judge::new(config.contract.migration_tables.clone(), CACHE_BYTES)
+/// A judge that tells how long the grammar takes.
+fn new_judge(config: &Config, metrics: &WorkerMetrics) -> Judge {
+    let metrics = metrics.clone();
+    let grammar = move |text: &[u8], tables: &BTreeSet<String>| {
+        let began = StdInstant::now();
+        let judgement = sql::judge(text, tables);
+        metrics.judged(began.elapsed());
+        judgement
+    };
+    Judge::with_grammar(config.contract.migration_tables.clone(), CACHE_BYTES, Box::new(grammar))
 }
 
 /// The worker's judge, renewed when a reload changes what it judges by.
@@ -89,14 +101,18 @@ pub(super) struct Judging {
 }
 
 impl crate::gate::Judging for Judging {
-    fn judge(&mut self, text: &[u8]) -> Rc<crate::sql::Judgement> {
+    fn judge(&mut self, text: &[u8]) -> Option<Rc<sql::Judgement>> {
+        if text.len() > LONG_TEXT {
+            self.metrics.cache(CacheResult::Miss);
+            return None;
+        }
         let judgement = self.judge.judge(text);
         self.metrics.cache(match self.judge.found() {
             Found::Exact => CacheResult::Hit,
             Found::Shape => CacheResult::ShapeHit,
             Found::Parsed => CacheResult::Miss,
         });
-        judgement
+        Some(judgement)
     }
 }
 
@@ -105,7 +121,7 @@ impl Worker {
         let loaded = shared.loaded();
         Worker {
             judge: RefCell::new(Judging {
-                judge: new_judge(&loaded.config),
+                judge: new_judge(&loaded.config, &metrics),
                 generation: shared.generation.load(Ordering::Acquire),
                 metrics: metrics.clone(),
             }),
@@ -124,6 +140,16 @@ impl Worker {
     #[inline]
     pub(super) fn now(&self) -> Instant {
         self.started.elapsed().into()
+    }
+
+    /// Has a long text judged elsewhere.
+    pub(super) fn judge_long(
+        &self,
+        buffer: BytesMut,
+        place: Range<usize>,
+    ) -> oneshot::Receiver<Judged> {
+        let tables = self.shared.loaded().config.contract.migration_tables.clone();
+        self.shared.judges.judge(buffer, place, tables, self.metrics.clone())
     }
 
     /// Sessions are to end when they are idle.
@@ -168,7 +194,7 @@ impl Worker {
         if judging.generation != generation {
             let loaded = self.shared.loaded();
             let metrics = self.metrics.clone();
-            *judging = Judging { judge: new_judge(&loaded.config), generation, metrics };
+            *judging = Judging { judge: new_judge(&loaded.config, &metrics), generation, metrics };
             drop(judging);
             self.wake_all();
         }

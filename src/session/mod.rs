@@ -2,6 +2,7 @@
 
 mod names;
 mod parameters;
+mod savepoints;
 mod temporary;
 mod transaction;
 

@@ -106,6 +106,11 @@ impl Parameters {
         self.confirmation.local = None;
     }
 
+    /// Nothing is confirmed in any scope that a rollback can return to.
+    pub fn is_distrusted(&self) -> bool {
+        self.confirmation.session.since.is_none() && self.confirmation.local.is_none()
+    }
+
     /// Confirmed whatever ends: the transaction, or the local scope alone.
     pub fn is_confirmed_throughout(&self) -> bool {
         self.confirmation.session.since.is_some()

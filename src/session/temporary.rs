@@ -4,11 +4,13 @@
 //! search path or code that cannot be seen forgets everything.
 
 use std::collections::HashMap;
+use std::rc::Rc;
 
 /// Names of this session's temporary relations.
 #[derive(Debug, Default, Clone)]
 pub struct Temporary {
-    names: HashMap<Box<str>, Made>,
+    /// Shared with copies until one of them changes: every statement foreseen takes a copy.
+    names: Rc<HashMap<Box<str>, Made>>,
     search_path_doubtful: bool,
 }
 
@@ -25,7 +27,8 @@ impl Temporary {
             return;
         }
         for name in names {
-            self.names.insert(name.clone(), Made { in_transaction, on_commit_drop });
+            Rc::make_mut(&mut self.names)
+                .insert(name.clone(), Made { in_transaction, on_commit_drop });
         }
     }
 
@@ -37,31 +40,38 @@ impl Temporary {
     /// These are no longer known.
     pub fn forget(&mut self, names: &[Box<str>]) {
         for name in names {
-            self.names.remove(name);
+            if self.names.contains_key(name) {
+                Rc::make_mut(&mut self.names).remove(name);
+            }
         }
     }
 
     /// Nothing is known any more.
     pub fn forget_all(&mut self) {
-        self.names.clear();
+        self.names = Rc::default();
     }
 
     /// The search path may mention `pg_temp` from now on: an unqualified name proves nothing.
     pub fn doubt_search_path(&mut self) {
         self.search_path_doubtful = true;
-        self.names.clear();
+        self.names = Rc::default();
     }
 
     /// The transaction, or a part of it, was rolled back: what it made is gone.
     pub fn rolled_back(&mut self) {
-        self.names.retain(|_, made| !made.in_transaction);
+        if self.names.values().any(|made| made.in_transaction) {
+            Rc::make_mut(&mut self.names).retain(|_, made| !made.in_transaction);
+        }
     }
 
     /// The transaction committed.
     pub fn committed(&mut self) {
-        self.names.retain(|_, made| !made.on_commit_drop);
-        for made in self.names.values_mut() {
-            made.in_transaction = false;
+        if self.names.values().any(|made| made.on_commit_drop || made.in_transaction) {
+            let names = Rc::make_mut(&mut self.names);
+            names.retain(|_, made| !made.on_commit_drop);
+            for made in names.values_mut() {
+                made.in_transaction = false;
+            }
         }
     }
 

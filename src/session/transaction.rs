@@ -7,6 +7,7 @@
 use crate::sql::{Chain, Effect, SetScope, SetValue, Statement};
 
 use super::parameters::{Confirmation, Instant, Parameters};
+use super::savepoints::Savepoints;
 
 /// Which transaction is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -90,7 +91,7 @@ pub struct State {
     block: Block,
     failed: bool,
     at_start: Option<Box<Parameters>>,
-    savepoints: Vec<(Box<str>, Parameters)>,
+    savepoints: Savepoints,
 }
 
 impl State {
@@ -111,7 +112,7 @@ impl State {
 
     /// Number of savepoints open.
     pub fn depth(&self) -> usize {
-        self.savepoints.len()
+        self.savepoints.depth()
     }
 
     /// Opens the implicit transaction of a string or pipeline, if none is open.
@@ -178,18 +179,16 @@ impl State {
             Effect::PrepareTransaction => {
                 ended = Some(if rolled_back { self.roll_back() } else { self.commit() });
             }
-            Effect::Savepoint(name) => {
-                self.savepoints.push((name.clone(), self.parameters.clone()));
+            Effect::Savepoint(name) => self.savepoints.push(name, self.parameters.clone()),
+            Effect::Release(name) => {
+                if !self.savepoints.release(name) {
+                    self.distrust();
+                }
             }
-            Effect::Release(name) => match self.savepoint(name) {
-                Some(at) => self.savepoints.truncate(at),
-                None => self.distrust(),
-            },
             Effect::RollbackTo(name) => {
-                if let Some(at) = self.savepoint(name) {
-                    self.parameters = self.savepoints[at].1.clone();
-                    self.savepoints.truncate(at + 1);
-                    ended = Some(Ended::RolledBack { depth: at + 1 });
+                if let Some(saved) = self.savepoints.roll_back_to(name) {
+                    self.parameters = saved;
+                    ended = Some(Ended::RolledBack { depth: self.savepoints.depth() });
                 } else {
                     self.distrust();
                 }
@@ -221,7 +220,7 @@ impl State {
     fn after_unseen_code(&mut self) {
         let certain = self.parameters.is_confirmed_throughout()
             && self.at_start.as_ref().is_none_or(|start| start.is_confirmed_throughout())
-            && self.savepoints.iter().all(|(_, saved)| saved.is_confirmed_throughout());
+            && self.savepoints.saved().all(Parameters::is_confirmed_throughout);
         if !certain {
             self.distrust();
         }
@@ -234,13 +233,7 @@ impl State {
         if let Some(start) = &mut self.at_start {
             start.distrust();
         }
-        for (_, parameters) in &mut self.savepoints {
-            parameters.distrust();
-        }
-    }
-
-    fn savepoint(&self, name: &str) -> Option<usize> {
-        self.savepoints.iter().rposition(|(savepoint, _)| **savepoint == *name)
+        self.savepoints.change(Parameters::is_distrusted, Parameters::distrust);
     }
 
     fn set_parameters(&mut self, effect: &Effect, now: Instant) {

@@ -15,7 +15,7 @@ pub mod routines;
 pub mod shape;
 mod statement;
 
-pub use cache::{Found, Judge, MAX_CACHED_TEXT, Stats};
+pub use cache::{Found, Grammar, Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
 pub use classify::judge;
 pub use statement::{

@@ -1,6 +1,6 @@
 //! What is known about a statement from its text alone.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::Class;
 
@@ -18,7 +18,7 @@ pub struct Judgement {
     /// The strongest class of any statement ([`Class::Session`] for an empty text).
     pub strongest: Class,
     /// The text itself, unless `plain`: what an event says when a prepared statement runs.
-    pub text: Option<Rc<[u8]>>,
+    pub text: Option<Arc<[u8]>>,
 }
 
 impl Judgement {
@@ -41,10 +41,21 @@ impl Judgement {
 
     /// Text that the grammar cannot read: anything may be in it.
     pub fn unreadable(text: &[u8]) -> Self {
+        Judgement::unseen(text, "cannot be read by PostgreSQL's grammar")
+    }
+
+    /// Text beyond what is given to the grammar (see [`super::lexer`]).
+    pub fn unbounded(text: &[u8]) -> Self {
+        let reason =
+            "too large to be judged: it has more than 2 million tokens, or nests too deeply";
+        Judgement::unseen(text, reason)
+    }
+
+    fn unseen(text: &[u8], reason: &str) -> Self {
         let mut judgement = Judgement::of(Statement {
             length: u32::try_from(text.len()).unwrap_or(u32::MAX),
             unseen_code: true,
-            reason: "cannot be read by PostgreSQL's grammar".into(),
+            reason: reason.into(),
             ..Statement::new(Class::Opaque, "???")
         });
         judgement.text = Some(text.into());

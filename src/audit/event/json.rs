@@ -55,7 +55,7 @@ impl Event {
         line.out.push(b'"');
         line.text("event", Some(self.kind.as_str()));
         line.text("rule", self.rule);
-        line.text("sqlstate", self.sqlstate);
+        line.text("sqlstate", self.sqlstate.as_deref());
 
         line.text("upstream", self.place.upstream.as_deref());
         line.text("authority", self.place.authority);
@@ -271,7 +271,7 @@ mod tests {
         let mut event = event();
         event.kind = EventKind::DdlOutcome;
         event.rule = Some("prod.ddl_unconfirmed");
-        event.sqlstate = Some("42501");
+        event.sqlstate = Some("42501".into());
         event.class = Some("ddl");
         event.command_tag = Some("CREATE TABLE".into());
         event.statement = Some(Bytes::from_static(b"CREATE TABLE t ()"));

@@ -23,7 +23,7 @@ fn made_up(text: &[u8], _tables: &BTreeSet<String>) -> Judgement {
 }
 
 fn judge(budget: usize) -> Judge {
-    Judge::with_grammar(Arc::default(), budget, made_up)
+    Judge::with_grammar(Arc::default(), budget, Box::new(made_up))
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_judgement_that_keeps_its_text_keeps_that_very_text() {
         statement.unseen_code = true;
         Judgement::new(vec![statement], Lexing::default(), text)
     }
-    let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, unseen);
+    let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, Box::new(unseen));
     let held: Vec<_> = ["SELECT f(1)", "SELECT f(2)", "SELECT f('a')", "SELECT  f('b') ; "]
         .map(|text| (text, judge.judge(text.as_bytes())))
         .into();
@@ -86,7 +86,7 @@ fn texts_that_differ_where_constants_decide_are_told_apart() {
         judgement.statements[0].reason = String::from_utf8_lossy(text).into();
         judgement
     }
-    let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, by_value);
+    let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, Box::new(by_value));
     for _ in 0..3 {
         for text in ["SET x = 1", "SET x = 2", "SELECT set_config('a', '1', false)", "SELECT $$1$$"]
         {
@@ -160,7 +160,7 @@ fn an_opaque_text_gives_its_judgement_to_no_other() {
         }
         judgement
     }
-    let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, unreadable);
+    let mut judge = Judge::with_grammar(Arc::default(), 1 << 20, Box::new(unreadable));
     assert_eq!(judge.judge(b"SELECT 1").strongest, Class::Opaque);
     assert_eq!(judge.judge(b"SELECT 2").strongest, Class::Read);
 }

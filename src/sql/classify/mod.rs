@@ -39,7 +39,11 @@ pub fn judge(text: &[u8], migration_tables: &BTreeSet<String>) -> Judgement {
     });
     match statements {
         Some(statements) => Judgement::new(statements, survey.lexing, text),
-        None => Judgement { lexing: survey.lexing, ..Judgement::unreadable(text) },
+        None => {
+            let unreadable =
+                if survey.bounded { Judgement::unreadable } else { Judgement::unbounded };
+            Judgement { lexing: survey.lexing, ..unreadable(text) }
+        }
     }
 }
 

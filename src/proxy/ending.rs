@@ -1,0 +1,77 @@
+//! How a relay ends: refused, drained, left by either side; and the books that are closed then.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use super::relay::{Ending, Hold, Pause, Relay};
+use crate::policy::{Denial, Rule};
+use crate::protocol::ErrorResponse;
+
+impl Relay {
+    /// Ends the session with a FATAL error.
+    pub(super) fn end_with(&mut self, cx: &mut Context<'_>, denial: &Denial) -> io::Result<()> {
+        self.count_block(denial.rule);
+        let (id, receipt) = self.recorder.ended(&mut self.leg.gate, denial);
+        self.farewell = Some(receipt);
+        let detail = self.leg.gate.detail(denial, &id.to_string());
+        let error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone())
+            .with_detail(detail)
+            .with_hint(denial.full_hint());
+        self.ending = Ending::Flush;
+        self.client.send(cx, &error.to_bytes())
+    }
+
+    /// SIGTERM: an idle session ends; a busy one when it is idle, or when time is up.
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        if !matches!(self.ending, Ending::No) || !self.worker.drains() {
+            return Ok(());
+        }
+        let idle = self.leg.gate.is_idle()
+            && self.client.held.is_empty()
+            && self.leg.port.held.is_empty()
+            && matches!(self.hold, Hold::None)
+            && matches!(self.pause, Pause::None);
+        if idle || self.worker.drain_is_over() {
+            let error = ErrorResponse::fatal(
+                Rule::Shutdown.sqlstate(),
+                "terminating connection due to administrator command",
+            );
+            self.ending = Ending::Flush;
+            self.client.send(cx, &error.to_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.ending {
+            Ending::No => Poll::Pending,
+            Ending::Flush => {
+                if let Some(receipt) = &mut self.farewell {
+                    if Pin::new(receipt).poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    self.farewell = None;
+                }
+                if self.client.poll_flush(cx)?.is_pending() {
+                    return Poll::Pending;
+                }
+                self.client.poll_shutdown(cx)
+            }
+        }
+    }
+
+    /// Records what became of statements whose end nobody will report any more.
+    pub(super) fn close_books(&mut self) {
+        self.settle_metrics();
+        let fates = self.leg.gate.take_fates();
+        if !fates.is_empty() {
+            drop(self.recorder.outcomes(&fates));
+        }
+        let undecided = self.leg.gate.undecided();
+        if !undecided.is_empty() {
+            drop(self.recorder.unknown(&undecided));
+        }
+    }
+}

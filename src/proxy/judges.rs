@@ -1,0 +1,104 @@
+//! Threads that judge what takes long: a worker's other sessions go on meanwhile.
+//!
+//! A fixed set: each thread that parses costs the process something for good
+//! ([`pgauthority_grammar`]).
+
+use std::collections::BTreeSet;
+use std::io;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use tokio::sync::oneshot;
+
+use crate::observe::WorkerMetrics;
+use crate::sql::{self, Judgement};
+
+/// Texts longer than this are judged here: it takes some hundred microseconds. No shorter than a
+/// worker's scratch buffer, so that such a text is held by its session in any case.
+pub(super) const LONG_TEXT: usize = 32 * 1024;
+
+/// PostgreSQL's parser recurses; a worker has as much.
+const STACK: usize = 8 * 1024 * 1024;
+
+/// Judges texts on threads of its own; cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct Judges {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// A text, in the buffer that its session gave away for the time being.
+#[derive(Debug)]
+struct Job {
+    buffer: BytesMut,
+    place: Range<usize>,
+    migration_tables: Arc<BTreeSet<String>>,
+    metrics: WorkerMetrics,
+    answer: oneshot::Sender<Judged>,
+}
+
+/// The buffer again, and the judgement of the text in it.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub(super) buffer: BytesMut,
+    pub(super) judgement: Judgement,
+}
+
+impl Judges {
+    /// Starts `threads` threads; they end when the last clone is dropped.
+    ///
+    /// # Errors
+    /// No thread could be started.
+    pub(super) fn start(threads: usize) -> io::Result<Judges> {
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for index in 0..threads {
+            let queue = Arc::clone(&queue);
+            thread::Builder::new().name(format!("judge-{index}")).stack_size(STACK).spawn(
+                move || {
+                    loop {
+                        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                        let Ok(job) = job else { return };
+                        job.run();
+                    }
+                },
+            )?;
+        }
+        Ok(Judges { jobs })
+    }
+
+    /// Has the text at `place` of `buffer` judged. The answer never comes where judging failed:
+    /// then nothing is known, and the session cannot go on.
+    pub(super) fn judge(
+        &self,
+        buffer: BytesMut,
+        place: Range<usize>,
+        migration_tables: Arc<BTreeSet<String>>,
+        metrics: WorkerMetrics,
+    ) -> oneshot::Receiver<Judged> {
+        let (answer, receiver) = oneshot::channel();
+        // without threads the job is dropped, and its sender with it
+        let _ = self.jobs.send(Job { buffer, place, migration_tables, metrics, answer });
+        receiver
+    }
+}
+
+impl Job {
+    fn run(self) {
+        let Job { buffer, place, migration_tables, metrics, answer } = self;
+        if answer.is_closed() {
+            return; // the client has left
+        }
+        let began = Instant::now();
+        let text = buffer.get(place).unwrap_or_default();
+        let judged = catch_unwind(AssertUnwindSafe(|| sql::judge(text, &migration_tables)));
+        metrics.judged(began.elapsed());
+        match judged {
+            Ok(judgement) => drop(answer.send(Judged { buffer, judgement })),
+            Err(_) => tracing::error!("judging a text of {} bytes failed", buffer.len()),
+        }
+    }
+}

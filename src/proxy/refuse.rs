@@ -1,0 +1,149 @@
+//! Logins that end without a session: on record first, then told to the client.
+
+use std::io;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::recorder::describe;
+use super::session::Newcomer;
+use crate::audit::{Event, EventKind};
+use crate::policy::{Denial, Rule};
+use crate::protocol::ErrorResponse;
+use crate::upstream::{ConnectError, ConnectErrorKind};
+
+/// Why there is no session.
+pub(super) enum Refusal {
+    /// The contract or a limit.
+    Denied(Box<Denial>),
+    /// The client is not who it says.
+    Unproven(super::authenticate::Refused),
+    /// No connection to the upstream.
+    Upstream(ConnectError),
+    /// The client is gone.
+    Gone(io::Error),
+}
+
+impl From<Box<Denial>> for Refusal {
+    fn from(denial: Box<Denial>) -> Self {
+        Refusal::Denied(denial)
+    }
+}
+
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Refusal::Gone(error)
+    }
+}
+
+impl Newcomer {
+    /// Records why there is no session, and ends the login with a FATAL error.
+    pub(super) async fn answer(&mut self, refusal: Refusal) {
+        match refusal {
+            Refusal::Denied(denial) => self.refuse(*denial).await,
+            Refusal::Unproven(refused) => {
+                let event = self.event(Rule::AuthenticationFailed, refused.reason.clone());
+                self.record(Rule::AuthenticationFailed, event).await;
+                if let Some(response) = refused.response {
+                    self.client.refuse(&response).await;
+                }
+            }
+            Refusal::Upstream(error) => self.refuse_upstream(&error).await,
+            Refusal::Gone(error) => {
+                tracing::info!(client = %self.client.peer, %error, "login ended");
+            }
+        }
+    }
+
+    /// Ends the login because of a rule.
+    pub(super) async fn refuse(&mut self, denial: Denial) {
+        let mut event = self.event(denial.rule, String::new());
+        describe(&mut event, &denial);
+        let known = self.record(denial.rule, event).await;
+        let mut error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
+        if denial.rule != Rule::AuthenticationFailed {
+            error = error
+                .with_detail(self.detail(denial.rule, &known, None))
+                .with_hint(denial.full_hint());
+        }
+        self.client.refuse(&error).await;
+    }
+
+    /// Ends the login because there is no connection to its upstream. What the upstream itself
+    /// said is passed on as it is.
+    async fn refuse_upstream(&mut self, error: &ConnectError) {
+        let rule = match error.kind() {
+            ConnectErrorKind::Contract => Rule::UpstreamContradiction,
+            ConnectErrorKind::Authentication | ConnectErrorKind::Client => {
+                Rule::AuthenticationFailed
+            }
+            _ => Rule::UpstreamUnreachable,
+        };
+        let mut event = self.event(rule, error.message().to_owned());
+        event.hint = error.hint().map(str::to_owned);
+        if error.is_verbatim() {
+            event.sqlstate = Some(error.sqlstate().to_owned().into());
+        }
+        let known = self.record(rule, event).await;
+        if error.is_verbatim() {
+            let _ = self.client.send(&error.frame()).await;
+            return;
+        }
+        let mut response = ErrorResponse::fatal(rule.sqlstate(), error.message())
+            .with_detail(self.detail(rule, &known, error.detail()));
+        response.hint = error.hint().map(str::to_owned);
+        self.client.refuse(&response).await;
+    }
+
+    fn event(&self, rule: Rule, reason: String) -> Event {
+        let kind = match rule {
+            Rule::UpstreamContradiction => EventKind::UpstreamRefused,
+            _ => EventKind::SessionRefused,
+        };
+        let (place, who) = (Arc::new(self.place.clone()), Arc::new(self.who()));
+        Event {
+            rule: Some(rule.id()),
+            sqlstate: Some(rule.sqlstate().into()),
+            reason: Some(reason),
+            ..Event::new(Uuid::now_v7(), kind, place, who)
+        }
+    }
+
+    /// Writes the event and counts the refusal; gives how the client may refer to it.
+    async fn record(&self, rule: Rule, event: Event) -> String {
+        let id = event.id;
+        let recorded = self.worker.shared.audit.record(event).await.is_ok();
+        self.worker.metrics.session_refused(rule.id());
+        if recorded { format!("event {id}") } else { "not recorded".to_owned() }
+    }
+
+    /// DETAIL: the declarations as far as they are known, in one line that can be searched for.
+    fn detail(&self, rule: Rule, event: &str, more: Option<&str>) -> String {
+        let mut detail = format!("rule {}", rule.id());
+        for (name, value) in [
+            ("upstream", self.place.upstream.as_deref()),
+            ("authority", self.place.authority),
+            ("role", self.place.role),
+            ("env", self.place.env),
+            ("task", self.place.task.as_deref()),
+        ] {
+            if let Some(value) = value {
+                detail += &format!(", {name} {value}");
+            }
+        }
+        detail += &format!(", {event}");
+        if let Some(more) = more {
+            detail += &format!("; {more}");
+        }
+        detail
+    }
+}
+
+/// The one answer to unknown users, unknown entries and wrong passwords.
+pub(super) fn authentication_failed(user: &str) -> Box<Denial> {
+    Box::new(Denial::new(
+        Rule::AuthenticationFailed,
+        format!("password authentication failed for user \"{user}\""),
+        "",
+    ))
+}

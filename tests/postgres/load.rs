@@ -1,0 +1,73 @@
+//! Sessions of one worker do not wait for each other: long texts, long pipelines.
+
+use std::fmt::Write as _;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::support::proxy::PROD;
+use super::support::wire::Frames;
+use super::support::{Cluster, Proxy, Wire};
+
+fn one_worker(cluster: &Cluster) -> Proxy {
+    Proxy::builder()
+        .server("worker_threads = 1")
+        .upstream("prod", PROD, cluster)
+        .trusted("prod", "prod", "")
+        .start()
+}
+
+/// The longest that a `SELECT 1` takes while `busy` is at work.
+fn longest_meanwhile(proxy: &Proxy, busy: impl FnOnce(Wire) + Send) -> Duration {
+    let (worker, mut other) = (proxy.connect("prod"), proxy.connect("prod"));
+    let mut longest = Duration::ZERO;
+    thread::scope(|scope| {
+        let working = scope.spawn(move || busy(worker));
+        while !working.is_finished() {
+            let began = Instant::now();
+            assert_eq!(other.value("SELECT 1"), "1");
+            longest = longest.max(began.elapsed());
+            thread::sleep(Duration::from_millis(1));
+        }
+    });
+    longest
+}
+
+/// A text of 400,000 rows keeps the parser busy; whoever shares the worker does not notice.
+#[test]
+fn a_long_text_holds_up_its_own_session_only() {
+    let cluster = Cluster::builder().start();
+    cluster.sql("app", "SET ROLE app; CREATE TABLE numbers (a int)");
+    let proxy = one_worker(&cluster);
+    let mut text = String::from("INSERT INTO numbers VALUES (0)");
+    for row in 1..400_000 {
+        write!(text, ",({row})").unwrap();
+    }
+    let began = Instant::now();
+    let longest = longest_meanwhile(&proxy, |mut wire| {
+        wire.sql(&text);
+        wire.error(&format!("{text}; DROP TABLE numbers"));
+        wire.exchange(&Frames::new().parse("", &text, &[]).sync());
+    });
+    let all = began.elapsed();
+    assert_eq!(cluster.value("app", "SELECT count(*) FROM numbers"), "400000");
+    let refused = proxy.events("statement_blocked");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    assert!(longest < all / 4, "a SELECT 1 took {longest:?} of {all:?}");
+}
+
+/// Ten thousand statements that change the session, each looked at when it is decided.
+#[test]
+fn a_long_pipeline_of_settings_is_no_burden() {
+    let cluster = Cluster::builder().start();
+    let proxy = one_worker(&cluster);
+    let mut wire = proxy.connect("prod");
+    let mut frames = Frames::new().parse("s", "SET LOCAL work_mem = '5MB'", &[]);
+    for _ in 0..10_000 {
+        frames = frames.bind("", "s", &[]).execute("", 0);
+    }
+    let began = Instant::now();
+    wire.send(&frames.sync()).unwrap();
+    let messages = wire.receive_until(b'Z');
+    assert_eq!(messages.iter().filter(|message| message.tag == b'C').count(), 10_000);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
