@@ -186,7 +186,7 @@ keys! {
         "task": "task of the decision table", "none: each client declares one", NewSessions,
             "The task of clients that declare none, on a routed entry.";
         "auth": "`\"relay\"`, `\"scram-sha-256\"`, `\"cert\"` or `\"trust\"`", "required", NewSessions,
-            "How clients authenticate. With all but `relay` the proxy logs in to the upstream with the URL's own user.";
+            "How clients authenticate. With all but `relay` the proxy logs in to the upstream with the URL's own user, or, under `scram-sha-256`, as the client's user where the upstream has the same verifier.";
         "users": "list of user names", "required unless `relay`; then everyone", NewSessions,
             "Who may open the entry. On a relayed one it narrows whom the upstream gets to see.";
         "confirm": "`\"session\"`, `\"startup\"` or `\"never\"`", "`\"session\"`", NextStatement,

@@ -224,8 +224,10 @@ impl<'a> Exchange<'a> {
             return ConnectError::verbatim(ConnectErrorKind::Authentication, frame);
         }
         let what = format!("refused the proxy's own login: {}", fields.message);
-        let hint =
-            "check the user and password in the upstream's url, and the server's pg_hba.conf";
+        // a pgauthority says itself what to do
+        let hint = fields.hint.as_deref().unwrap_or(
+            "check the user and password in the upstream's url, and the server's pg_hba.conf",
+        );
         self.error("08004", &what).with_hint(hint)
     }
 
