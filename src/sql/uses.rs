@@ -29,6 +29,8 @@ pub struct Uses {
     /// It calls a built-in that turns values into rows of a type that it is given
     /// (`jsonb_populate_record` and kin): what coerces to the columns of its relations counts.
     pub populates: bool,
+    /// A cast is written in it.
+    pub casts: bool,
     /// VACUUM or ANALYZE of everything.
     pub maintains_all: bool,
     /// PL/pgSQL code is in it, whose variables have types that are not listed.

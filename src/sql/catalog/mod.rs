@@ -5,27 +5,28 @@
 //! and shared by all threads. [`Catalog::resolve`] follows everything that a statement may run, by
 //! name where only text tells and by OID where the catalog does, and gives the strongest class met.
 
+mod body;
+mod build;
+mod definition;
+mod extensions;
+mod model;
+mod names;
 mod path;
+mod rows;
+mod tree;
+mod trusted;
+mod walk;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use self::model::Model;
+use self::walk::{Ground, Outcome, Walk};
 use super::{Class, Statement};
 
 pub use path::Path;
-
-/// A routine that the operator vouches for: what cannot be read in its body counts as `write`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trusted {
-    /// Its schema.
-    pub schema: Box<str>,
-    /// Its name.
-    pub name: Box<str>,
-    /// Its argument types as `pg_get_function_identity_arguments` writes them without names;
-    /// `None`: every routine of the name.
-    pub arguments: Option<Box<[Box<str>]>>,
-}
+pub use trusted::Trusted;
 
 /// What a snapshot is judged by besides its rows.
 #[derive(Clone, Debug, Default)]
@@ -73,18 +74,20 @@ impl std::error::Error for Unreadable {}
 /// A snapshot of what a database's catalog says about what statements run.
 #[derive(Debug)]
 pub struct Catalog {
-    _private: (),
+    model: Model,
+    migration_tables: Arc<BTreeSet<String>>,
 }
 
 impl Catalog {
     /// One SELECT that gives all that a snapshot needs: every column `text`. Nothing in it depends
     /// on `search_path` or can be shadowed; it runs for any user, in a READ ONLY transaction too,
     /// on servers of majors 15 to 18. Names come in the client's encoding: read it with UTF8.
-    pub const QUERY: &'static str = "";
+    pub const QUERY: &'static str = include_str!("query.sql");
 
     /// One SELECT of one value, cheap, that is another one whenever the result of
-    /// [`Catalog::QUERY`] may be another one. Compare it as it is.
-    pub const VERSION_QUERY: &'static str = "";
+    /// [`Catalog::QUERY`] may be another one: of each catalog the number of rows and the sum of
+    /// the transactions that wrote them. Compare it as it is.
+    pub const VERSION_QUERY: &'static str = include_str!("version.sql");
 
     /// Makes a snapshot of the rows of [`Catalog::QUERY`].
     ///
@@ -95,42 +98,104 @@ impl Catalog {
         rows: impl IntoIterator<Item = Row>,
         options: &Options,
     ) -> Result<Catalog, Unreadable> {
-        let _ = (rows.into_iter(), options);
-        Err(Unreadable("not there yet".into()))
+        let model = build::model(rows, options)?;
+        Ok(Catalog { model, migration_tables: Arc::clone(&options.migration_tables) })
     }
 
     /// What a statement is. `path`: the session's, if it is known for certain. `backstop`: event
     /// triggers in the database refuse hidden DDL, so what a routine hides is `write`.
     ///
-    /// A statement without [`Statement::uses`] is what its text says.
+    /// A statement without [`Statement::uses`] is what its text says. The parser runs where a body
+    /// is needed for the first time: call it on threads that may parse.
     pub fn resolve(&self, statement: &Statement, path: &Path, backstop: bool) -> Resolved {
-        let _ = (path, backstop);
+        let Some(uses) = &statement.uses else {
+            return Resolved {
+                class: statement.class,
+                found: Class::Session,
+                unseen_code: statement.unseen_code,
+                runs_routines: statement.unseen_code,
+                missing: false,
+                reason: statement.reason.clone(),
+            };
+        };
+        let path = if uses.sets { &Path::Unknown } else { path };
+        let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
+            || statement.temp.is_some()
+            || statement.tag == "REFRESH MATERIALIZED VIEW";
+        let outcome = self.walk(path, backstop, uses.planned, |walk, at| {
+            if uses.too_many {
+                walk.raise(Class::Opaque, || "names more than can be followed".into());
+            }
+            if fires {
+                walk.event_triggers(at);
+            }
+            names::follow(walk, uses, at, true);
+        });
+        let class = outcome.class.max(uses.class);
+        let reason = match outcome.class > uses.class {
+            true => outcome.reason.into(),
+            false => uses.reason.clone(),
+        };
         Resolved {
-            class: statement.class,
-            found: Class::Session,
-            unseen_code: statement.unseen_code,
-            runs_routines: statement.unseen_code,
-            missing: true,
-            reason: statement.reason.clone(),
+            class,
+            found: outcome.class,
+            unseen_code: uses.unseen_code || outcome.unseen,
+            runs_routines: uses.unseen_code || outcome.runs,
+            missing: outcome.missing,
+            reason,
         }
     }
 
-    /// What the fastpath call of a routine by OID is, or the use of a routine whose OID is known.
+    /// What a call of a routine is whose OID is known (the fastpath call): at least that of its
+    /// body, `read` included.
     pub fn resolve_routine(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {
-        let _ = (oid, path, backstop);
-        Resolved {
-            class: Class::Opaque,
-            found: Class::Opaque,
-            unseen_code: true,
-            runs_routines: true,
-            missing: true,
-            reason: "".into(),
-        }
+        let missing = oid >= tree::FIRST_NORMAL && !self.model.routines.contains_key(&oid);
+        let outcome = self.walk(path, backstop, false, |walk, at| walk.routine(oid, at));
+        Resolved { missing, ..outcome.into() }
     }
 
     /// What giving a parameter of this type is: the types of a Parse message may be domains, whose
     /// checks run at Bind.
     pub fn resolve_type(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {
-        self.resolve_routine(oid, path, backstop)
+        let missing = oid >= tree::FIRST_NORMAL && !self.model.types.contains_key(&oid);
+        let outcome = self.walk(path, backstop, false, |walk, at| walk.data_type(oid, true, at));
+        Resolved { missing, ..outcome.into() }
+    }
+
+    /// Walks from where `begin` says, and once more without any path where something on the way
+    /// may have set another one.
+    fn walk(
+        &self,
+        path: &Path,
+        backstop: bool,
+        planned: bool,
+        begin: impl Fn(&mut Walk<'_>, walk::At),
+    ) -> Outcome {
+        let from = |any_path| {
+            let ground = Ground {
+                model: &self.model,
+                migration_tables: &self.migration_tables,
+                backstop,
+                any_path,
+            };
+            let (mut walk, at) = Walk::new(ground, path, planned);
+            begin(&mut walk, at);
+            walk.finish()
+        };
+        let outcome = from(false);
+        if outcome.sets { from(true) } else { outcome }
+    }
+}
+
+impl From<Outcome> for Resolved {
+    fn from(outcome: Outcome) -> Resolved {
+        Resolved {
+            class: outcome.class.max(Class::Read),
+            found: outcome.class,
+            unseen_code: outcome.unseen,
+            runs_routines: outcome.runs,
+            missing: outcome.missing,
+            reason: outcome.reason.into(),
+        }
     }
 }

@@ -31,7 +31,7 @@ pub(in crate::sql) struct Scan<'c> {
 }
 
 impl<'c> Scan<'c> {
-    pub(super) fn new(migration_tables: &'c BTreeSet<String>) -> Scan<'c> {
+    pub(in crate::sql) fn new(migration_tables: &'c BTreeSet<String>) -> Scan<'c> {
         Scan {
             migration_tables,
             depth: 0,

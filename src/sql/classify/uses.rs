@@ -92,6 +92,7 @@ pub(in crate::sql) struct Found {
     populates: bool,
     maintains_all: bool,
     has_variables: bool,
+    casts: bool,
     /// `a.f` may be of an `a` that is no row.
     pub(in crate::sql) fields_of_values: bool,
     fields: BTreeSet<Box<str>>,
@@ -215,6 +216,7 @@ impl Found {
                     self.types.add(found);
                 }
             }
+            tag::TypeCast => self.casts = true,
             tag::SortBy => self.named_operator(node.list(field::useOp)),
             tag::SubLink if node.has(field::operName) => {
                 self.named_operator(node.list(field::operName));
@@ -289,7 +291,7 @@ impl Found {
             self.fields.len(),
         ];
         let names = sizes.iter().any(|size| *size > 0);
-        if !names && !self.maintains_all && !self.has_variables && !is_temporary {
+        if !names && !self.casts && !self.maintains_all && !self.has_variables && !is_temporary {
             return None;
         }
         let optional = &self.optional;
@@ -310,6 +312,7 @@ impl Found {
             populates: self.populates,
             maintains_all: self.maintains_all,
             has_variables: self.has_variables,
+            casts: self.casts,
             fields_of_values: self.fields_of_values,
             fields: self.fields.into_iter().collect(),
             calls: self.calls.into_iter().collect(),
