@@ -1,5 +1,5 @@
 /*
- * Compiles the body of a DO block with PL/pgSQL's own grammar and lists every SQL text in it:
+ * Compiles the body of a DO block, or of a function, with PL/pgSQL's own grammar and lists every SQL text in it:
  * statements, expressions, defaults of variables, queries of cursors. PL/pgSQL runs nothing else.
  *
  * The list is a row of nodes of one tag; the fields are numbered below. Not taken from pg_query's
@@ -13,7 +13,18 @@
 #include "miscadmin.h"
 #include "plpgsql.h"
 
+#include "parser/parser.h"
+
 #include "stream.h"
+
+/*
+ * How pg_query makes up the pg_proc row that PL/pgSQL compiles a function from is static there, so
+ * its file is included from its package; what it exports is there already and gets other names.
+ */
+#define NDEBUG
+#define pg_query_parse_plpgsql pga_unused_parse_plpgsql
+#define pg_query_free_plpgsql_parse_result pga_unused_free_plpgsql_parse_result
+#include "src/pg_query_parse_plpgsql.c"
 
 #define EXPRESSION_TAG 0xC00
 #define FIELD_QUERY 1			/* string: the SQL text */
@@ -245,10 +256,9 @@ variable(walk *w, const PLpgSQL_datum *datum)
 	elog(ERROR, "unrecognized PL/pgSQL variable type: %d", (int) datum->dtype);
 }
 
-void
-pga_write_plpgsql(pga_stream *out, const char *text, int mode)
+static void
+compiled(pga_stream *out, const PLpgSQL_function *function)
 {
-	PLpgSQL_function *function = plpgsql_compile_inline((char *) text);
 	walk		w = {out, 0};
 
 	for (int i = 0; i < function->ndatums; i++)
@@ -256,4 +266,23 @@ pga_write_plpgsql(pga_stream *out, const char *text, int mode)
 	statement(&w, (const PLpgSQL_stmt *) function->action);
 	if (w.statements != function->nstatements)
 		elog(ERROR, "%u of %u PL/pgSQL statements found", w.statements, function->nstatements);
+}
+
+/* mode: 0 the body of a DO block, 1 a CREATE FUNCTION or PROCEDURE statement */
+void
+pga_write_plpgsql(pga_stream *out, const char *text, int mode)
+{
+	List	   *tree;
+	Node	   *node;
+
+	if (mode == 0)
+	{
+		compiled(out, plpgsql_compile_inline((char *) text));
+		return;
+	}
+	tree = raw_parser(text, RAW_PARSE_DEFAULT);
+	node = list_length(tree) == 1 ? ((RawStmt *) linitial(tree))->stmt : NULL;
+	if (node == NULL || !IsA(node, CreateFunctionStmt))
+		elog(ERROR, "not a function");
+	compiled(out, compile_create_function_stmt_via_callback((CreateFunctionStmt *) node));
 }

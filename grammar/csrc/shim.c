@@ -340,9 +340,9 @@ pga_parse(const char *text, size_t length, int mode)
 extern void pga_write_plpgsql(pga_stream *out, const char *text, int mode);
 
 pga_result
-pga_parse_plpgsql(const char *text, size_t length)
+pga_parse_plpgsql(const char *text, size_t length, int mode)
 {
-	return pga_run(pga_write_plpgsql, text, length, 0);
+	return pga_run(pga_write_plpgsql, text, length, mode);
 }
 
 void

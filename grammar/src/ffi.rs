@@ -17,7 +17,7 @@ struct RawResult {
 
 unsafe extern "C" {
     fn pga_parse(text: *const c_char, length: usize, mode: c_int) -> RawResult;
-    fn pga_parse_plpgsql(text: *const c_char, length: usize) -> RawResult;
+    fn pga_parse_plpgsql(text: *const c_char, length: usize, mode: c_int) -> RawResult;
     fn pga_free(memory: *mut c_void);
 }
 
@@ -54,10 +54,10 @@ pub(crate) fn parse(text: &[u8], mode: i32) -> Result<Words, SyntaxError> {
     take(unsafe { pga_parse(text.as_ptr().cast(), text.len(), mode) })
 }
 
-pub(crate) fn parse_plpgsql(text: &[u8]) -> Result<Words, SyntaxError> {
+pub(crate) fn parse_plpgsql(text: &[u8], mode: i32) -> Result<Words, SyntaxError> {
     check(text)?;
     // SAFETY: as in `parse`.
-    take(unsafe { pga_parse_plpgsql(text.as_ptr().cast(), text.len()) })
+    take(unsafe { pga_parse_plpgsql(text.as_ptr().cast(), text.len(), mode) })
 }
 
 /// C would see only what stands before a NUL.

@@ -27,7 +27,7 @@ mod plpgsql;
 mod tree;
 
 pub use names::{field, tag, value};
-pub use plpgsql::{Expression, parse_plpgsql};
+pub use plpgsql::{Expression, parse_plpgsql, parse_plpgsql_routine};
 pub use tree::{Descendants, Items, Node, Tree};
 
 // the static library that the shim calls into comes with this package

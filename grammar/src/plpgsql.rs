@@ -21,11 +21,26 @@ pub struct Expression {
 ///
 /// What PL/pgSQL's grammar refuses, and bodies that need a catalog to be read.
 pub fn parse_plpgsql(body: &str) -> Result<Vec<Expression>, SyntaxError> {
+    expressions(body, 0)
+}
+
+/// The same for the body of a routine, given as the CREATE FUNCTION or CREATE PROCEDURE statement
+/// that makes it. Of the types in it PL/pgSQL needs to know no more than whether they are rows:
+/// `text`, `record`, `trigger`, `event_trigger` and `void` are enough.
+///
+/// # Errors
+///
+/// As [`parse_plpgsql`].
+pub fn parse_plpgsql_routine(definition: &str) -> Result<Vec<Expression>, SyntaxError> {
+    expressions(definition, 1)
+}
+
+fn expressions(text: &str, mode: i32) -> Result<Vec<Expression>, SyntaxError> {
     // numbered in csrc/plpgsql.c
     const QUERY: u16 = 1;
     const MODE: u16 = 2;
     const DYNAMIC: u16 = 3;
-    let tree = Tree::new(ffi::parse_plpgsql(body.as_bytes())?);
+    let tree = Tree::new(ffi::parse_plpgsql(text.as_bytes(), mode)?);
     let unknown =
         || SyntaxError { message: "unrecognized PL/pgSQL expression".into(), position: None };
     tree.statements()

@@ -212,6 +212,57 @@ fn a_plpgsql_body_gives_every_text_it_runs() {
 }
 
 #[test]
+fn routines_of_every_kind_compile() {
+    for (head, body, count) in [
+        ("FUNCTION f(\"a b\" text, text) RETURNS text", "BEGIN RETURN f1($1 || \"a b\"); END", 1),
+        ("FUNCTION f(x record) RETURNS void", "BEGIN x.a := f1(); RETURN; END", 1),
+        (
+            "FUNCTION f() RETURNS SETOF text",
+            "BEGIN RETURN NEXT f1(); RETURN QUERY SELECT f2(); END",
+            2,
+        ),
+        (
+            "FUNCTION f(OUT a text, OUT b text) RETURNS SETOF record",
+            "BEGIN a := f1(); RETURN NEXT; RETURN QUERY EXECUTE f2() USING f3(); END",
+            3,
+        ),
+        ("FUNCTION f(INOUT a text) RETURNS text", "BEGIN a := f1(); END", 1),
+        (
+            "FUNCTION f() RETURNS record",
+            "DECLARE r t%ROWTYPE; BEGIN SELECT f1() INTO r; RETURN r; END",
+            1,
+        ),
+        (
+            "FUNCTION f() RETURNS trigger",
+            "BEGIN NEW.x := f1(OLD.y, TG_OP, TG_ARGV[0]); RETURN NEW; END",
+            1,
+        ),
+        ("FUNCTION f() RETURNS event_trigger", "BEGIN PERFORM f1(tg_tag); END", 1),
+        ("PROCEDURE f(INOUT a text, b text)", "BEGIN COMMIT; CALL f1(b); a := 1; END", 2),
+    ] {
+        let text = format!("CREATE {head} LANGUAGE plpgsql AS '{}'", body.replace('\'', "''"));
+        let found = parse_plpgsql_routine(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let called = found
+            .iter()
+            .filter(|e| {
+                e.query.windows(3).any(|w| w[0] == b'f' && w[1].is_ascii_digit() && w[2] == b'(')
+            })
+            .count();
+        assert!(called >= 1 && found.len() >= count, "{text}: {found:?}");
+        assert!(parse_plpgsql_routine(&text.replace("BEGIN", "BEGN")).is_err());
+    }
+    assert!(parse_plpgsql_routine("SELECT 1").is_err());
+    assert!(parse_plpgsql_routine("").is_err());
+    assert!(parse_plpgsql_routine("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql").is_err());
+    assert!(
+        parse_plpgsql_routine(
+            "CREATE FUNCTION f(x nosuchtype) RETURNS void LANGUAGE plpgsql AS 'BEGIN END'"
+        )
+        .is_err()
+    );
+}
+
+#[test]
 fn plpgsql_never_ends_the_process() {
     on_small_stack(|| {
         for body in [

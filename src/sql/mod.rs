@@ -5,6 +5,7 @@
 //! is carried as data and resolved by `session`.
 
 mod cache;
+pub mod catalog;
 mod class;
 mod classify;
 pub mod lexer;
@@ -14,6 +15,7 @@ mod plpgsql;
 pub mod routines;
 pub mod shape;
 mod statement;
+mod uses;
 
 pub use cache::{Found, Grammar, Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
@@ -21,3 +23,4 @@ pub use classify::judge;
 pub use statement::{
     Chain, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, TempUse,
 };
+pub use uses::{Call, CallKind, How, Name, RelationUse, Uses};

@@ -1,6 +1,6 @@
-//! DO blocks: the strongest of the SQL that a PL/pgSQL body runs (contract §4).
+//! PL/pgSQL: the strongest of the SQL that a PL/pgSQL body runs (contract §4).
 
-use pgauthority_grammar::{Node, field, parse_plpgsql};
+use pgauthority_grammar::{Expression, Node, field, parse_plpgsql};
 
 use super::classify::{Own, Scan, option_text};
 use super::{Class, lexer};
@@ -23,14 +23,20 @@ impl Scan<'_> {
         let Ok(expressions) = parse_plpgsql(&body) else {
             return opaque("has a body that cannot be read");
         };
-        for expression in &expressions {
+        self.expressions(&expressions);
+        Own { class: Class::Read, reason: "", unseen_code: true }
+    }
+
+    /// Counts every statement and expression of a PL/pgSQL body.
+    pub(super) fn expressions(&mut self, expressions: &[Expression]) {
+        self.found.has_variables();
+        for expression in expressions {
             if expression.dynamic {
-                self.raise(Class::Opaque, || "runs SQL that is computed (EXECUTE)".into());
+                self.raise_called(Class::Opaque, || "runs SQL that is computed (EXECUTE)".into());
             }
             if !self.text(&expression.query, expression.mode) {
-                self.raise(Class::Opaque, || "has a body that cannot be read".into());
+                self.raise_called(Class::Opaque, || "has a body that cannot be read".into());
             }
         }
-        Own { class: Class::Read, reason: "", unseen_code: true }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Class;
+use super::{Class, Uses};
 
 /// The judgement of one message's text: the same text always has the same judgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Judgement {
     pub plain: bool,
     /// The strongest class of any statement ([`Class::Session`] for an empty text).
     pub strongest: Class,
+    /// Some statement uses what only the catalog can judge ([`Statement::uses`]).
+    pub needs_catalog: bool,
     /// The text itself, unless `plain`: what an event says when a prepared statement runs.
     pub text: Option<Arc<[u8]>>,
 }
@@ -27,6 +29,7 @@ impl Judgement {
         let plain = statements.iter().all(Statement::is_plain);
         Judgement {
             strongest: statements.iter().map(|one| one.class).max().unwrap_or(Class::Session),
+            needs_catalog: statements.iter().any(|one| one.uses.is_some()),
             statements: statements.into(),
             lexing,
             plain,
@@ -127,6 +130,8 @@ pub struct Statement {
     pub objects: Box<[Box<str>]>,
     /// What made the class what it is, for people (`calls pg_terminate_backend()`); may be empty.
     pub reason: Box<str>,
+    /// What it names outside PostgreSQL's own schemas. `None`: nothing, so the class is certain.
+    pub uses: Option<Box<Uses>>,
 }
 
 impl Statement {
@@ -145,6 +150,7 @@ impl Statement {
             copy_in: false,
             objects: Box::new([]),
             reason: "".into(),
+            uses: None,
         }
     }
 

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use hashbrown::HashTable;
 
-use crate::sql::{Effect, Judgement, Statement};
+use crate::sql::{Effect, Judgement, Name, Statement, Uses};
 
 #[derive(Debug)]
 struct Slot {
@@ -196,6 +196,22 @@ fn statement(statement: &Statement) -> usize {
         + set_config
         + names(&statement.objects)
         + text(Some(&statement.reason))
+        + statement.uses.as_ref().map_or(0, |uses| uses_of(uses))
+}
+
+fn uses_of(uses: &Uses) -> usize {
+    let name = |name: &Name| text(name.schema.as_deref()) + text(Some(&name.name));
+    let calls =
+        uses.calls.iter().map(|call| size_of_val(call) + name(&call.name) + names(&call.named));
+    let relations =
+        uses.relations.iter().map(|relation| size_of_val(relation) + name(&relation.name));
+    let others =
+        uses.operators.iter().chain(&uses.types).map(|other| size_of_val(other) + name(other));
+    size_of_val(uses)
+        + text(Some(&uses.reason))
+        + text(Some(&uses.called_reason))
+        + names(&uses.fields)
+        + calls.chain(relations).chain(others).sum::<usize>()
 }
 
 fn effect(effect: &Effect) -> usize {

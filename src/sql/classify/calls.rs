@@ -22,19 +22,20 @@ impl Scan<'_> {
     /// Counts a call; its arguments come by their own turn.
     pub(super) fn call(&mut self, call: Node<'_>) {
         let Some((name, routine)) = called(call) else {
-            self.raise(Class::Opaque, || "calls what cannot be read".into());
+            self.raise_called(Class::Opaque, || "calls what cannot be read".into());
             return self.unseen();
         };
+        self.found.call(call, name, routine);
         let calls = || format!("calls {}()", name.shown());
         match routine {
             Routine::Read | Routine::Session => return,
-            Routine::Write => self.raise(Class::Write, calls),
-            Routine::Admin => self.raise(Class::Admin, calls),
+            Routine::Write => self.raise_called(Class::Write, calls),
+            Routine::Admin => self.raise_called(Class::Admin, calls),
             Routine::SetConfig => self.set_config_call(call),
             Routine::Dynamic => self.dynamic(call, name),
             Routine::Unknown => {
-                self.raise(Class::Write, calls);
-                self.unseen();
+                self.raise_unknown(Class::Write, calls);
+                self.unseen_unless_known();
             }
         }
         self.object(name);
@@ -43,8 +44,9 @@ impl Scan<'_> {
     /// Counts a call in a statement that is planned and not run: volatile built-ins are not
     /// called, what is not known might be declared otherwise and is.
     pub(super) fn planned_call(&mut self, call: Node<'_>) {
-        if called(call).is_none_or(|(_, routine)| routine == Routine::Unknown) {
-            self.call(call);
+        match called(call) {
+            None | Some((_, Routine::Unknown)) => self.call(call),
+            Some((name, routine)) => self.found.call(call, name, routine),
         }
     }
 
@@ -67,7 +69,7 @@ impl Scan<'_> {
         let seen =
             literal.is_some_and(|text| self.text(text, pgauthority_grammar::Mode::Statements));
         if !seen {
-            self.raise(Class::Opaque, || {
+            self.raise_called(Class::Opaque, || {
                 format!("{}() runs SQL that cannot be seen", name.shown())
             });
             self.unseen();

@@ -7,6 +7,7 @@ mod parameters;
 mod scan;
 mod tags;
 mod temporary;
+mod uses;
 mod utility;
 
 use std::collections::BTreeSet;
@@ -57,18 +58,18 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
     let temp = if own.class == Class::Ddl { temporary::of(node) } else { Temp::No };
     let mut temp_use = None;
     match temp {
-        Temp::No => scan.own(own),
+        Temp::No => scan.own(node, own),
         Temp::Certain => scan.raise(Class::Temp, String::new),
         Temp::If(names) => {
             let class = scan.class.max(Class::Temp);
-            scan.own(own);
+            scan.own(node, own);
             if class < scan.class {
                 temp_use = Some(Box::new(TempUse { names: names.into(), class }));
             }
         }
     }
     if temporary::takes_unnamed(node) {
-        scan.unseen_code = true;
+        scan.unseen();
     }
     if parameters::is_bare(node) {
         scan.set_config.iter_mut().for_each(|call| call.bare = true);
@@ -84,6 +85,7 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         Effect::CreateTemp { .. } if scan.unseen_code => Effect::None,
         effect => effect,
     };
+    let is_temporary = scan.class == Class::Temp || temp_use.is_some();
     Statement {
         class: scan.class,
         tag: tags::tag(node),
@@ -100,19 +102,26 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
             && !node.flag(field::is_program),
         objects: scan.objects.into(),
         reason: scan.reason.into(),
+        uses: scan.found.into_uses(is_temporary),
     }
 }
 
 impl Scan<'_> {
     /// Counts what a statement is by itself.
-    fn own(&mut self, own: Own) {
-        self.raise(own.class, || own.reason.into());
+    fn own(&mut self, node: Node<'_>, own: Own) {
+        // the catalog knows what a CALL runs
+        match node.tag() {
+            tag::CallStmt => self.raise_unknown(own.class, || own.reason.into()),
+            _ => self.raise(own.class, || own.reason.into()),
+        }
         self.unseen_code |= own.unseen_code;
+        self.found.known_unseen |= own.unseen_code && node.tag() != tag::CallStmt;
     }
 
     /// Counts all that is inside a statement, and says what it is by itself.
     fn inside(&mut self, node: Node<'_>) -> Own {
         let own = utility::class(node);
+        self.begin_uses(node);
         match node.tag() {
             tag::SelectStmt
             | tag::InsertStmt
@@ -147,11 +156,17 @@ impl Scan<'_> {
             Class::Ddl if temporary::of(node) == Temp::Certain => Class::Temp,
             class => class,
         };
-        self.raise(class, || match own.reason {
+        let reason = || match own.reason {
             "" => format!("contains {}", tags::tag(node)),
             reason => reason.into(),
-        });
+        };
+        match node.tag() {
+            tag::CallStmt => self.raise_unknown(class, reason),
+            _ => self.raise(class, reason),
+        }
         self.unseen_code |= own.unseen_code;
+        self.found.known_unseen |= own.unseen_code && node.tag() != tag::CallStmt;
+        self.found.sets |= node.tag() == tag::VariableSetStmt;
         // like a call of set_config, it may be run, and confirms nothing
         if let Effect::Set { name, value: SetValue::Text(value), scope } = effects::variable(node) {
             self.set_config.push(SetConfig {

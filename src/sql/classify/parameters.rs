@@ -69,15 +69,17 @@ impl Scan<'_> {
             bare: false,
         };
         match &found.name {
-            Some(name) if is_admin_parameter(name) => {
-                self.raise(Class::Admin, || format!("sets {name}, which turns safeguards off"))
-            }
+            Some(name) if is_admin_parameter(name) => self
+                .raise_called(Class::Admin, || format!("sets {name}, which turns safeguards off")),
             // a computed name may be any parameter that takes this value
             None if !found.value.as_deref().is_some_and(is_harmless_anywhere) => {
-                self.raise(Class::Opaque, || "sets a parameter whose name is computed".into());
+                self.raise_called(Class::Opaque, || {
+                    "sets a parameter whose name is computed".into()
+                });
             }
             _ => {}
         }
+        self.found.sets = true;
         self.set_config.push(found);
     }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use pgauthority_grammar::{Node, field, tag, value};
 
 use super::names::{Qualified, shown, string};
+use super::uses::Found;
 use super::{temporary, utility};
 use crate::sql::routines::{self, Routine};
 use crate::sql::{Class, SetConfig};
@@ -25,10 +26,12 @@ pub(in crate::sql) struct Scan<'c> {
     pub(super) unseen_code: bool,
     pub(super) set_config: Vec<SetConfig>,
     pub(super) objects: Vec<Box<str>>,
+    /// What the catalog has to be asked about.
+    pub(in crate::sql) found: Found,
 }
 
 impl<'c> Scan<'c> {
-    pub(super) fn new(migration_tables: &'c BTreeSet<String>) -> Scan<'c> {
+    pub(in crate::sql) fn new(migration_tables: &'c BTreeSet<String>) -> Scan<'c> {
         Scan {
             migration_tables,
             depth: 0,
@@ -38,11 +41,30 @@ impl<'c> Scan<'c> {
             unseen_code: false,
             set_config: Vec::new(),
             objects: Vec::new(),
+            found: Found::default(),
         }
     }
 
     /// Something of class `class` is inside; `reason` says what, for people.
     pub(in crate::sql) fn raise(&mut self, class: Class, reason: impl FnOnce() -> String) {
+        if class > self.class || class > self.found.known.class {
+            let reason = reason();
+            self.found.known.raise(class, &reason);
+            self.raise_unknown(class, || reason);
+        }
+    }
+
+    /// As `raise`, for what is called and not what the statement is: a STABLE routine may.
+    pub(in crate::sql) fn raise_called(&mut self, class: Class, reason: impl FnOnce() -> String) {
+        if class > self.class || class > self.found.known.class || class > self.found.called.class {
+            let reason = reason();
+            self.found.called.raise(class, &reason);
+            self.raise(class, || reason);
+        }
+    }
+
+    /// As `raise`, for what the catalog may know better.
+    pub(super) fn raise_unknown(&mut self, class: Class, reason: impl FnOnce() -> String) {
         if class > self.class {
             self.class = class;
             self.reason = reason();
@@ -51,6 +73,12 @@ impl<'c> Scan<'c> {
 
     /// Code that cannot be seen into may run.
     pub(super) fn unseen(&mut self) {
+        self.unseen_code |= !self.stored;
+        self.found.known_unseen |= !self.stored;
+    }
+
+    /// The same for code that the catalog may know.
+    pub(super) fn unseen_unless_known(&mut self) {
         self.unseen_code |= !self.stored;
     }
 
@@ -83,10 +111,14 @@ impl<'c> Scan<'c> {
     /// Counts one node by itself; what is below it comes by its own turn. `root`: it is the
     /// statement itself, so it needs no reason.
     pub(super) fn visit(&mut self, node: Node<'_>, root: bool) {
+        self.found.node(node);
         match node.tag() {
             tag::A_Const | tag::String | tag::ResTarget | tag::A_Expr | tag::List => {}
             tag::ColumnRef => self.column(node),
-            tag::A_Indirection => self.fields(node.list(field::indirection)),
+            tag::A_Indirection => {
+                self.found.fields_of_values = true;
+                self.fields(node.list(field::indirection));
+            }
             tag::FuncCall => self.call(node),
             tag::RangeVar => self.object(Qualified::of_relation(node)),
             tag::SelectStmt => self.select(node, root),
@@ -124,6 +156,7 @@ impl<'c> Scan<'c> {
     }
 
     fn change(&mut self, node: Node<'_>, root: bool, verb: &str) {
+        self.found.about(node);
         self.raise(Class::Write, || match root {
             true => String::new(),
             false => format!("contains {verb}"),
@@ -164,7 +197,8 @@ impl<'c> Scan<'c> {
         }
     }
 
-    fn fields<'t>(&mut self, fields: impl Iterator<Item = Node<'t>>) {
+    fn fields<'t>(&mut self, fields: impl Iterator<Item = Node<'t>> + Clone) {
+        self.note_fields(fields.clone());
         for name in fields.filter_map(string) {
             let Ok(text) = std::str::from_utf8(name) else { continue };
             let class = match routines::lookup_field(text) {
@@ -176,7 +210,7 @@ impl<'c> Scan<'c> {
                     continue;
                 }
             };
-            self.raise(class, || format!("\"{}\" may be a call of {0}()", shown(name)));
+            self.raise_called(class, || format!("\"{}\" may be a call of {0}()", shown(name)));
         }
     }
 
@@ -187,18 +221,29 @@ impl<'c> Scan<'c> {
             matches!(method.schema, None | Some(b"pg_catalog"))
                 && matches!(method.name, b"bernoulli" | b"system")
         });
+        self.found.sampling(method);
         if !known {
-            self.raise(Class::Write, || "uses a TABLESAMPLE method that is no built-in".into());
-            self.unseen();
+            self.raise_unknown(Class::Write, || {
+                "uses a TABLESAMPLE method that is no built-in".into()
+            });
+            self.unseen_unless_known();
         }
     }
 
     /// Counts what EXPLAIN without ANALYZE can run of a statement: planning folds calls, and a
     /// routine that cannot be seen into may do anything. Arguments of EXECUTE are evaluated.
     pub(super) fn planned(&mut self, root: Node<'_>) {
+        self.begin_plan(root);
         for node in root.descendants() {
+            self.found.node(node);
+            self.found.about(node);
             match node.tag() {
                 tag::FuncCall => self.planned_call(node),
+                tag::ColumnRef => self.note_fields(node.list(field::fields).skip(1)),
+                tag::A_Indirection => {
+                    self.found.fields_of_values = true;
+                    self.note_fields(node.list(field::indirection));
+                }
                 tag::ExecuteStmt => {
                     for argument in node.list(field::params) {
                         self.tree(argument);

@@ -1,0 +1,146 @@
+//! What the body of one routine does by itself; what it calls is followed elsewhere.
+
+use std::collections::BTreeSet;
+
+use pgauthority_grammar::{Mode, parse_plpgsql_routine};
+
+use super::extensions;
+use super::model::{Language, Model, Routine};
+use crate::sql::classify::Scan;
+use crate::sql::{Class, Uses, lexer};
+
+/// What a routine is by itself.
+#[derive(Debug)]
+pub(super) struct Body {
+    /// Its class without what it calls that is not PostgreSQL's own.
+    pub class: Class,
+    /// What made it so, to follow "which".
+    pub reason: Box<str>,
+    /// It sets parameters: `search_path` may be another one for what is called after it.
+    pub sets: bool,
+    /// What it names.
+    pub uses: Option<Box<Uses>>,
+    /// Domains that its variables may have.
+    pub declared: Vec<u32>,
+}
+
+impl Body {
+    fn of(class: Class, reason: impl Into<Box<str>>) -> Body {
+        Body { class, reason: reason.into(), sets: false, uses: None, declared: Vec::new() }
+    }
+
+    fn raise(&mut self, class: Class, reason: impl Into<Box<str>>) {
+        if class > self.class {
+            self.class = class;
+            self.reason = reason.into();
+        }
+    }
+}
+
+/// Judges a routine.
+pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSet<String>) -> Body {
+    let mut body = match routine.language {
+        // an aggregate or a window function of C is what it consists of
+        _ if routine.kind == b'a' => Body::of(Class::Read, ""),
+        Language::Native => return native(routine),
+        Language::Other => {
+            Body::of(Class::Opaque, format!("is in {}, which is not read", routine.language_name))
+        }
+        Language::Sql if routine.standard_body.is_some() => standard(routine),
+        Language::Sql | Language::Plpgsql => text(routine, migration_tables),
+    };
+    if matches!(routine.language, Language::Sql | Language::Plpgsql) {
+        body.declared = declared(&routine.source, model);
+    }
+    for setting in &routine.config {
+        let (name, _) = setting.split_once('=').unwrap_or((setting, ""));
+        match name {
+            "session_replication_role" | "event_triggers" | "allow_system_table_mods" => {
+                body.raise(Class::Admin, format!("sets {name}, which turns safeguards off"));
+            }
+            // its body is read as the server's default reads it
+            "standard_conforming_strings" | "backslash_quote" => {
+                body.raise(Class::Opaque, format!("sets {name}"));
+            }
+            _ => {}
+        }
+    }
+    if routine.volatile && routine.kind != b'a' {
+        body.raise(Class::Write, "is VOLATILE");
+    }
+    body
+}
+
+fn native(routine: &Routine) -> Body {
+    let extension = routine.extension.as_deref().unwrap_or_default();
+    match extensions::native(extension, &routine.name, routine.volatile) {
+        Some(Class::Write) if routine.volatile => Body::of(Class::Write, "is VOLATILE"),
+        Some(class) => Body::of(class, format!("is of the extension {extension}")),
+        None => Body::of(Class::Opaque, "is C code that is not known"),
+    }
+}
+
+/// What an SQL-standard body does by itself: its calls are known by OID.
+fn standard(routine: &Routine) -> Body {
+    let changes = |body: &crate::sql::catalog::tree::Refs| body.changes || body.utility;
+    match routine.volatile && routine.standard_body.as_ref().is_some_and(changes) {
+        true => Body::of(Class::Write, "changes rows"),
+        false => Body::of(Class::Read, ""),
+    }
+}
+
+fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
+    let unreadable = || Body::of(Class::Opaque, "has a body that cannot be read");
+    let mut scan = Scan::new(migration_tables);
+    if !lexer::survey(routine.source.as_bytes()).bounded {
+        return unreadable();
+    }
+    match routine.language {
+        Language::Sql => {
+            // a parameter need not be a row
+            scan.found.fields_of_values = true;
+            if !scan.text(routine.source.as_bytes(), Mode::Statements) {
+                return unreadable();
+            }
+        }
+        _ => match parse_plpgsql_routine(&routine.source) {
+            Ok(expressions) => scan.expressions(&expressions),
+            Err(_) => return unreadable(),
+        },
+    }
+    let Some(uses) = scan.found.into_uses(true) else { return unreadable() };
+    // PostgreSQL keeps the statements of other than volatile routines from writing
+    let mut body = match routine.volatile {
+        true => Body::of(uses.class, uses.reason.clone()),
+        false => Body::of(uses.called.max(Class::Read), uses.called_reason.clone()),
+    };
+    body.sets = uses.sets;
+    if uses.sets {
+        body.raise(Class::Write, "sets parameters of the session");
+    }
+    if uses.too_many {
+        body.raise(Class::Opaque, "names more than can be followed");
+    }
+    body.uses = Some(uses);
+    body
+}
+
+/// Domains that the text may declare a variable of. Names are compared without case: more is
+/// never weaker.
+fn declared(source: &str, model: &Model) -> Vec<u32> {
+    if model.declarable.is_empty() {
+        return Vec::new();
+    }
+    let source = source.to_lowercase();
+    // a name written in escapes can be any
+    let escapes = source.contains("u&");
+    let mut found: Vec<u32> = model
+        .declarable
+        .iter()
+        .filter(|(name, _)| escapes || source.contains(&**name))
+        .map(|(_, oid)| *oid)
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}

@@ -1,0 +1,367 @@
+//! From rows to a model: each kind of row, then what they are to each other.
+
+use std::sync::OnceLock;
+
+use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
+use super::rows::Columns;
+use super::tree::{FIRST_NORMAL, Refs};
+use super::{Options, Row, Unreadable, definition};
+use crate::sql::How;
+use crate::sql::routines;
+
+/// Majors whose catalogs and stored trees are known.
+const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
+
+/// Kinds of rows in the order in which they are taken; later ones refer to earlier ones.
+const KINDS: &[u8] = b"Vnybtrpocsadkieglwhzmv";
+
+pub(super) fn model(
+    rows: impl IntoIterator<Item = Row>,
+    options: &Options,
+) -> Result<Model, Unreadable> {
+    let mut by_kind: Vec<Vec<Row>> = KINDS.iter().map(|_| Vec::new()).collect();
+    for row in rows {
+        let (kind, _) = Columns::of(&row)?;
+        let place = KINDS.iter().position(|known| *known == kind);
+        let list = place.and_then(|place| by_kind.get_mut(place));
+        list.ok_or_else(|| Unreadable("a row of an unknown kind".into()))?.push(row);
+    }
+    let mut builder = Builder { model: Model::default(), schemas: Map::default(), options };
+    let mut version = false;
+    for row in by_kind.into_iter().flatten() {
+        let (kind, columns) = Columns::of(&row)?;
+        version |= kind == b'V';
+        builder.row(kind, &columns)?;
+    }
+    if !version || builder.schemas.is_empty() || builder.model.builtins.is_empty() {
+        return Err(Unreadable("rows are missing".into()));
+    }
+    builder.finish();
+    Ok(builder.model)
+}
+
+struct Builder<'o> {
+    model: Model,
+    schemas: Map<u32, Box<str>>,
+    options: &'o Options,
+}
+
+impl Builder<'_> {
+    fn row(&mut self, kind: u8, c: &Columns<'_>) -> Result<(), Unreadable> {
+        match kind {
+            b'V' => {
+                let major = c.number(1)? / 10_000;
+                if !MAJORS.contains(&major) {
+                    return Err(Unreadable(format!("major {major} of PostgreSQL is not known")));
+                }
+            }
+            b'n' => drop(self.schemas.insert(c.number(1)?, c.text(2)?.into())),
+            b'y' => drop(self.model.builtin_types.insert(c.number(1)?, c.text(2)?.into())),
+            b'b' => self.builtin(c)?,
+            b't' => self.data_type(c)?,
+            b'r' => self.relation(c)?,
+            b'p' => self.routine(c)?,
+            b'o' => self.operator(c)?,
+            b'c' => self.cast(c)?,
+            b's' => self.class(c)?,
+            b'm' => {
+                if let Some(routine) = self.model.routines.get_mut(&c.number(1)?) {
+                    routine.parts = c.oids(2)?;
+                }
+            }
+            b'v' => self.model.event_triggers.push(c.number(1)?),
+            _ => self.of_relation(kind, c)?,
+        }
+        Ok(())
+    }
+
+    fn schema(&self, c: &Columns<'_>, index: usize) -> Result<Box<str>, Unreadable> {
+        // made after the namespaces were read: no name of it can be meant by anybody yet
+        Ok(self.schemas.get(&c.number(index)?).cloned().unwrap_or_default())
+    }
+
+    fn builtin(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let verdict = match routines::lookup(None, c.text(2)?) {
+            routines::Routine::Unknown => routines::lookup(Some("information_schema"), c.text(2)?),
+            known => known,
+        };
+        if verdict != routines::Routine::Read {
+            self.model.builtins.insert(c.number(1)?, (verdict, c.text(2)?.into()));
+        }
+        Ok(())
+    }
+
+    fn data_type(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let oid = c.number(1)?;
+        let user = |oids: Box<[u32]>| {
+            oids.iter().copied().filter(|oid| *oid >= FIRST_NORMAL).collect::<Vec<_>>()
+        };
+        let name: Box<str> = c.text(2)?.into();
+        let found = Type {
+            schema: self.schema(c, 3)?,
+            name: name.clone(),
+            kind: c.letter(4)?,
+            relation: c.number(5)?,
+            inner: user(c.oids(6)?),
+            carry: user(c.oids(7)?),
+            classes: user(c.oids(9)?),
+            casts: Vec::new(),
+            checks: c.optional(10)?.map(|tree| Refs::of([Some(tree)])).into_iter().collect(),
+        };
+        // a multirange is made of its range
+        let multirange = c.number(8)?;
+        if multirange != 0 {
+            self.model.types.entry(multirange).or_default().inner.push(oid);
+        }
+        let known = self.model.types.remove(&oid).map(|before| before.inner).unwrap_or_default();
+        let inner = [known, found.inner.clone()].concat();
+        self.model.types.insert(oid, Type { inner, ..found });
+        self.model.type_names.entry(name).or_default().push(oid);
+        Ok(())
+    }
+
+    fn relation(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let name: Box<str> = c.text(2)?.into();
+        let handlers = [c.number(7)?, c.number(8)?];
+        let options = c.texts(9)?;
+        let relation = Relation {
+            schema: self.schema(c, 3)?,
+            name: name.clone(),
+            kind: c.letter(4)?,
+            row_type: c.number(5)?,
+            row_security: c.flag(6)?,
+            handlers: handlers.into_iter().filter(|oid| *oid >= FIRST_NORMAL).collect(),
+            program: options.iter().any(|option| option.starts_with("program=")),
+            ..Relation::default()
+        };
+        let is_type = relation.kind == b'c';
+        self.model.relations.insert(c.number(1)?, relation);
+        if !is_type {
+            self.model.relation_names.entry(name).or_default().push(c.number(1)?);
+        }
+        Ok(())
+    }
+
+    fn routine(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let name: Box<str> = c.text(2)?.into();
+        let arguments = definition::Arguments::of(&c.all_oids(12)?, c.texts(13)?, c.texts(14)?);
+        let language = match c.text(5)? {
+            "sql" => Language::Sql,
+            "plpgsql" => Language::Plpgsql,
+            "c" | "internal" => Language::Native,
+            _ => Language::Other,
+        };
+        let source = c.optional(16)?.unwrap_or_default();
+        let result = c.number(11)?;
+        let schema = self.schema(c, 3)?;
+        let routine = Routine {
+            kind: c.letter(4)?,
+            language,
+            language_name: c.text(5)?.into(),
+            volatile: c.letter(6)? == b'v',
+            inputs: arguments.inputs(),
+            most: arguments.all.len(),
+            defaults: c.number(8)? as usize,
+            variadic: c.number(9)? != 0,
+            names: arguments.names(),
+            types: arguments
+                .all
+                .iter()
+                .map(|argument| argument.data_type)
+                .chain([result])
+                .filter(|oid| *oid >= FIRST_NORMAL)
+                .collect(),
+            default: Refs::of([c.optional(15)?]),
+            standard_body: c.optional(17)?.map(|tree| Refs::of([Some(tree)])),
+            source: match language {
+                Language::Plpgsql => {
+                    let is_row = |oid: u32| definition::is_row(&self.model, oid);
+                    let set = c.flag(10)?;
+                    definition::plpgsql(&arguments, c.letter(4)?, result, set, source, is_row)
+                }
+                _ => source.into(),
+            }
+            .into(),
+            config: c.texts(18)?.into_iter().map(Into::into).collect(),
+            extension: c.optional(19)?.map(Into::into),
+            parts: Box::new([]),
+            trusted: self
+                .options
+                .trusted
+                .iter()
+                .any(|one| one.names(&schema, &name, &arguments.inputs(), &self.model)),
+            body: OnceLock::new(),
+            schema,
+            name: name.clone(),
+        };
+        self.model.routines.insert(c.number(1)?, routine);
+        self.model.routine_names.entry(name).or_default().push(c.number(1)?);
+        Ok(())
+    }
+
+    fn operator(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let operator = Operator {
+            schema: self.schema(c, 3)?,
+            code: c.number(4)?,
+            others: [c.number(5)?, c.number(6)?],
+        };
+        self.model.operators.insert(c.number(1)?, operator);
+        self.model.operator_names.entry(c.text(2)?.into()).or_default().push(c.number(1)?);
+        Ok(())
+    }
+
+    fn cast(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let (source, target, function) = (c.number(1)?, c.number(2)?, c.number(3)?);
+        let written = c.letter(4)? == b'e';
+        match (source < FIRST_NORMAL, target < FIRST_NORMAL) {
+            (true, true) if !written => self.model.everywhere.push(function),
+            // the names of PostgreSQL's own types are not looked for
+            (_, true) if written => self.model.casts.push(function),
+            _ => {}
+        }
+        for (oid, is_target) in [(source, false), (target, true)] {
+            if let Some(found) = self.model.types.get_mut(&oid) {
+                match written {
+                    true if is_target => found.casts.push(function),
+                    true => {}
+                    false => found.carry.push(function),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn class(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let (class, data_type) = (c.number(1)?, c.number(2)?);
+        self.model.classes.entry(class).or_default().push(c.number(3)?);
+        if let Some(found) = self.model.types.get_mut(&data_type)
+            && !found.classes.contains(&class)
+        {
+            found.classes.push(class);
+        }
+        Ok(())
+    }
+
+    /// Rows about a relation, or about a domain.
+    fn of_relation(&mut self, kind: u8, c: &Columns<'_>) -> Result<(), Unreadable> {
+        const STORED: How = How::INSERT.and(How::UPDATE);
+        let (first, second) = (c.number(1)?, if kind == b'd' { 0 } else { second(kind, c)? });
+        if kind == b'k' && first == 0 {
+            if let Some(domain) = self.model.types.get_mut(&second) {
+                domain.checks.push(Refs::of([c.optional(4)?]));
+            }
+            return Ok(());
+        }
+        if kind == b'k' && c.letter(3)? == b'f' {
+            self.foreign_key(first, c)?;
+        }
+        let Some(relation) = self.model.relations.get_mut(&first) else { return Ok(()) };
+        match kind {
+            b'a' => relation.types.push(second),
+            b'd' => {
+                let virtual_column = c.letter(2)? == b'v';
+                let how = if virtual_column { STORED.and(How::SELECT) } else { STORED };
+                relation.parts.push((how.and(How::MAINTAIN), Refs::of([c.optional(3)?])));
+            }
+            b'k' => {
+                relation.parts.push((STORED.and(How::MAINTAIN), Refs::of([c.optional(4)?])));
+                let user = c.oids(8)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
+                relation.operators.extend(user);
+            }
+            b'i' => {
+                relation.handlers.extend([second].iter().filter(|oid| **oid >= FIRST_NORMAL));
+                let user = c.oids(3)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
+                relation.classes.extend(user);
+                let refs = Refs::of([c.optional(4)?, c.optional(5)?]);
+                relation.parts.push((STORED.and(How::MAINTAIN), refs));
+            }
+            b'e' => relation.parts.push((How::MAINTAIN, Refs::of([c.optional(2)?]))),
+            b'g' => {
+                let how = trigger_events(c.number(3)?);
+                relation.triggers.push((how, second));
+                relation.parts.push((how, Refs::of([c.optional(4)?])));
+            }
+            b'l' if relation.row_security => {
+                let how = How::SELECT.and(How::CHANGE);
+                relation.parts.push((how, Refs::of([c.optional(2)?, c.optional(3)?])));
+            }
+            b'w' => {
+                let how = rule_events(c.letter(2)?, relation.kind);
+                relation.parts.push((how, Refs::of([c.optional(3)?, c.optional(4)?])));
+            }
+            b'h' => relation.children.push(second),
+            b'z' => {
+                let user = c.oids(2)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
+                relation.classes.extend(user);
+                relation.parts.push((STORED, Refs::of([c.optional(3)?])));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// What happens to the referencing table when the referenced one changes.
+    fn foreign_key(&mut self, referencing: u32, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let (delete, update) = (c.letter(6)?, c.letter(7)?);
+        let Some(referenced) = self.model.relations.get_mut(&c.number(5)?) else { return Ok(()) };
+        if !matches!(delete, b'a' | b'r') {
+            let how = if delete == b'c' { How::DELETE } else { How::UPDATE };
+            referenced.cascades.push((How::DELETE, referencing, how));
+        }
+        if !matches!(update, b'a' | b'r') {
+            referenced.cascades.push((How::UPDATE, referencing, How::UPDATE));
+        }
+        // TRUNCATE … CASCADE
+        referenced.cascades.push((How::TRUNCATE, referencing, How::TRUNCATE));
+        Ok(())
+    }
+
+    /// Domains that a variable may have.
+    fn finish(&mut self) {
+        let model = &mut self.model;
+        for (oid, found) in &model.types {
+            if found
+                .checks
+                .iter()
+                .any(|refs| !refs.routines.is_empty() || !refs.operators.is_empty())
+            {
+                model.declarable.push((found.name.to_lowercase().into(), *oid));
+                let of_columns = model.relations.values().filter(|r| r.types.contains(oid));
+                model
+                    .declarable
+                    .extend(of_columns.map(|relation| (relation.name.to_lowercase().into(), *oid)));
+            }
+        }
+        model.declarable.sort_unstable();
+        model.declarable.dedup();
+    }
+}
+
+/// The second column where it is an OID.
+fn second(kind: u8, c: &Columns<'_>) -> Result<u32, Unreadable> {
+    match kind {
+        b'a' | b'k' | b'i' | b'g' | b'h' => c.number(2),
+        _ => Ok(0),
+    }
+}
+
+/// `TRIGGER_TYPE_INSERT` and so on of `pg_trigger.h`.
+fn trigger_events(bits: u32) -> How {
+    [(4, How::INSERT), (8, How::DELETE), (16, How::UPDATE), (32, How::TRUNCATE)]
+        .into_iter()
+        .filter(|(bit, _)| bits & bit != 0)
+        .fold(How::default(), |how, (_, event)| how.and(event))
+}
+
+/// The event of a rule. A view's own query runs when it is changed through, too; that of a
+/// materialized one when it is refreshed.
+fn rule_events(event: u8, kind: u8) -> How {
+    match (event, kind) {
+        (b'1', b'm') => How::MAINTAIN,
+        (b'1', _) => How::SELECT.and(How::CHANGE),
+        (b'2', _) => How::UPDATE,
+        (b'3', _) => How::INSERT,
+        (b'4', _) => How::DELETE,
+        _ => How::SELECT.and(How::CHANGE),
+    }
+}

@@ -1,0 +1,73 @@
+//! What is known of extensions: what their C functions do.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::sql::Class;
+
+const TABLE: &str = include_str!("extensions.tsv");
+
+type Functions = HashMap<&'static str, Option<Class>, ahash::RandomState>;
+
+/// What a C function of an extension is, `None` if that is not known.
+pub(super) fn native(extension: &str, function: &str, volatile: bool) -> Option<Class> {
+    let functions = EXTENSIONS.get(extension)?;
+    let verdict = functions.get(function).or_else(|| functions.get("*"))?;
+    Some(verdict.unwrap_or(if volatile { Class::Write } else { Class::Read }))
+}
+
+static EXTENSIONS: LazyLock<HashMap<&'static str, Functions, ahash::RandomState>> =
+    LazyLock::new(|| {
+        let mut extensions: HashMap<_, Functions, _> = HashMap::default();
+        for [extension, function, verdict, _why] in rows() {
+            // a word that is none is caught by a test, and means that nothing is known
+            if let Some(verdict) = verdict_of(verdict) {
+                extensions.entry(extension).or_default().insert(function, verdict);
+            }
+        }
+        extensions
+    });
+
+/// `Some(None)`: what the function's volatility says.
+fn verdict_of(word: &str) -> Option<Option<Class>> {
+    match word {
+        "volatility" => Some(None),
+        word => Class::ALL.iter().find(|class| class.as_str() == word).map(|class| Some(*class)),
+    }
+}
+
+fn rows() -> impl Iterator<Item = [&'static str; 4]> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).filter_map(|line| {
+        let mut columns = line.split('\t');
+        let row = [columns.next()?, columns.next()?, columns.next()?, columns.next()?];
+        columns.next().is_none().then_some(row)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_well_formed() {
+        let lines = TABLE.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(rows().count(), lines);
+        let mut seen = std::collections::HashSet::new();
+        for [extension, function, verdict, why] in rows() {
+            assert!(verdict_of(verdict).is_some(), "{extension} {function}: {verdict}");
+            assert!(!why.is_empty() && !function.is_empty());
+            assert!(seen.insert((extension, function)), "{extension} {function} twice");
+            assert!(EXTENSIONS[extension].contains_key("*"), "{extension} has no *");
+        }
+    }
+
+    #[test]
+    fn verdicts() {
+        assert_eq!(native("citext", "citextin", false), Some(Class::Read));
+        assert_eq!(native("citext", "anything", true), Some(Class::Write));
+        assert_eq!(native("uuid-ossp", "uuid_generate_v4", true), Some(Class::Read));
+        assert_eq!(native("dblink", "dblink_exec", true), Some(Class::Opaque));
+        assert_eq!(native("adminpack", "pg_file_write", true), Some(Class::Admin));
+        assert_eq!(native("nobody_knows", "f", false), None);
+    }
+}

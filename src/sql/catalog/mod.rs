@@ -1,0 +1,201 @@
+//! What the catalog of a database says about what a statement uses: routines and their bodies,
+//! and what runs unnamed behind relations, operators, types and casts.
+//!
+//! A [`Catalog`] is a snapshot made from the rows of one SELECT ([`Catalog::QUERY`]), immutable
+//! and shared by all threads. [`Catalog::resolve`] follows everything that a statement may run, by
+//! name where only text tells and by OID where the catalog does, and gives the strongest class met.
+
+mod body;
+mod build;
+mod definition;
+mod extensions;
+mod model;
+mod names;
+mod path;
+mod rows;
+mod tree;
+mod trusted;
+mod walk;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use self::model::Model;
+use self::walk::{Ground, Outcome, Walk};
+use super::{Class, Statement};
+
+pub use path::Path;
+pub use trusted::Trusted;
+
+/// What a snapshot is judged by besides its rows.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The unqualified names of version tables, folded.
+    pub migration_tables: Arc<BTreeSet<String>>,
+    /// Routines vouched for.
+    pub trusted: Arc<[Trusted]>,
+}
+
+/// What a statement is once the catalog was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The statement's class, with everything that it runs.
+    pub class: Class,
+    /// The class of what the catalog alone knows: to be counted besides
+    /// [`TempUse::class`](super::TempUse::class) where that applies.
+    pub found: Class,
+    /// As [`Statement::unseen_code`]: something runs that is not sure to leave the session's
+    /// state and its temporary names alone.
+    pub unseen_code: bool,
+    /// Some routine runs that is not PostgreSQL's own, whatever its class.
+    pub runs_routines: bool,
+    /// A routine or relation is named that the snapshot does not have: worth a newer one.
+    pub missing: bool,
+    /// What made the class what it is, for people; may be empty.
+    pub reason: Box<str>,
+}
+
+/// A row of [`Catalog::QUERY`]: its columns' bytes in text format.
+pub type Row = Vec<Option<Vec<u8>>>;
+
+/// Rows that are not those of [`Catalog::QUERY`] on a server that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable(pub(super) String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the catalog cannot be read: {}", self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// A snapshot of what a database's catalog says about what statements run.
+#[derive(Debug)]
+pub struct Catalog {
+    model: Model,
+    migration_tables: Arc<BTreeSet<String>>,
+}
+
+impl Catalog {
+    /// One SELECT that gives all that a snapshot needs: every column `text`. Nothing in it depends
+    /// on `search_path` or can be shadowed; it runs for any user, in a READ ONLY transaction too,
+    /// on servers of majors 15 to 18. Names come in the client's encoding: read it with UTF8.
+    pub const QUERY: &'static str = include_str!("query.sql");
+
+    /// One SELECT of one value, cheap, that is another one whenever the result of
+    /// [`Catalog::QUERY`] may be another one: of each catalog the number of rows and the sum of
+    /// the transactions that wrote them. Compare it as it is.
+    pub const VERSION_QUERY: &'static str = include_str!("version.sql");
+
+    /// Makes a snapshot of the rows of [`Catalog::QUERY`].
+    ///
+    /// # Errors
+    ///
+    /// Rows that are malformed, missing, or of a server whose major is not known.
+    pub fn build(
+        rows: impl IntoIterator<Item = Row>,
+        options: &Options,
+    ) -> Result<Catalog, Unreadable> {
+        let model = build::model(rows, options)?;
+        Ok(Catalog { model, migration_tables: Arc::clone(&options.migration_tables) })
+    }
+
+    /// What a statement is. `path`: the session's, if it is known for certain. `backstop`: event
+    /// triggers in the database refuse hidden DDL, so what a routine hides is `write`.
+    ///
+    /// A statement without [`Statement::uses`] is what its text says. The parser runs where a body
+    /// is needed for the first time: call it on threads that may parse.
+    pub fn resolve(&self, statement: &Statement, path: &Path, backstop: bool) -> Resolved {
+        let Some(uses) = &statement.uses else {
+            return Resolved {
+                class: statement.class,
+                found: Class::Session,
+                unseen_code: statement.unseen_code,
+                runs_routines: statement.unseen_code,
+                missing: false,
+                reason: statement.reason.clone(),
+            };
+        };
+        let path = if uses.sets { &Path::Unknown } else { path };
+        let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
+            || statement.temp.is_some()
+            || statement.tag == "REFRESH MATERIALIZED VIEW";
+        let outcome = self.walk(path, backstop, uses.planned, |walk, at| {
+            if uses.too_many {
+                walk.raise(Class::Opaque, || "names more than can be followed".into());
+            }
+            if fires {
+                walk.event_triggers(at);
+            }
+            names::follow(walk, uses, at, true);
+        });
+        let class = outcome.class.max(uses.class);
+        let reason = match outcome.class > uses.class {
+            true => outcome.reason.into(),
+            false => uses.reason.clone(),
+        };
+        Resolved {
+            class,
+            found: outcome.class,
+            unseen_code: uses.unseen_code || outcome.unseen,
+            runs_routines: uses.unseen_code || outcome.runs,
+            missing: outcome.missing,
+            reason,
+        }
+    }
+
+    /// What a call of a routine is whose OID is known (the fastpath call): at least that of its
+    /// body, `read` included.
+    pub fn resolve_routine(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {
+        let missing = oid >= tree::FIRST_NORMAL && !self.model.routines.contains_key(&oid);
+        let outcome = self.walk(path, backstop, false, |walk, at| walk.routine(oid, at));
+        Resolved { missing, ..outcome.into() }
+    }
+
+    /// What giving a parameter of this type is: the types of a Parse message may be domains, whose
+    /// checks run at Bind.
+    pub fn resolve_type(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {
+        let missing = oid >= tree::FIRST_NORMAL && !self.model.types.contains_key(&oid);
+        let outcome = self.walk(path, backstop, false, |walk, at| walk.data_type(oid, true, at));
+        Resolved { missing, ..outcome.into() }
+    }
+
+    /// Walks from where `begin` says, and once more without any path where something on the way
+    /// may have set another one.
+    fn walk(
+        &self,
+        path: &Path,
+        backstop: bool,
+        planned: bool,
+        begin: impl Fn(&mut Walk<'_>, walk::At),
+    ) -> Outcome {
+        let from = |any_path| {
+            let ground = Ground {
+                model: &self.model,
+                migration_tables: &self.migration_tables,
+                backstop,
+                any_path,
+            };
+            let (mut walk, at) = Walk::new(ground, path, planned);
+            begin(&mut walk, at);
+            walk.finish()
+        };
+        let outcome = from(false);
+        if outcome.sets { from(true) } else { outcome }
+    }
+}
+
+impl From<Outcome> for Resolved {
+    fn from(outcome: Outcome) -> Resolved {
+        Resolved {
+            class: outcome.class.max(Class::Read),
+            found: outcome.class,
+            unseen_code: outcome.unseen,
+            runs_routines: outcome.runs,
+            missing: outcome.missing,
+            reason: outcome.reason.into(),
+        }
+    }
+}

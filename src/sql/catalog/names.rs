@@ -1,0 +1,174 @@
+//! From names in a text to what they may mean: every candidate counts that is not certain to be
+//! none.
+
+use super::definition;
+use super::model::{Model, Routine};
+use super::path::Path;
+use super::walk::{At, Walk};
+use crate::sql::routines::{self, Routine as Builtin};
+use crate::sql::{Call, CallKind, Class, How, Name, Uses};
+
+/// Follows all that is named. `top`: by the statement itself, so that what is not there at all is
+/// worth a newer snapshot.
+pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, top: bool) {
+    let model = walk.ground.model;
+    for call in &uses.calls {
+        follow_call(walk, call, at, top);
+    }
+    for field in &uses.fields {
+        follow_field(walk, field, uses.fields_of_values, at);
+    }
+    for used in &uses.relations {
+        let found = candidates(&model.relation_names, &used.name, |oid| {
+            let relation = model.relations.get(&oid)?;
+            is_visible(&used.name, &relation.schema, walk.path(at), true).then_some(oid)
+        });
+        let system = routines::is_system_relation(used.name.schema.as_deref(), &used.name.name);
+        walk.out.missing |= top && found.is_empty() && !used.optional && !system;
+        for oid in found {
+            walk.relation(oid, used.how, at);
+            if uses.populates {
+                let row_type = model.relations.get(&oid).map_or(0, |relation| relation.row_type);
+                walk.data_type(row_type, true, at);
+            }
+        }
+    }
+    for name in &uses.operators {
+        let found = candidates(&model.operator_names, name, |oid| {
+            let operator = model.operators.get(&oid)?;
+            is_visible(name, &operator.schema, walk.path(at), false).then_some(oid)
+        });
+        found.into_iter().for_each(|oid| walk.operator(oid, at));
+    }
+    for name in &uses.types {
+        follow_type(walk, name, at);
+    }
+    if uses.casts {
+        model.casts.iter().for_each(|oid| walk.routine(*oid, at));
+    }
+    model.everywhere.iter().for_each(|oid| walk.routine(*oid, at));
+    if uses.maintains_all {
+        let all = model.relations.iter().filter(|(_, relation)| !relation.parts.is_empty());
+        all.for_each(|(oid, _)| walk.relation(*oid, How::MAINTAIN, at));
+    }
+    if top && uses.has_variables {
+        model.declarable.iter().for_each(|(_, oid)| walk.data_type(*oid, true, at));
+    }
+}
+
+/// What a name may mean, of those that are `usable`.
+fn candidates(
+    names: &super::model::Map<Box<str>, Vec<u32>>,
+    name: &Name,
+    usable: impl Fn(u32) -> Option<u32>,
+) -> Vec<u32> {
+    names.get(&name.name).into_iter().flatten().filter_map(|oid| usable(*oid)).collect()
+}
+
+/// Whether a name may mean something in this schema. Temporary schemas are looked into for
+/// relations and types wherever they stand in the path, for routines and operators never, unless
+/// that is written.
+fn is_visible(name: &Name, schema: &str, path: &Path, temporary_too: bool) -> bool {
+    let temporary = schema.starts_with("pg_temp_");
+    match name.schema.as_deref() {
+        Some("pg_temp") => temporary,
+        Some(written) => written == schema,
+        None => (temporary && temporary_too) || path.has(schema),
+    }
+}
+
+fn follow_type(walk: &mut Walk<'_>, name: &Name, at: At) -> bool {
+    let model = walk.ground.model;
+    let found = candidates(&model.type_names, name, |oid| {
+        let data_type = model.types.get(&oid)?;
+        is_visible(name, &data_type.schema, walk.path(at), true).then_some(oid)
+    });
+    let any = !found.is_empty();
+    found.into_iter().for_each(|oid| walk.data_type(oid, true, at));
+    any
+}
+
+fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
+    let model = walk.ground.model;
+    let found = candidates(&model.routine_names, &call.name, |oid| {
+        let routine = model.routines.get(&oid)?;
+        let visible = is_visible(&call.name, &routine.schema, walk.path(at), false);
+        (visible && takes(routine, call)).then_some(oid)
+    });
+    let mut known = !found.is_empty();
+    found.into_iter().for_each(|oid| walk.routine(oid, at));
+    // a type's name with one argument is a cast
+    if call.kind == CallKind::Function && call.arguments == 1 {
+        known |= follow_type(walk, &call.name, at);
+    }
+    known |= match call.kind {
+        CallKind::Procedure => false,
+        // PostgreSQL's own are judged by the text
+        CallKind::Function => {
+            routines::lookup(call.name.schema.as_deref(), &call.name.name) != Builtin::Unknown
+        }
+        CallKind::Sampling => {
+            call.name.schema.is_none() && matches!(&*call.name.name, "bernoulli" | "system")
+        }
+    };
+    if known {
+        return;
+    }
+    walk.out.missing |= top;
+    walk.out.runs = true;
+    let class = match call.kind {
+        CallKind::Procedure => Class::Opaque,
+        _ => Class::Write,
+    };
+    walk.raise(class, || match &call.name.schema {
+        Some(schema) => format!("calls {schema}.{}(), which is not known", call.name.name),
+        None => format!("calls {}(), which is not known", call.name.name),
+    });
+}
+
+/// Whether a routine can be what a call means.
+fn takes(routine: &Routine, call: &Call) -> bool {
+    let given = usize::from(call.arguments);
+    let inputs = routine.inputs.len();
+    let least = inputs.saturating_sub(routine.defaults);
+    let named = call.named.iter().all(|name| routine.names.contains(name));
+    let fits = match (routine.kind == b'p', routine.variadic && !call.variadic) {
+        // OUT arguments stand in a CALL, too
+        (true, false) => (least..=routine.most).contains(&given),
+        (false, false) => (least..=inputs).contains(&given),
+        // the last one may get none
+        (_, true) => given + 1 >= least,
+    };
+    let kind = match call.kind {
+        CallKind::Procedure => routine.kind == b'p',
+        CallKind::Function | CallKind::Sampling => routine.kind != b'p',
+    };
+    kind && named && (fits || call.star)
+}
+
+/// `a.f` may be `f(a)`.
+fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
+    let model = walk.ground.model;
+    let name = Name { schema: None, name: field.into() };
+    if !model.routine_names.contains_key(field) {
+        return;
+    }
+    let found = candidates(&model.routine_names, &name, |oid| {
+        let routine = model.routines.get(&oid)?;
+        let least = routine.inputs.len().saturating_sub(routine.defaults);
+        let takes_one = least <= 1 && !routine.inputs.is_empty() && routine.kind != b'p';
+        let takes_rows = of_values
+            || routine.inputs.first().is_some_and(|oid| may_be_row(model, *oid))
+            || routine.variadic;
+        let visible = is_visible(&name, &routine.schema, walk.path(at), false);
+        (takes_one && takes_rows && visible).then_some(oid)
+    });
+    found.into_iter().for_each(|oid| walk.routine(oid, at));
+}
+
+/// Whether a row can be given for an argument of this type.
+fn may_be_row(model: &Model, oid: u32) -> bool {
+    /// any, anyelement, anynonarray, anycompatible, anycompatiblenonarray.
+    const POLYMORPHIC: [u32; 5] = [2276, 2283, 2776, 5077, 5079];
+    POLYMORPHIC.contains(&oid) || definition::is_row(model, oid)
+}

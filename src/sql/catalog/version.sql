@@ -1,0 +1,126 @@
+SELECT pg_catalog.concat_ws(' ',
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_proc AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_namespace AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_operator AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_cast AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_type AS x
+    WHERE x.typtype OPERATOR(pg_catalog.<>) 'c' AND x.typcategory OPERATOR(pg_catalog.<>) 'A'),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_opclass AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_amproc AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_amop AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_class AS x
+    WHERE x.relkind OPERATOR(pg_catalog.<>) 't' AND x.relkind OPERATOR(pg_catalog.<>) 'S' AND x.relpersistence OPERATOR(pg_catalog.<>) 't'),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_attrdef AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_constraint AS x
+    WHERE x.contype OPERATOR(pg_catalog.=) ANY ('{c,f,x}'::pg_catalog."char"[])),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_statistic_ext AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_trigger AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_policy AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_rewrite AS x
+    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_inherits AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_event_trigger AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_foreign_table AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_foreign_server AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_foreign_data_wrapper AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_am AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_language AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_extension AS x))

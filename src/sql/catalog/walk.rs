@@ -1,0 +1,305 @@
+//! Following everything that a statement may run: the strongest class met counts.
+//!
+//! A class is a maximum over all that can be reached, so what was visited once need not be visited
+//! again, and routines that call each other end the walk.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::model::{Language, Model, Relation, Routine};
+use super::path::Path;
+use super::tree::{FIRST_NORMAL, Refs};
+use super::{body, names};
+use crate::sql::routines;
+use crate::sql::{Class, How, Uses};
+
+/// Something that may run, or be used by what runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Node {
+    Routine(u32),
+    /// One thing done with a relation.
+    Relation(u32, How),
+    /// Values of a type; true: they are made of others (domain checks, casts).
+    Type(u32, bool),
+    Operator(u32),
+    /// An operator class.
+    Class(u32),
+}
+
+/// How a node is met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct At {
+    /// The place in `Walk::paths` of the `search_path` in force.
+    path: usize,
+    /// It is planned and not run.
+    pub planned: bool,
+}
+
+/// What was met so far.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub class: Class,
+    pub reason: String,
+    pub unseen: bool,
+    pub runs: bool,
+    pub missing: bool,
+    /// Something sets parameters, perhaps `search_path`.
+    pub sets: bool,
+}
+
+/// What a walk is about.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'m> {
+    pub model: &'m Model,
+    pub migration_tables: &'m BTreeSet<String>,
+    pub backstop: bool,
+    /// Nothing is known of any `search_path`.
+    pub any_path: bool,
+}
+
+/// A walk under way.
+pub(super) struct Walk<'m> {
+    pub ground: Ground<'m>,
+    paths: Vec<Path>,
+    visited: HashSet<(Node, At), ahash::RandomState>,
+    stack: Vec<(Node, At)>,
+    pub out: Outcome,
+}
+
+impl<'m> Walk<'m> {
+    /// A walk that begins under `path`.
+    pub(super) fn new(ground: Ground<'m>, path: &Path, planned: bool) -> (Walk<'m>, At) {
+        let path = if ground.any_path { Path::Unknown } else { path.clone() };
+        let walk = Walk {
+            ground,
+            paths: vec![path],
+            visited: HashSet::default(),
+            stack: Vec::new(),
+            out: Outcome {
+                class: Class::Session,
+                reason: String::new(),
+                unseen: false,
+                runs: false,
+                missing: false,
+                sets: false,
+            },
+        };
+        (walk, At { path: 0, planned })
+    }
+
+    /// Goes on until nothing is left.
+    pub(super) fn finish(mut self) -> Outcome {
+        while let Some((node, at)) = self.stack.pop() {
+            match node {
+                Node::Routine(oid) => self.visit_routine(oid, at),
+                Node::Relation(oid, how) => self.visit_relation(oid, how, at),
+                Node::Type(oid, made) => self.visit_type(oid, made, at),
+                Node::Operator(oid) => {
+                    if let Some(operator) = self.ground.model.operators.get(&oid) {
+                        self.routine(operator.code, at);
+                        operator.others.iter().for_each(|other| self.operator(*other, at));
+                    }
+                }
+                Node::Class(oid) => {
+                    for code in self.ground.model.classes.get(&oid).into_iter().flatten() {
+                        self.routine(*code, at);
+                    }
+                }
+            }
+        }
+        self.out
+    }
+
+    pub(super) fn path(&self, at: At) -> &Path {
+        self.paths.get(at.path).unwrap_or(&Path::Unknown)
+    }
+
+    /// Counts something that runs.
+    pub(super) fn raise(&mut self, class: Class, reason: impl FnOnce() -> String) {
+        if class > self.out.class {
+            self.out.class = class;
+            self.out.reason = reason();
+        }
+        self.out.unseen |= class > Class::Read;
+    }
+
+    fn push(&mut self, node: Node, at: At) {
+        if self.visited.insert((node, at)) {
+            self.stack.push((node, at));
+        }
+    }
+
+    /// A routine by OID; PostgreSQL's own are judged at once.
+    pub(super) fn routine(&mut self, oid: u32, at: At) {
+        if oid >= FIRST_NORMAL {
+            return self.push(Node::Routine(oid), at);
+        }
+        let Some((verdict, name)) = self.ground.model.builtins.get(&oid) else { return };
+        if at.planned {
+            return;
+        }
+        let class = match verdict {
+            routines::Routine::Read => return,
+            routines::Routine::Session => Class::Session,
+            routines::Routine::Write | routines::Routine::Unknown => Class::Write,
+            routines::Routine::Admin => Class::Admin,
+            // what they are given is not known here
+            routines::Routine::SetConfig | routines::Routine::Dynamic => Class::Opaque,
+        };
+        self.out.sets |= *verdict == routines::Routine::SetConfig;
+        self.raise(class, || format!("runs {name}()"));
+    }
+
+    pub(super) fn operator(&mut self, oid: u32, at: At) {
+        if oid >= FIRST_NORMAL {
+            self.push(Node::Operator(oid), at);
+        }
+    }
+
+    pub(super) fn relation(&mut self, oid: u32, how: How, at: At) {
+        for one in how.each() {
+            self.push(Node::Relation(oid, one), at);
+        }
+    }
+
+    pub(super) fn data_type(&mut self, oid: u32, made: bool, at: At) {
+        if oid >= FIRST_NORMAL {
+            self.push(Node::Type(oid, made), at);
+        }
+    }
+
+    /// Statements that fire event triggers.
+    pub(super) fn event_triggers(&mut self, at: At) {
+        for oid in &self.ground.model.event_triggers {
+            self.routine(*oid, at);
+        }
+    }
+
+    /// A stored tree. `changes`: that it changes rows counts.
+    fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
+        if changes && (refs.changes || refs.utility) && !at.planned {
+            self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
+        }
+        refs.routines.iter().for_each(|oid| self.routine(*oid, at));
+        refs.operators.iter().for_each(|oid| self.operator(*oid, at));
+        let how = if refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
+        refs.relations.iter().for_each(|oid| self.relation(*oid, how, at));
+        refs.made.iter().for_each(|oid| self.data_type(*oid, true, at));
+        refs.carried.iter().for_each(|oid| self.data_type(*oid, false, at));
+    }
+
+    fn visit_routine(&mut self, oid: u32, at: At) {
+        let Ground { model, migration_tables, backstop, .. } = self.ground;
+        self.out.runs = true;
+        let Some(routine) = model.routines.get(&oid) else {
+            return self.raise(Class::Opaque, || format!("runs routine {oid}, which is not known"));
+        };
+        let body = routine.body.get_or_init(|| body::judge(routine, model, migration_tables));
+        let only_planned = at.planned && routine.volatile;
+        if only_planned && routine.language != Language::Sql {
+            return; // not run; of SQL functions the planner takes the queries
+        }
+        if !only_planned {
+            let class = match body.class {
+                Class::Opaque if routine.trusted || backstop => Class::Write,
+                class => class,
+            };
+            self.raise(class, || {
+                let Routine { schema, name, .. } = routine;
+                let reason = if body.reason.is_empty() { "may not be run" } else { &body.reason };
+                format!("runs {schema}.{name}(), which {reason}")
+            });
+            self.out.sets |= body.sets;
+        }
+        let inner = At { path: self.path_in(routine, at), planned: only_planned };
+        if body.class == Class::Temp {
+            self.event_triggers(inner);
+        }
+        routine.types.iter().for_each(|oid| self.data_type(*oid, true, inner));
+        routine.parts.iter().for_each(|oid| self.routine(*oid, inner));
+        body.declared.iter().for_each(|oid| self.data_type(*oid, true, inner));
+        self.refs(&routine.default, true, at);
+        if let Some(refs) = &routine.standard_body {
+            self.refs(refs, routine.volatile, inner);
+        }
+        if let Some(uses) = &body.uses {
+            self.uses(uses, inner);
+        }
+    }
+
+    /// The `search_path` in a routine: its own, or that of who calls it.
+    fn path_in(&mut self, routine: &Routine, at: At) -> usize {
+        let own = routine.config.iter().find_map(|setting| setting.strip_prefix("search_path="));
+        let Some(own) = own.filter(|_| !self.ground.any_path) else { return at.path };
+        let path = Path::of_setting(own, None);
+        match self.paths.iter().position(|known| *known == path) {
+            Some(known) => known,
+            None => {
+                self.paths.push(path);
+                self.paths.len() - 1
+            }
+        }
+    }
+
+    /// What a body names.
+    pub(super) fn uses(&mut self, uses: &Uses, at: At) {
+        names::follow(self, uses, at, false);
+    }
+
+    fn visit_relation(&mut self, oid: u32, how: How, at: At) {
+        let model = self.ground.model;
+        let Some(relation) = model.relations.get(&oid) else { return };
+        let shown = || format!("{}.{}", relation.schema, relation.name);
+        if relation.program && how.any(How::SELECT.and(How::MAINTAIN)) {
+            self.raise(Class::Admin, || format!("reads {}, which runs a program", shown()));
+        }
+        if self.is_migration_table(relation) && how.any(How::CHANGE) && !at.planned {
+            self.raise(Class::MigrationState, || format!("writes the migration table {}", shown()));
+        }
+        for (on, refs) in relation.parts.iter().filter(|(on, _)| on.any(how)) {
+            // a view that is written through writes what it shows
+            let through = relation.kind == b'v' && how.any(How::CHANGE) && on.any(How::SELECT);
+            self.refs(refs, true, at);
+            for base in refs.relations.iter().filter(|_| through) {
+                self.relation(*base, how, at);
+            }
+        }
+        for (on, function) in &relation.triggers {
+            if on.any(how) {
+                self.routine(*function, at);
+            }
+        }
+        // reading makes no value of a domain
+        let made = !how.any(How::SELECT);
+        relation.types.iter().for_each(|oid| self.data_type(*oid, made, at));
+        relation.handlers.iter().for_each(|oid| self.routine(*oid, at));
+        relation.operators.iter().for_each(|oid| self.operator(*oid, at));
+        relation.classes.iter().for_each(|oid| self.push(Node::Class(*oid), at));
+        // a row that moves to another partition leaves one and enters the other
+        let below = if how.any(How::UPDATE) { How::CHANGE } else { how };
+        relation.children.iter().for_each(|child| self.relation(*child, below, at));
+        for (on, other, then) in &relation.cascades {
+            if on.any(how) {
+                self.relation(*other, *then, at);
+            }
+        }
+    }
+
+    fn is_migration_table(&self, relation: &Relation) -> bool {
+        self.ground.migration_tables.contains(&relation.name.to_ascii_lowercase())
+    }
+
+    fn visit_type(&mut self, oid: u32, made: bool, at: At) {
+        let model = self.ground.model;
+        let Some(found) = model.types.get(&oid) else { return };
+        found.carry.iter().for_each(|oid| self.routine(*oid, at));
+        found.classes.iter().for_each(|oid| self.push(Node::Class(*oid), at));
+        found.inner.iter().for_each(|oid| self.data_type(*oid, made, at));
+        if let Some(relation) = model.relations.get(&found.relation) {
+            relation.types.iter().for_each(|oid| self.data_type(*oid, made, at));
+        }
+        if made {
+            found.casts.iter().for_each(|oid| self.routine(*oid, at));
+            found.checks.iter().for_each(|refs| self.refs(refs, true, at));
+        }
+    }
+}

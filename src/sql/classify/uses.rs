@@ -1,0 +1,366 @@
+//! What a statement names that only the catalog can judge, collected on the walk over its tree.
+//!
+//! More is never weaker: where the text cannot tell what a name is, it is listed as all that it
+//! may be. Names qualified by PostgreSQL's own schemas are left out, since nothing can come in
+//! their place.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pgauthority_grammar::{Node, field, tag, value};
+
+use super::names::{Qualified, name, string};
+use super::scan::Scan;
+use super::{temporary, utility};
+use crate::sql::routines::Routine;
+use crate::sql::{Call, CallKind, Class, How, Name, RelationUse, Uses};
+
+/// Different things of one kind in a statement beyond which anything may be in it.
+const ENOUGH: usize = 4096;
+
+/// Built-ins that make rows of a type which an argument of theirs has.
+const POPULATING: &[&[u8]] = &[
+    b"json_populate_record",
+    b"json_populate_recordset",
+    b"jsonb_populate_record",
+    b"jsonb_populate_record_valid",
+    b"jsonb_populate_recordset",
+    b"populate_record", // hstore
+];
+
+/// A class and what made it so.
+#[derive(Debug)]
+pub(in crate::sql) struct Verdict {
+    pub class: Class,
+    pub reason: String,
+}
+
+impl Default for Verdict {
+    fn default() -> Self {
+        Verdict { class: Class::Session, reason: String::new() }
+    }
+}
+
+impl Verdict {
+    /// Takes over a stronger class.
+    pub(super) fn raise(&mut self, class: Class, reason: &str) {
+        if class > self.class {
+            *self = Verdict { class, reason: reason.to_owned() };
+        }
+    }
+}
+
+/// Names, those without a schema apart so that a known one costs no allocation.
+#[derive(Debug, Default)]
+struct Names {
+    bare: BTreeSet<Box<str>>,
+    qualified: BTreeSet<Name>,
+}
+
+impl Names {
+    fn add(&mut self, found: Qualified<'_>) {
+        match (found.schema, std::str::from_utf8(found.name)) {
+            (Some(_), _) => drop(self.qualified.insert(owned(found))),
+            (None, Ok(known)) if self.bare.contains(known) => {}
+            (None, _) => drop(self.bare.insert(name(found.name))),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.bare.len() + self.qualified.len()
+    }
+
+    fn into_list(self) -> Box<[Name]> {
+        let bare = self.bare.into_iter().map(|name| Name { schema: None, name });
+        bare.chain(self.qualified).collect()
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+pub(in crate::sql) struct Found {
+    /// What is looked at is kept or only named: nothing of it runs.
+    pub(super) off: bool,
+    /// The next call met is that of a CALL.
+    procedure: bool,
+    /// The class without calls of what is unknown.
+    pub(super) known: Verdict,
+    pub(super) known_unseen: bool,
+    /// The class of known calls alone.
+    pub(super) called: Verdict,
+    pub(super) sets: bool,
+    planned: bool,
+    populates: bool,
+    maintains_all: bool,
+    has_variables: bool,
+    casts: bool,
+    /// `a.f` may be of an `a` that is no row.
+    pub(in crate::sql) fields_of_values: bool,
+    fields: BTreeSet<Box<str>>,
+    calls: BTreeSet<Call>,
+    relations: BTreeMap<Name, How>,
+    /// Relations that need not be there: WITH queries, and what the statement makes.
+    optional: BTreeSet<Box<str>>,
+    operators: Names,
+    types: Names,
+}
+
+fn owned(found: Qualified<'_>) -> Name {
+    Name { schema: found.schema.map(name), name: name(found.name) }
+}
+
+/// Whether a name can only be PostgreSQL's own.
+fn is_system(found: Qualified<'_>) -> bool {
+    matches!(found.schema, Some(b"pg_catalog" | b"information_schema" | b"pg_toast"))
+}
+
+impl Found {
+    /// PL/pgSQL code is in it, whose variables have types that are not listed.
+    pub(in crate::sql) fn has_variables(&mut self) {
+        self.has_variables = true;
+    }
+
+    fn relation(&mut self, relation: Node<'_>, how: How) {
+        let found = Qualified::of_relation(relation);
+        if self.off || is_system(found) || found.name.is_empty() {
+            return;
+        }
+        let known = self.relations.entry(owned(found)).or_default();
+        *known = known.and(how);
+    }
+
+    fn operator(&mut self, symbol: &'static [u8]) {
+        self.operators.add(Qualified { schema: None, name: symbol, catalog: false });
+    }
+
+    fn expression(&mut self, node: Node<'_>) {
+        let operators: &[&'static [u8]] = match node.value(field::kind) {
+            value::AEXPR_BETWEEN | value::AEXPR_BETWEEN_SYM => &[b">=", b"<="],
+            value::AEXPR_NOT_BETWEEN | value::AEXPR_NOT_BETWEEN_SYM => &[b"<", b">"],
+            _ => &[],
+        };
+        for symbol in operators {
+            self.operator(symbol);
+        }
+        if operators.is_empty() {
+            self.named_operator(node.list(field::name));
+        }
+    }
+
+    fn named_operator<'t>(&mut self, parts: impl Iterator<Item = Node<'t>>) {
+        if let Some(found) = Qualified::of_list(parts).filter(|found| !is_system(*found)) {
+            self.operators.add(found);
+        }
+    }
+
+    /// A call, whatever is known of its name.
+    pub(super) fn call(&mut self, call: Node<'_>, found: Qualified<'_>, known: Routine) {
+        let kind = match std::mem::take(&mut self.procedure) {
+            true => CallKind::Procedure,
+            false => CallKind::Function,
+        };
+        if self.off || is_system(found) && known != Routine::Unknown {
+            return;
+        }
+        self.populates |= POPULATING.contains(&found.name);
+        let arguments = || call.list(field::args);
+        let ordered = match call.flag(field::agg_within_group) {
+            true => call.list(field::agg_order).count(),
+            false => 0,
+        };
+        let named = arguments()
+            .filter(|argument| argument.tag() == tag::NamedArgExpr)
+            .map(|argument| argument.bytes(field::name).map(name).unwrap_or_default());
+        self.calls.insert(Call {
+            name: owned(found),
+            kind,
+            arguments: u16::try_from(arguments().count() + ordered).unwrap_or(u16::MAX),
+            named: named.collect(),
+            variadic: call.flag(field::func_variadic),
+            star: call.flag(field::agg_star),
+        });
+    }
+
+    /// `.f` behind something.
+    pub(super) fn field(&mut self, text: &str) {
+        if !self.off && !self.fields.contains(text) {
+            self.fields.insert(text.into());
+        }
+    }
+
+    /// A TABLESAMPLE method.
+    pub(super) fn sampling(&mut self, method: Option<Qualified<'_>>) {
+        if let Some(found) = method.filter(|found| !self.off && !is_system(*found)) {
+            self.calls.insert(Call {
+                name: owned(found),
+                kind: CallKind::Sampling,
+                arguments: 1,
+                named: Box::new([]),
+                variadic: false,
+                star: false,
+            });
+        }
+    }
+
+    /// Looks at one node by itself, calls aside.
+    pub(super) fn node(&mut self, node: Node<'_>) {
+        if self.off {
+            return;
+        }
+        match node.tag() {
+            tag::A_Expr => self.expression(node),
+            tag::RangeVar => self.relation(node, How::SELECT),
+            tag::TypeName => {
+                if let Some(found) =
+                    Qualified::of_list(node.list(field::names)).filter(|found| !is_system(*found))
+                {
+                    self.types.add(found);
+                }
+            }
+            tag::TypeCast => self.casts = true,
+            tag::SortBy => self.named_operator(node.list(field::useOp)),
+            tag::SubLink if node.has(field::operName) => {
+                self.named_operator(node.list(field::operName));
+            }
+            // these compare by whatever "=" is found by name
+            tag::SubLink | tag::CaseExpr | tag::JoinExpr => self.operator(b"="),
+            tag::RangeFunction | tag::RangeTableFunc | tag::JsonTable => {
+                self.fields_of_values = true;
+            }
+            tag::CommonTableExpr => {
+                self.optional.extend(node.bytes(field::ctename).map(name));
+            }
+            tag::IntoClause => self.made(node.node(field::rel)),
+            tag::CreateStmt => self.made(node.node(field::relation)),
+            tag::ViewStmt => self.made(node.node(field::view)),
+            _ => {}
+        }
+    }
+
+    fn made(&mut self, relation: Option<Node<'_>>) {
+        self.optional.extend(relation.map(|made| name(Qualified::of_relation(made).name)));
+    }
+
+    /// Looks at a DML statement, or another one that is about relations.
+    pub(super) fn about(&mut self, node: Node<'_>) {
+        let mut target = |how| {
+            if let Some(relation) = node.node(field::relation) {
+                self.relation(relation, how);
+            }
+        };
+        match node.tag() {
+            tag::InsertStmt => {
+                let updates = node
+                    .node(field::onConflictClause)
+                    .is_some_and(|clause| clause.value(field::action) == value::ONCONFLICT_UPDATE);
+                target(if updates { How::INSERT.and(How::UPDATE) } else { How::INSERT });
+            }
+            tag::UpdateStmt => target(How::UPDATE),
+            tag::DeleteStmt => target(How::DELETE),
+            tag::MergeStmt => target(How::CHANGE),
+            tag::CopyStmt if node.flag(field::is_from) => target(How::INSERT),
+            tag::RefreshMatViewStmt
+            | tag::IndexStmt
+            | tag::AlterTableStmt
+            | tag::ReindexStmt
+            | tag::ClusterStmt => target(How::MAINTAIN),
+            tag::TruncateStmt => {
+                for relation in node.list(field::relations) {
+                    self.relation(relation, How::TRUNCATE);
+                }
+            }
+            tag::VacuumStmt => {
+                self.maintains_all |= !node.has(field::rels);
+                for relation in node.list(field::rels).filter_map(|r| r.node(field::relation)) {
+                    self.relation(relation, How::MAINTAIN);
+                }
+            }
+            tag::CallStmt => self.procedure = true,
+            // the root of a tree is not visited by itself
+            tag::CreateStmt | tag::ViewStmt => self.node(node),
+            _ => {}
+        }
+    }
+
+    /// What the catalog has to be asked about, if anything.
+    pub(in crate::sql) fn into_uses(self, is_temporary: bool) -> Option<Box<Uses>> {
+        let sizes = [
+            self.calls.len(),
+            self.relations.len(),
+            self.operators.len(),
+            self.types.len(),
+            self.fields.len(),
+        ];
+        let names = sizes.iter().any(|size| *size > 0);
+        if !names && !self.casts && !self.maintains_all && !self.has_variables && !is_temporary {
+            return None;
+        }
+        let optional = &self.optional;
+        let relations = self.relations.into_iter().map(|(name, how)| RelationUse {
+            optional: name.schema.is_none() && optional.contains(&name.name),
+            name,
+            how,
+        });
+        Some(Box::new(Uses {
+            class: self.known.class,
+            unseen_code: self.known_unseen,
+            reason: self.known.reason.into(),
+            called: self.called.class,
+            called_reason: self.called.reason.into(),
+            sets: self.sets,
+            planned: self.planned,
+            too_many: sizes.iter().any(|size| *size > ENOUGH),
+            populates: self.populates,
+            maintains_all: self.maintains_all,
+            has_variables: self.has_variables,
+            casts: self.casts,
+            fields_of_values: self.fields_of_values,
+            fields: self.fields.into_iter().collect(),
+            calls: self.calls.into_iter().collect(),
+            relations: relations.collect(),
+            operators: self.operators.into_list(),
+            types: self.types.into_list(),
+        }))
+    }
+}
+
+impl Scan<'_> {
+    /// Decides whether what a statement names is used by running it, and notes what it is about.
+    pub(super) fn begin_uses(&mut self, node: Node<'_>) {
+        let kept = utility::is_definition(node) && temporary::of(node) == temporary::Temp::No;
+        self.found.off = kept || NAMING.contains(&node.tag());
+        self.found.about(node);
+    }
+
+    /// What EXPLAIN plans and does not run.
+    pub(super) fn begin_plan(&mut self, query: Node<'_>) {
+        let evaluates = query.descendants().any(|below| below.tag() == tag::ExecuteStmt);
+        self.found.planned = self.depth == 0 && !evaluates;
+    }
+
+    /// Field selections.
+    pub(super) fn note_fields<'t>(&mut self, fields: impl Iterator<Item = Node<'t>>) {
+        for field in fields.filter_map(string) {
+            match std::str::from_utf8(field) {
+                Ok(text) => self.found.field(text),
+                Err(_) => self.found.field(&name(field)),
+            }
+        }
+    }
+}
+
+/// Statements that name things and run nothing of them.
+const NAMING: &[u16] = &[
+    tag::AlterObjectSchemaStmt,
+    tag::AlterOwnerStmt,
+    tag::AlterPolicyStmt,
+    tag::AlterSeqStmt,
+    tag::CommentStmt,
+    tag::CreatePolicyStmt,
+    tag::CreateSeqStmt,
+    tag::CreateTrigStmt,
+    tag::DropStmt,
+    tag::GrantStmt,
+    tag::LockStmt,
+    tag::RenameStmt,
+    tag::SecLabelStmt,
+];

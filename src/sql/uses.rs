@@ -1,0 +1,253 @@
+//! What a statement names outside PostgreSQL's own schemas: what the catalog has to be asked about.
+
+use super::Class;
+
+/// What a statement uses that only the catalog can judge (see [`Catalog`](super::catalog::Catalog)).
+///
+/// Collected from the text alone. Where the text cannot tell (is `a.b` a column or a call?), both
+/// are listed: more is never weaker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Uses {
+    /// The class of all that the text alone decides: that of the statement, except that calls of
+    /// routines which are no known built-ins, and CALL itself, count nothing.
+    pub class: Class,
+    /// The same for [`Statement::unseen_code`](super::Statement::unseen_code).
+    pub unseen_code: bool,
+    /// What made `class` what it is; may be empty.
+    pub reason: Box<str>,
+    /// The class of what the text calls by name, apart from the kind of its statements: of a
+    /// STABLE routine's body this alone counts.
+    pub(in crate::sql) called: Class,
+    /// As `reason`, for `called`.
+    pub(in crate::sql) called_reason: Box<str>,
+    /// It sets parameters (SET, `set_config`) within: what is known of the session is void.
+    pub(in crate::sql) sets: bool,
+    /// It is planned and not run (EXPLAIN without ANALYZE): nothing volatile is called.
+    pub planned: bool,
+    /// It names more than is worth listing: anything may be in it.
+    pub too_many: bool,
+    /// It calls a built-in that turns values into rows of a type that it is given
+    /// (`jsonb_populate_record` and kin): what coerces to the columns of its relations counts.
+    pub populates: bool,
+    /// A cast is written in it.
+    pub casts: bool,
+    /// VACUUM or ANALYZE of everything.
+    pub maintains_all: bool,
+    /// PL/pgSQL code is in it, whose variables have types that are not listed.
+    pub has_variables: bool,
+    /// `a.f` may be of an `a` that is no row (an item of `FROM unnest(…)`).
+    pub fields_of_values: bool,
+    /// The names `f` of `a.f` and `(…).f`, each perhaps the call `f(a)`.
+    pub fields: Box<[Box<str>]>,
+    /// Calls.
+    pub calls: Box<[Call]>,
+    /// Relations.
+    pub relations: Box<[RelationUse]>,
+    /// Operators, those that PostgreSQL looks up by name on its own too (`=` for CASE x WHEN).
+    pub operators: Box<[Name]>,
+    /// Types of casts, column definitions, typed constants.
+    pub types: Box<[Name]>,
+}
+
+/// A name, perhaps qualified; both parts as the grammar folds them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name {
+    /// The schema, where it is written.
+    pub schema: Option<Box<str>>,
+    /// The name in it.
+    pub name: Box<str>,
+}
+
+/// How a call is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum CallKind {
+    /// `f(…)`: a function, an aggregate, a window function; with one argument perhaps a cast.
+    Function,
+    /// `CALL p(…)`.
+    Procedure,
+    /// `TABLESAMPLE f(…)`: its handler.
+    Sampling,
+}
+
+/// A call.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Call {
+    /// Of what.
+    pub name: Name,
+    /// How it is written.
+    pub kind: CallKind,
+    /// The number of arguments, those of WITHIN GROUP (ORDER BY …) included.
+    pub arguments: u16,
+    /// Names of arguments given by name.
+    pub named: Box<[Box<str>]>,
+    /// The last argument is marked VARIADIC.
+    pub variadic: bool,
+    /// `f(*)`.
+    pub star: bool,
+}
+
+/// What is done with a relation: a set of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct How(u8);
+
+impl How {
+    /// Rows are read.
+    pub const SELECT: How = How(1);
+    /// Rows are added, COPY FROM too.
+    pub const INSERT: How = How(2);
+    /// Rows are changed.
+    pub const UPDATE: How = How(4);
+    /// Rows are removed.
+    pub const DELETE: How = How(8);
+    /// TRUNCATE.
+    pub const TRUNCATE: How = How(16);
+    /// What is stored besides rows is computed: VACUUM, ANALYZE, REFRESH, REINDEX, ALTER TABLE.
+    pub const MAINTAIN: How = How(32);
+    /// INSERT, UPDATE and DELETE.
+    pub const CHANGE: How = How(2 | 4 | 8);
+
+    /// Both.
+    pub const fn and(self, other: How) -> How {
+        How(self.0 | other.0)
+    }
+
+    /// Whether anything of `other` is in it.
+    pub const fn any(self, other: How) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Each thing in it, by itself.
+    pub fn each(self) -> impl Iterator<Item = How> {
+        (0..6).map(|bit| How(1 << bit)).filter(move |one| self.any(*one))
+    }
+}
+
+/// A relation that a statement names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RelationUse {
+    /// Its name.
+    pub name: Name,
+    /// What is done with it.
+    pub how: How,
+    /// It need not be there: the statement makes it, or has a WITH query of that name.
+    pub optional: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::sql::judge;
+
+    /// The uses of a text's one statement, a line.
+    fn shown(text: &str) -> String {
+        let judgement = judge(text.as_bytes(), &BTreeSet::new());
+        let Some(uses) = &judgement.statements[0].uses else { return "none".into() };
+        assert!(judgement.needs_catalog);
+        let name = |name: &Name| match &name.schema {
+            Some(schema) => format!("{schema}.{}", name.name),
+            None => name.name.to_string(),
+        };
+        let mut parts = vec![uses.class.to_string()];
+        for (flag, word) in [
+            (uses.unseen_code, "unseen"),
+            (uses.planned, "planned"),
+            (uses.sets, "sets"),
+            (uses.populates, "populates"),
+            (uses.maintains_all, "maintains_all"),
+            (uses.has_variables, "variables"),
+            (uses.fields_of_values, "values"),
+        ] {
+            parts.extend(flag.then(|| word.to_owned()));
+        }
+        parts.extend(uses.calls.iter().map(|call| {
+            let kind = match call.kind {
+                CallKind::Function => "",
+                CallKind::Procedure => "call ",
+                CallKind::Sampling => "sample ",
+            };
+            let mut shown = format!("{kind}{}({}", name(&call.name), call.arguments);
+            shown.extend(call.named.iter().map(|name| format!(" {name}")));
+            shown += if call.variadic { " variadic" } else { "" };
+            shown + if call.star { "*)" } else { ")" }
+        }));
+        parts.extend(uses.relations.iter().map(|relation| {
+            let letters = [
+                (How::SELECT, 's'),
+                (How::INSERT, 'i'),
+                (How::UPDATE, 'u'),
+                (How::DELETE, 'd'),
+                (How::TRUNCATE, 't'),
+                (How::MAINTAIN, 'm'),
+            ];
+            let how = letters.iter().filter(|(how, _)| relation.how.any(*how)).map(|(_, c)| c);
+            let how: String = how.collect();
+            let optional = if relation.optional { "?" } else { "" };
+            format!("{}:{how}{optional}", name(&relation.name))
+        }));
+        parts.extend(uses.operators.iter().map(name));
+        parts.extend(uses.types.iter().map(|found| format!("::{}", name(found))));
+        parts.extend(uses.fields.iter().map(|field| format!(".{field}")));
+        parts.join(" ")
+    }
+
+    #[test]
+    fn uses_are_what_is_named() {
+        for (text, expected) in [
+            ("SELECT 1", "none"),
+            ("SHOW x", "none"),
+            ("SELECT pg_catalog.now(), 1::int FROM pg_catalog.pg_class", "none"),
+            ("SELECT now()", "read now(0)"),
+            ("SELECT pg_catalog.nobody()", "read pg_catalog.nobody(0)"),
+            (
+                "SELECT f(1, b => 2), s.g(*), h(VARIADIC ARRAY[1])",
+                "read f(2 b) h(1 variadic) s.g(0*)",
+            ),
+            ("SELECT nextval('s') + f()", "write f(0) nextval(1) +"),
+            ("SELECT mode() WITHIN GROUP (ORDER BY a)", "read mode(1)"),
+            ("SELECT t.a, t.b FROM s.t AS t WHERE t.a IN (1)", "read s.t:s = .a .b"),
+            ("SELECT (x).f FROM unnest(a) x", "read values unnest(1) .f"),
+            ("SELECT a BETWEEN 1 AND 2, a OPERATOR(s.===) b, a LIKE 'x'", "read <= >= ~~ s.==="),
+            ("SELECT CASE a WHEN 1 THEN 2 END ORDER BY 1 USING ~<~", "read = ~<~"),
+            ("SELECT 'x'::d, s.e '1', CAST(1 AS text[])", "read ::d ::text ::s.e"),
+            ("INSERT INTO t VALUES (1)", "write t:si"),
+            ("INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 1", "write t:siu"),
+            ("WITH x AS (SELECT 1) UPDATE t SET a = 1 FROM x", "write t:su x:s?"),
+            ("MERGE INTO t USING u ON true WHEN MATCHED THEN DELETE", "write t:siud u:s"),
+            ("COPY t FROM STDIN", "write t:si"),
+            ("COPY t TO STDOUT", "read t:s"),
+            ("TRUNCATE a, b", "ddl a:st b:st"),
+            ("VACUUM t", "maintenance t:sm"),
+            ("ANALYZE", "maintenance maintains_all"),
+            ("REFRESH MATERIALIZED VIEW m", "write m:sm"),
+            ("CALL p(1)", "session call p(1)"),
+            ("CALL p(f())", "session f(0) call p(1)"),
+            ("EXPLAIN SELECT f()", "read planned f(0)"),
+            ("EXPLAIN ANALYZE SELECT f()", "read f(0)"),
+            ("EXPLAIN EXECUTE p(f())", "read f(0)"),
+            ("SELECT * FROM t TABLESAMPLE s.m (1)", "read sample s.m(1) t:s"),
+            (
+                "SELECT jsonb_populate_record(NULL::t, '{}')",
+                "read populates jsonb_populate_record(2) ::t",
+            ),
+            ("DO $$ BEGIN PERFORM f(); CALL p(); END $$", "read unseen variables f(0) call p(0)"),
+            ("DO $$ BEGIN EXECUTE x; SET a = 1; END $$", "opaque unseen sets variables"),
+            ("SELECT set_config('a.b', 'c', true)", "read sets set_config(3)"),
+            ("CREATE VIEW v AS SELECT f() FROM t", "none"),
+            ("CREATE FUNCTION g() RETURNS int RETURN f()", "none"),
+            ("CREATE TEMP VIEW v AS SELECT f() FROM t", "temp f(0) t:s v:s?"),
+            ("CREATE TEMP TABLE t (a d DEFAULT f())", "temp f(0) t:s? ::d"),
+            ("CREATE TEMP TABLE t AS SELECT f()", "temp f(0) t:s?"),
+            ("CREATE INDEX ON t (f(a))", "ddl f(1) t:sm"),
+            ("ALTER TABLE t ADD a d DEFAULT f()", "ddl f(0) t:sm ::d"),
+            ("DROP TABLE t", "ddl"),
+            ("DROP FUNCTION f", "none"),
+            ("GRANT SELECT ON t TO joe", "none"),
+            ("LOCK TABLE t IN ACCESS SHARE MODE", "none"),
+            ("PREPARE p (d) AS SELECT f()", "read f(0) ::d"),
+        ] {
+            assert_eq!(shown(text), expected, "{text}");
+        }
+    }
+}
