@@ -18,5 +18,7 @@ mod law;
 mod load;
 #[path = "postgres/replica.rs"]
 mod replica;
+#[path = "postgres/routines.rs"]
+mod routines;
 #[path = "postgres/scripts.rs"]
 mod scripts;

@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::backend::Heard;
-use super::owed::{Owed, Run, take_at};
+use super::catalog::changes_catalog;
+use super::owed::{Owed, Own, Run, take_at};
 use super::{CopyIn, Encoding, Fate, Fence, Gate, Undecided, body};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{frame, message};
@@ -110,6 +111,9 @@ impl Gate {
         run.done += 1;
         let judgement = run.judgement.clone();
         let Some(statement) = judgement.statements.get(at) else { return self.distrust() };
+        if changes_catalog(statement) {
+            self.touch_catalog();
+        }
         // while a boundary is owed, what depends on the foreseen state waits for it
         if self.boundaries == 0 && tag != Tag::foreseen(self.state.is_failed()) {
             self.foreseen = None;
@@ -344,7 +348,7 @@ impl Gate {
             body.put_slice(text.as_bytes());
             body.put_u8(0);
         });
-        self.owe_boundary(Owed::Own);
+        self.owe_boundary(Owed::Own(Own::Restore));
         out.freeze()
     }
 }

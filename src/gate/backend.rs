@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 
-use super::owed::{EventId, Owed};
+use super::look::Looked;
+use super::owed::{EventId, Owed, Own};
 use super::{CopyIn, Fate, Gate};
 use crate::policy::Denial;
 use crate::protocol::Fields;
@@ -28,6 +29,11 @@ pub enum Answer {
     Fates(Vec<(EventId, Fate)>, usize),
     /// Send these bytes to the server, then pass this many bytes on to the client.
     Own(Bytes, usize),
+    /// Drop this many bytes; the look that [`Gate::look`] sent has come to this. Then
+    /// [`Gate::set_catalog`].
+    Looked(Looked, usize),
+    /// Send these bytes to the server, and drop this many.
+    Send(Bytes, usize),
     /// The session cannot go on.
     Fatal(Box<Denial>),
 }
@@ -47,6 +53,8 @@ pub(super) enum Heard {
     Absorb,
     Replace(Bytes),
     Own(Bytes),
+    Looked(Looked),
+    Send(Bytes),
     Fatal(Box<Denial>),
 }
 
@@ -91,6 +99,8 @@ impl Gate {
                 Heard::Absorb => break Answer::Drop(length),
                 Heard::Replace(bytes) => break Answer::Replace(length, bytes),
                 Heard::Own(bytes) => break Answer::Own(bytes, length),
+                Heard::Looked(looked) => break Answer::Looked(looked, length),
+                Heard::Send(bytes) => break Answer::Send(bytes, length),
                 Heard::Fatal(denial) => break Answer::Fatal(denial),
             }
         };
@@ -104,28 +114,28 @@ impl Gate {
             kind::DATA_ROW | kind::COPY_DATA => self.absorbing(),
             kind::NOTICE_RESPONSE | kind::NOTIFICATION_RESPONSE => false,
             kind::ROW_DESCRIPTION | kind::NO_DATA => {
-                matches!(self.owed.front(), Some(Owed::Describe | Owed::Own))
+                matches!(self.owed.front(), Some(Owed::Describe | Owed::Own(_)))
             }
             _ => true,
         }
     }
 
+    fn own(&self) -> Option<Own> {
+        match self.owed.front() {
+            Some(Owed::Own(own)) => Some(*own),
+            _ => None,
+        }
+    }
+
     fn absorbing(&self) -> bool {
-        matches!(self.owed.front(), Some(Owed::Own))
+        self.own().is_some()
     }
 
     fn hear(&mut self, message: u8, body: &[u8], now: Instant) -> Heard {
         match message {
             kind::PARAMETER_STATUS => return self.parameter_status(body),
             kind::READY_FOR_QUERY => return self.ready_for_query(body),
-            _ if self.absorbing() => {
-                return match message {
-                    kind::ERROR_RESPONSE => Heard::Fatal(Box::new(lost(
-                        "the upstream refused to take the tags again".to_owned(),
-                    ))),
-                    _ => Heard::Absorb,
-                };
-            }
+            _ if self.absorbing() => return self.hear_own(message, body),
             kind::ERROR_RESPONSE => return self.error_response(body),
             kind::COMMAND_COMPLETE => self.command_complete(body, now),
             kind::EMPTY_QUERY_RESPONSE => self.finished_execute(),
@@ -142,14 +152,49 @@ impl Gate {
         Heard::Pass
     }
 
+    fn hear_own(&mut self, message: u8, body: &[u8]) -> Heard {
+        let refused = match self.own() {
+            Some(Own::Look { .. }) => {
+                self.hear_look(message, body);
+                return Heard::Absorb;
+            }
+            Some(Own::Undo { .. }) => "the upstream did not take back a look at its catalog",
+            _ => "the upstream refused to take the tags again",
+        };
+        match message {
+            kind::ERROR_RESPONSE => Heard::Fatal(Box::new(lost(refused.to_owned()))),
+            _ => Heard::Absorb,
+        }
+    }
+
     fn ready_for_query(&mut self, body: &[u8]) -> Heard {
         let Some(status) = body.first().copied().and_then(Status::from_byte) else {
             return Heard::Fatal(Box::new(lost("invalid ReadyForQuery".to_owned())));
         };
-        let own = self.absorbing();
+        let own = self.own();
         self.copy = CopyIn::No;
-        self.settle_boundary(status);
-        if own { Heard::Absorb } else { Heard::Pass }
+        match own {
+            // what failed in the look, or was undone, is nothing to the client's transaction
+            Some(Own::Look { private }) => {
+                self.pop();
+                match self.end_look(private) {
+                    Ok(looked) => Heard::Looked(looked),
+                    Err(undo) => Heard::Send(undo),
+                }
+            }
+            Some(Own::Undo { private }) => {
+                self.pop();
+                Heard::Looked(Looked { results: None, private })
+            }
+            Some(Own::Restore) => {
+                self.settle_boundary(status);
+                Heard::Absorb
+            }
+            None => {
+                self.settle_boundary(status);
+                Heard::Pass
+            }
+        }
     }
 
     fn error_response(&mut self, body: &[u8]) -> Heard {

@@ -7,8 +7,9 @@ use smallvec::smallvec;
 
 use super::frontend::{Message, NAMES_LIMIT, malformed_denial};
 use super::owed::Owed;
+use super::plan::Plan;
 use super::refusal::Form;
-use super::text::{Plan, Stop};
+use super::text::Stop;
 use super::{CopyIn, Gate, Judging, Next, body};
 use crate::protocol::frame;
 use crate::session::{Instant, Lookup, Meanings};
@@ -34,7 +35,10 @@ impl Gate {
             let form = Form::Parse(Rc::from(&b""[..]));
             return self.stop(message.len(), stop, form, Some((text, judgement)));
         }
-        if !self.is_plain(&judgement) {
+        if let Some(next) = self.look_for(&judgement, now) {
+            return Message::Stop(next);
+        }
+        if !self.is_plain(&judgement, now) {
             self.lapse(now);
             match self.decide(&judgement, false, now) {
                 Ok(_) => {}
@@ -90,7 +94,10 @@ impl Gate {
         now: Instant,
     ) -> Option<Message> {
         for judgement in meanings {
-            if self.is_plain(judgement) {
+            if let Some(next) = self.look_for(judgement, now) {
+                return Some(Message::Stop(next));
+            }
+            if self.is_plain(judgement, now) {
                 continue;
             }
             match self.decide(judgement, false, now) {
@@ -120,7 +127,12 @@ impl Gate {
             Lookup::Unknown => smallvec![Rc::new(Judgement::unseen_cursor())],
             Lookup::Uncertain => smallvec![Rc::new(Judgement::unreadable(b""))],
         };
-        if meanings.iter().all(|judgement| self.is_plain(judgement)) {
+        for judgement in &meanings {
+            if let Some(next) = self.look_for(judgement, now) {
+                return Message::Stop(next);
+            }
+        }
+        if meanings.iter().all(|judgement| self.is_plain(judgement, now)) {
             if let [judgement] = &meanings[..] {
                 self.count(judgement, 0);
                 self.stirred |= judgement.strongest >= Class::Write;

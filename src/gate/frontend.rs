@@ -58,9 +58,15 @@ impl Gate {
             if let Some(next) = self.held(header.kind, header.message_length()) {
                 break next;
             }
+            if matches!(header.kind, kind::QUERY | kind::PARSE | kind::BIND | kind::FUNCTION_CALL)
+                && let Some(next) = self.look_first(now)
+            {
+                break next;
+            }
             match self.message(judge, header, rest, now) {
                 Message::Admit(length) => {
                     self.judged = None;
+                    self.front_is_done();
                     let here = length.min(rest.len());
                     self.frontend_pass = length - here;
                     admission.admit(here);
@@ -136,7 +142,7 @@ impl Gate {
         match header.kind {
             kind::QUERY | kind::PARSE if length > self.limit => self.too_large(header, rest),
             kind::BIND => self.bind(length, rest, now),
-            kind::FUNCTION_CALL => self.function_call(length, rest),
+            kind::FUNCTION_CALL => self.function_call(length, rest, now),
             kind::COPY_DATA => {
                 if let CopyIn::Open { data_sent, .. } = &mut self.copy {
                     *data_sent = true;
@@ -188,7 +194,10 @@ impl Gate {
             Ok(judgement) => judgement,
             Err(stop) => return stop,
         };
-        if self.is_plain(&judgement) {
+        if let Some(next) = self.look_for(&judgement, now) {
+            return Message::Stop(next);
+        }
+        if self.is_plain(&judgement, now) {
             self.count(&judgement, 0);
             self.owe_boundary(Owed::PlainQuery);
             return Message::Admit(message.len());
@@ -228,14 +237,15 @@ impl Gate {
 
     /// The short path: nothing about this text depends on the session, and it may run.
     #[inline]
-    pub(super) fn is_plain(&self, judgement: &Judgement) -> bool {
+    pub(super) fn is_plain(&self, judgement: &Judgement, now: Instant) -> bool {
         judgement.plain
             && self.policy.always_allows(judgement.strongest)
             && (!judgement.lexing.backslash && !judgement.lexing.high_bytes
                 || self.lexing(judgement.lexing).is_none())
+            && self.is_plain_known(judgement, now)
     }
 
-    pub(super) fn record(&self, plan: super::text::Plan, text: &[u8]) -> Next {
+    pub(super) fn record(&self, plan: super::plan::Plan, text: &[u8]) -> Next {
         Next::Record(Box::new(Record {
             confirms: plan.confirms,
             confirmed: plan.confirmed,
@@ -247,7 +257,7 @@ impl Gate {
 
     // -- fastpath -----------------------------------------------------------------------------
 
-    fn function_call(&mut self, length: usize, rest: &[u8]) -> Message {
+    fn function_call(&mut self, length: usize, rest: &[u8], now: Instant) -> Message {
         let Some(oid) = rest.get(frame::HEADER_LENGTH..frame::HEADER_LENGTH + 4) else {
             if rest.len() < length {
                 return Message::Stop(Next::Need(frame::HEADER_LENGTH + 4));
@@ -256,8 +266,12 @@ impl Gate {
             return self.refuse_message(length, denial, Form::FunctionCall, None);
         };
         let oid = oid.iter().fold(0u32, |oid, byte| oid << 8 | u32::from(*byte));
-        let judgement = Rc::new(Judgement::function_call(oid));
-        match self.decide(&judgement, true, Instant::ZERO) {
+        let mut judgement = Judgement::function_call(oid);
+        if let Some(resolved) = self.resolved_routine(oid, now) {
+            judgement.strengthen(&resolved);
+        }
+        let judgement = Rc::new(judgement);
+        match self.decide(&judgement, true, now) {
             Err(Stop::Wait) => Message::Stop(Next::Wait),
             Err(Stop::Block(denial)) => {
                 let about = Some((&b""[..], judgement));
@@ -288,6 +302,7 @@ impl Gate {
     pub(super) fn owe(&mut self, owed: Owed) {
         self.stirring += usize::from(owed.stirs());
         self.open = true;
+        self.ran |= matches!(owed, Owed::PlainExecute | Owed::Execute(_));
         self.owed.push_back(owed);
     }
 
@@ -301,6 +316,7 @@ impl Gate {
         self.boundaries += 1;
         self.batch += 1;
         self.open = false;
+        self.ran = false;
         self.stirred = false;
     }
 

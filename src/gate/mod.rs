@@ -7,10 +7,13 @@
 mod answers;
 mod backend;
 mod body;
+mod catalog;
 mod extended;
 mod frontend;
+mod look;
 mod names;
 mod owed;
+mod plan;
 mod refusal;
 mod refusing;
 #[cfg(test)]
@@ -29,10 +32,13 @@ use crate::session::{Batch, Ended, Instant, Names, Parameters, State, Temporary}
 use crate::sql::{Class, Judgement};
 
 pub use backend::{Answer, Answered};
+pub use catalog::{Look, Snapshot};
+pub use look::Looked;
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
 pub use text::ConfirmedStatement;
 
+use catalog::Lookups;
 use owed::Owed;
 
 /// Judges texts; [`crate::sql::Judge`] in life, a table in tests.
@@ -70,6 +76,13 @@ pub enum Next {
     /// The message at the front of the rest is refused: record it, then [`Gate::refuse`], and skip
     /// its bytes.
     Refuse(Box<Refusal>),
+    /// The catalog in force is too old or missing: [`Gate::set_catalog`] with a newer one, or
+    /// [`Gate::look`] at the server, then come back with the same bytes. `private`: a transaction
+    /// block is open, whose changes only this session sees.
+    Catalog {
+        /// See above.
+        private: bool,
+    },
     /// Send these bytes of the proxy's own first, then come back with the same bytes.
     Own(Bytes),
     /// The client said goodbye (and its Terminate is part of the permit).
@@ -176,6 +189,8 @@ pub struct Gate {
     /// Messages have gone since the last one that ReadyForQuery answers: an implicit transaction
     /// may be open on the server.
     open: bool,
+    /// An Execute has gone in the open batch.
+    ran: bool,
     /// The server skips everything up to the next Sync, which has not been sent yet.
     skipping: bool,
     copy: CopyIn,
@@ -187,6 +202,8 @@ pub struct Gate {
     frontend_discard: usize,
     backend_pass: usize,
     replication: bool,
+    /// What the catalog says; `None`: judged by the text alone.
+    lookups: Option<Lookups>,
     /// The judgement of the message at the front, where it was made elsewhere.
     judged: Option<Rc<Judgement>>,
     /// Ids of the events written for the message at the front; it may go now.
@@ -211,6 +228,15 @@ enum Fence {
     Up { restore: bool },
 }
 
+/// How the catalog is asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The session's `search_path`.
+    pub path: crate::sql::catalog::Path,
+    /// The upstream's database has the backstop.
+    pub backstop: bool,
+}
+
 /// What a session starts with.
 #[derive(Debug)]
 pub struct Beginning {
@@ -222,6 +248,8 @@ pub struct Beginning {
     pub reports: Vec<(String, String)>,
     /// The search path mentions `pg_temp`, or is not known.
     pub search_path_doubtful: bool,
+    /// Whether routines are looked up in the catalog; `None`: the text alone decides.
+    pub lookups: Option<Asked>,
     /// A replication connection.
     pub replication: bool,
     /// Random text, at most 32 characters of `[0-9a-f]`.
@@ -252,6 +280,7 @@ impl Gate {
             stirring: 0,
             stirred: false,
             open: false,
+            ran: false,
             skipping: false,
             copy: CopyIn::No,
             unseen_ran: false,
@@ -260,6 +289,7 @@ impl Gate {
             frontend_discard: 0,
             backend_pass: 0,
             replication: beginning.replication,
+            lookups: beginning.lookups.map(|asked| Lookups::new(asked.path, asked.backstop)),
             judged: None,
             cleared: None,
             undecided: Vec::new(),
@@ -348,6 +378,9 @@ impl Gate {
 
     fn end(&mut self, ended: Option<Ended>) {
         let Some(ended) = ended else { return };
+        if self.state.block() == crate::session::Block::None {
+            self.end_of_transaction();
+        }
         match ended {
             Ended::Committed => {
                 self.temporary.committed();

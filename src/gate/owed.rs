@@ -39,8 +39,19 @@ pub(super) enum Owed {
     RefusedQuery(Box<Refusal>),
     /// A substitute for any other refused message.
     Refused(Box<Refusal>),
-    /// A statement of the proxy's own: its answers are absorbed.
-    Own,
+    /// Statements of the proxy's own: their answers are absorbed.
+    Own(Own),
+}
+
+/// What the proxy's own statements are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Own {
+    /// Tags and guard are set again.
+    Restore,
+    /// The catalog is looked at; `private`: in a transaction block.
+    Look { private: bool },
+    /// A look that failed is undone.
+    Undo { private: bool },
 }
 
 /// A string or portal being run.
@@ -80,7 +91,7 @@ impl Owed {
                 | Owed::Sync
                 | Owed::FunctionCall
                 | Owed::RefusedQuery(_)
-                | Owed::Own
+                | Owed::Own(_)
         )
     }
 

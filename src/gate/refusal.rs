@@ -109,6 +109,7 @@ impl Gate {
     pub fn refuse(&mut self, mut refusal: Box<Refusal>, id_text: &str) -> Refused {
         self.frontend_discard = refusal.length;
         self.judged = None;
+        self.front_is_done();
         refusal.error = self.error_for(&refusal, id_text);
         let answerable = refusal.form == Form::Query
             && self.owed.is_empty()

@@ -49,6 +49,7 @@ fn bench(role: Role) -> Bench {
         parameters: Parameters::default(),
         reports: Vec::new(),
         search_path_doubtful: false,
+        lookups: None,
         replication: false,
         nonce: "feed".into(),
         max_statement_bytes: 1 << 20,

@@ -1,17 +1,15 @@
 //! Deciding a text in its session: names resolved, confirmation followed statement by statement.
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
-use hashbrown::HashMap;
-
+use super::catalog::{changes_catalog, moves_path};
 use super::owed::{Owed, Run};
+use super::plan::Plan;
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
 use crate::contract::parameter;
 use crate::policy::{Decision, Denial, Rule, View};
-use crate::session::{
-    Batch, Block, Change, Instant, Lookup, Meanings, Names, State, Tag, Temporary,
-};
+use crate::session::{Block, Instant, Lookup, Meanings, State, Tag, Temporary};
+use crate::sql::catalog::Resolved;
 use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
 
 /// A statement that an event is written about before it may go.
@@ -34,59 +32,6 @@ pub(super) enum Stop {
     /// It depends on statements that the server has not answered.
     Wait,
     Block(Box<Denial>),
-}
-
-/// What is to be noted when a text that may run is sent.
-#[derive(Default)]
-pub(super) struct Plan {
-    pub(super) confirmed: Vec<ConfirmedStatement>,
-    pub(super) confirming: Option<ConfirmedStatement>,
-    /// Confirmed once everything is done.
-    pub(super) confirms: bool,
-    statements: Overlay,
-    portals: Overlay,
-    /// The state once it is all done.
-    after: Option<Box<State>>,
-    temporary: Option<Temporary>,
-    copies: usize,
-    indirect: bool,
-    unseen: bool,
-    stirs_reports: bool,
-    fence: Option<Fence>,
-}
-
-impl Plan {
-    /// Needs an event before it goes.
-    pub(super) fn needs_record(&self) -> bool {
-        !self.confirmed.is_empty() || self.confirming.is_some()
-    }
-}
-
-/// Names that earlier statements of the same string will have given a meaning.
-#[derive(Default)]
-struct Overlay {
-    /// By the statement that gives it.
-    changes: Vec<(usize, Box<str>, Meanings)>,
-    /// Where in `changes` the latest one of a name is.
-    latest: HashMap<Box<str>, usize, ahash::RandomState>,
-}
-
-impl Overlay {
-    fn get(&self, name: &str) -> Option<Meanings> {
-        let at = self.latest.get(name)?;
-        self.changes.get(*at).map(|(_, _, meanings)| meanings.clone())
-    }
-
-    fn push(&mut self, index: usize, name: &str, meanings: Meanings) {
-        self.latest.insert(name.into(), self.changes.len());
-        self.changes.push((index, name.into(), meanings));
-    }
-
-    /// Notes all of them as sent in `batch`.
-    fn send(self, names: &mut Names, batch: Batch) -> VecDeque<(usize, Change)> {
-        let changes = self.changes.into_iter();
-        changes.map(|(at, name, to)| (at, names.change(name.as_bytes(), to, batch))).collect()
-    }
 }
 
 impl Gate {
@@ -173,18 +118,29 @@ impl Gate {
         let mut plan = Plan::default();
         let mut state = self.speculate(now);
         let mut temporary = self.temporary.clone();
+        let known = self.known(judgement, now);
+        plan.touches = self.open && self.catalog_touched();
         let in_string = judgement.statements.len() > 1;
         for (index, statement) in judgement.statements.iter().enumerate() {
             let view = self.view(&state, in_string, now);
-            self.decide_statement(statement, index, view, &temporary, &mut plan)?;
+            let before = (plan.touches, plan.moves_path);
+            let resolved = self.resolved(known.as_deref(), index, statement, now, before);
+            if resolved.runs_routines {
+                self.routine_is_guarded(statement, &judgement.statements[..index])?;
+            }
+            let about = (index, statement, &resolved);
+            self.decide_statement(about, view, &temporary, now, &mut plan)?;
             let failed = state.is_failed();
             state.completed(statement, Tag::foreseen(failed), now);
             if plan.indirect {
                 state.distrust();
             }
             if running {
+                plan.unseen |= resolved.unseen_code;
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
+            plan.touches |= changes_catalog(statement) || resolved.unseen_code;
+            plan.moves_path |= moves_path(statement) || resolved.unseen_code;
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
@@ -196,23 +152,26 @@ impl Gate {
 
     fn decide_statement(
         &self,
-        statement: &Statement,
-        index: usize,
+        (index, statement, resolved): (usize, &Statement, &Resolved),
         view: View,
         temporary: &Temporary,
+        now: Instant,
         plan: &mut Plan,
     ) -> Result<(), Stop> {
         let (meanings, floor) = self.meanings(statement, plan);
-        let class = class_of(statement, temporary).max(floor);
+        let class = class_of(statement, resolved, temporary).max(floor);
         self.settled_enough(statement, class)?;
         self.certain_names(statement)?;
         let mut strongest = class;
         let mut decision = self.policy.decide(statement, class, view);
-        for meaning in meanings.iter().flat_map(|judgement| &*judgement.statements) {
+        for (judgement, at, meaning) in each_meaning(&meanings) {
             if matches!(decision, Decision::Block(_)) {
                 break;
             }
-            let class = class_of(meaning, temporary);
+            let known = self.known(judgement, now);
+            let before = (plan.touches, plan.moves_path);
+            let resolved = self.resolved(known.as_deref(), at, meaning, now, before);
+            let class = class_of(meaning, &resolved, temporary);
             self.settled_enough(meaning, class)?;
             strongest = strongest.max(class);
             match self.policy.decide(meaning, class, view) {
@@ -221,7 +180,7 @@ impl Gate {
             }
             self.followable(statement, meaning)?;
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
-            plan.unseen |= meaning.unseen_code;
+            plan.unseen |= resolved.unseen_code;
             plan.copies += usize::from(meaning.copy_in);
         }
         let about = || ConfirmedStatement {
@@ -237,6 +196,9 @@ impl Gate {
             Decision::ForwardConfirming => plan.confirming = Some(about()),
             Decision::Block(mut denial) => {
                 denial.location = Some(statement.location);
+                if class > statement.class {
+                    denial.reason = resolved.reason.to_string();
+                }
                 return Err(Stop::Block(denial));
             }
         }
@@ -322,14 +284,13 @@ impl Gate {
         if statement.copy_in {
             plan.copies += 1;
         }
-        plan.unseen |= statement.unseen_code;
         if plan.unseen || plan.indirect {
             temporary.doubt_search_path();
         }
         plan.stirs_reports |= statement.class >= Class::Write
             || !matches!(statement.effect, Effect::None)
             || !statement.set_config.is_empty()
-            || statement.unseen_code;
+            || plan.unseen;
     }
 
     /// A statement that changes what later ones are judged by.
@@ -369,6 +330,12 @@ impl Gate {
             self.temporary = temporary;
         }
         self.unseen_ran |= plan.unseen;
+        if plan.touches {
+            self.touch_catalog();
+        }
+        if plan.moves_path || plan.indirect {
+            self.lose_path();
+        }
         self.stirred |= plan.stirs_reports || plan.unseen;
         if plan.copies > 0 {
             self.copy = CopyIn::Awaited;
@@ -391,11 +358,18 @@ impl Gate {
 }
 
 /// A statement's class given which names are certainly temporary.
-fn class_of(statement: &Statement, temporary: &Temporary) -> Class {
+fn class_of(statement: &Statement, resolved: &Resolved, temporary: &Temporary) -> Class {
     match &statement.temp {
-        Some(temp) if temporary.holds_all(&temp.names) => temp.class,
-        _ => statement.class,
+        Some(temp) if temporary.holds_all(&temp.names) => temp.class.max(resolved.found),
+        _ => resolved.class,
     }
+}
+
+/// Every statement that a name may stand for, with the text that it is of.
+fn each_meaning(meanings: &Meanings) -> impl Iterator<Item = (&Rc<Judgement>, usize, &Statement)> {
+    meanings.iter().flat_map(|judgement| {
+        judgement.statements.iter().enumerate().map(move |(at, one)| (judgement, at, one))
+    })
 }
 
 fn mentions_pg_temp(path: &str) -> bool {

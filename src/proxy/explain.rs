@@ -65,6 +65,7 @@ pub fn explain(
         parameters: declared.parameters,
         reports: Vec::new(),
         search_path_doubtful: declared.search_path_doubtful,
+        lookups: None,
         replication: false,
         nonce: "0".into(),
         max_statement_bytes: config.server.limits.max_statement_bytes,

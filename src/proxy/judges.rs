@@ -14,7 +14,10 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::sync::oneshot;
 
+use super::catalogs::next_number;
+use crate::gate::Snapshot;
 use crate::observe::WorkerMetrics;
+use crate::sql::catalog::{Catalog, Options, Row};
 use crate::sql::{self, Judgement};
 
 /// Texts longer than this are judged here: it takes some hundred microseconds. No shorter than a
@@ -32,12 +35,24 @@ pub(super) struct Judges {
 
 /// A text, in the buffer that its session gave away for the time being.
 #[derive(Debug)]
-struct Job {
+struct Text {
     buffer: BytesMut,
     place: Range<usize>,
     migration_tables: Arc<BTreeSet<String>>,
     metrics: WorkerMetrics,
     answer: oneshot::Sender<Judged>,
+}
+
+#[derive(Debug)]
+enum Job {
+    Judge(Text),
+    /// The rows of a look at a catalog become a snapshot.
+    Build {
+        rows: Vec<Row>,
+        version: Box<[u8]>,
+        options: Options,
+        answer: oneshot::Sender<Option<Arc<Snapshot>>>,
+    },
 }
 
 /// The buffer again, and the judgement of the text in it.
@@ -70,6 +85,18 @@ impl Judges {
         Ok(Judges { jobs })
     }
 
+    /// Has a snapshot made of the rows of a look; the answer is `None` where they are unreadable.
+    pub(super) fn build(
+        &self,
+        rows: Vec<Row>,
+        version: Box<[u8]>,
+        options: Options,
+    ) -> oneshot::Receiver<Option<Arc<Snapshot>>> {
+        let (answer, receiver) = oneshot::channel();
+        let _ = self.jobs.send(Job::Build { rows, version, options, answer });
+        receiver
+    }
+
     /// Has the text at `place` of `buffer` judged. The answer never comes where judging failed:
     /// then nothing is known, and the session cannot go on.
     pub(super) fn judge(
@@ -81,14 +108,38 @@ impl Judges {
     ) -> oneshot::Receiver<Judged> {
         let (answer, receiver) = oneshot::channel();
         // without threads the job is dropped, and its sender with it
-        let _ = self.jobs.send(Job { buffer, place, migration_tables, metrics, answer });
+        let text = Text { buffer, place, migration_tables, metrics, answer };
+        let _ = self.jobs.send(Job::Judge(text));
         receiver
     }
 }
 
 impl Job {
     fn run(self) {
-        let Job { buffer, place, migration_tables, metrics, answer } = self;
+        match self {
+            Job::Judge(text) => text.judge(),
+            Job::Build { rows, version, options, answer } => {
+                let built = catch_unwind(AssertUnwindSafe(|| Catalog::build(rows, &options)));
+                let catalog = match built {
+                    Ok(Ok(catalog)) => Some(catalog),
+                    Ok(Err(error)) => {
+                        tracing::warn!("{error}");
+                        None
+                    }
+                    Err(_) => None,
+                };
+                let number = next_number();
+                let snapshot =
+                    catalog.map(|catalog| Arc::new(Snapshot { catalog, version, number }));
+                let _ = answer.send(snapshot);
+            }
+        }
+    }
+}
+
+impl Text {
+    fn judge(self) {
+        let Text { buffer, place, migration_tables, metrics, answer } = self;
         if answer.is_closed() {
             return; // the client has left
         }

@@ -1,9 +1,12 @@
 //! Sessions of clients.
 
 pub mod authenticate;
-pub mod client;
+pub mod catalogs;
+mod client;
 pub mod handshake;
 mod judges;
+mod leg;
+mod looking;
 
 pub use authenticate::{Authenticated, Refused, Secrets, authenticate};
 pub use client::{Client, ReceiveError};

@@ -14,38 +14,20 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
 use super::judges::Judged;
+use super::leg::Leg;
+use super::looking::Building;
 use super::port::Port;
 use super::recorder::Recorder;
 use super::worker::{SessionHandle, Worker};
 use crate::audit::Receipt;
-use crate::gate::{Answer, EventId, Gate, Next, Refusal, Refused};
-use crate::observe::{Direction, UpstreamMetrics, Verdict};
-use crate::policy::{Permit, Rule};
+use crate::gate::{Answer, EventId, Next, Refusal, Refused};
+use crate::observe::{Direction, Verdict};
+use crate::policy::Rule;
 
 use crate::sql::Class;
 
 /// Reads a direction does in one poll before it lets other sessions run.
 const READS_A_POLL: usize = 8;
-
-/// A server connection that serves the session, with the gate that guards it.
-pub(super) struct Leg {
-    pub(super) port: Port,
-    pub(super) gate: Gate,
-    pub(super) metrics: UpstreamMetrics,
-}
-
-impl Leg {
-    /// The one way to a server.
-    #[inline]
-    fn send(&mut self, cx: &mut Context<'_>, permit: &Permit<'_>) -> io::Result<()> {
-        self.port.send(cx, permit.bytes())
-    }
-
-    /// Bytes that the gate itself made: substitutes and the proxy's own statements.
-    fn send_own(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
-        self.port.send(cx, bytes)
-    }
-}
 
 /// Why the frontend direction stands still.
 pub(super) enum Hold {
@@ -58,6 +40,8 @@ pub(super) enum Hold {
     ToJudge(Range<usize>),
     /// It is being judged; the bytes held are there meanwhile.
     Judging(oneshot::Receiver<Judged>),
+    /// A snapshot of the catalog is being made.
+    Building(Building),
     /// Events are being written.
     Receipt(Receipt, AfterReceipt),
 }
@@ -136,6 +120,10 @@ impl Relay {
             }
             match &mut self.hold {
                 Hold::Answers | Hold::Receipt(..) => return Poll::Pending,
+                Hold::Building(_) => {
+                    ready!(self.poll_building(cx));
+                    continue;
+                }
                 Hold::ToJudge(place) => {
                     let (held, place) = (std::mem::take(&mut self.client.held), place.clone());
                     self.hold = Hold::Judging(self.worker.judge_long(held, place));
@@ -185,6 +173,7 @@ impl Relay {
 
     /// Judges bytes and sends what may go; gives how many were dealt with.
     fn judge(&mut self, cx: &mut Context<'_>, buffer: &[u8]) -> io::Result<usize> {
+        self.follow_catalog();
         let worker = self.worker.clone();
         let mut judge = worker.judge.borrow_mut();
         let now = worker.now();
@@ -206,6 +195,12 @@ impl Relay {
                 Next::Skip(length) => at += length,
                 Next::Judge(place) => {
                     self.hold = Hold::ToJudge(place);
+                    return Ok(at);
+                }
+                Next::Catalog { private } => {
+                    let bytes = self.look(private);
+                    self.leg.send_own(cx, &bytes)?;
+                    self.hold = Hold::Answers;
                     return Ok(at);
                 }
                 Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
@@ -322,11 +317,21 @@ impl Relay {
         let mut at = 0;
         loop {
             let answered = self.leg.gate.backend(&buffer[at..], now);
+            // before the client, and whoever it tells, can know
+            self.tell_catalog();
             self.client.send(cx, &buffer[at..at + answered.forward])?;
             at += answered.forward;
             match answered.answer {
                 Answer::Read | Answer::Need(_) => return Ok(at),
                 Answer::Drop(length) => at += length,
+                Answer::Send(bytes, length) => {
+                    self.leg.send_own(cx, &bytes)?;
+                    at += length;
+                }
+                Answer::Looked(looked, length) => {
+                    self.looked(looked);
+                    at += length;
+                }
                 Answer::Replace(length, bytes) => {
                     self.client.send(cx, &bytes)?;
                     at += length;
@@ -382,7 +387,7 @@ impl Relay {
                     return Poll::Ready(end);
                 }
             }
-            if !(waited && matches!(self.hold, Hold::None)) {
+            if !waited || matches!(self.hold, Hold::Answers) {
                 break;
             }
         }

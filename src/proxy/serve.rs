@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::authenticate::Secrets;
+use super::catalogs::Catalogs;
 use super::judges::Judges;
 use super::registry::{CancelKeys, Counts};
 use super::worker::{self, Command, Loaded, Shared};
@@ -72,6 +73,8 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
         cancel_keys: Arc::new(CancelKeys::default()),
         counts: Arc::new(Counts::default()),
         judges: Judges::start(settings.worker_threads.clamp(1, 8))?,
+        catalogs: Catalogs::default(),
+        started: coarsetime::Instant::now(),
     });
     let (commands, _) = watch::channel(Command::Run);
     let mut workers = Vec::new();
@@ -184,6 +187,7 @@ impl Main {
         let secrets = self.shared.loaded().secrets.reloaded(&config);
         let loaded = Arc::new(Loaded { config, secrets });
         *self.shared.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
+        self.shared.catalogs.clear();
         self.shared.generation.fetch_add(1, Ordering::Release);
         self.commands.send_modify(|_| {});
         let _ = self.record(EventKind::ConfigLoaded, Some(notes.join("; ")), None).await;

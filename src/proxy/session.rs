@@ -16,19 +16,22 @@ use super::authenticate::{Authenticated, authenticate};
 use super::client::Client;
 use super::declare::{Declared, declare};
 use super::handshake::{Handshake, handshake};
+use super::leg::Leg;
+use super::looking::Looking;
 use super::port::Port;
 use super::recorder::Recorder;
 use super::refuse::{Refusal, authentication_failed};
 use super::registry::{CancelGuard, CancelTarget, Places};
-use super::relay::{Leg, Relay};
+use super::relay::Relay;
 use super::worker::{Entered, Loaded, Worker};
 use crate::audit::{Event, EventKind, Place, Who};
 use crate::config::{ClientAuth, Entry};
-use crate::gate::{Beginning, Gate};
+use crate::gate::{Asked, Beginning, Gate};
 use crate::net::{Peer, Stream, random_bytes};
 use crate::observe::SessionGuard;
 use crate::policy::{Denial, Rule};
 use crate::protocol::message;
+use crate::sql::catalog::{Options, Path};
 use crate::upstream::{self, Connection, GuardBy, Login, Request, TagsBy};
 
 /// Serves one accepted connection to its end.
@@ -303,12 +306,14 @@ impl Newcomer {
                 String::from_utf8_lossy(value).into_owned(),
             )
         });
+        let (lookups, looking) = self.lookups(connection).unzip();
         let gate = Gate::new(Beginning {
             policy: begun.declared.policy,
             parameters: begun.declared.parameters,
             reports: reports.collect(),
             search_path_doubtful: begun.declared.search_path_doubtful
                 || connection.search_path.to_ascii_lowercase().contains("pg_temp"),
+            lookups,
             replication: self.client.startup.replication.is_some(),
             nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
             max_statement_bytes: self.loaded.config.server.limits.max_statement_bytes,
@@ -319,12 +324,34 @@ impl Newcomer {
         let Begun { connection, guards, .. } = begun;
         let (worker, peer) = (self.worker, self.client.peer);
         let client = Port::new(self.client.stream, BytesMut::new());
-        let leg = Leg { port: Port::new(connection.stream, connection.buffered), gate, metrics };
+        let port = Port::new(connection.stream, connection.buffered);
+        let leg = Leg { port, gate, metrics, looking };
         drop(self.loaded);
         let handle = entered.handle.clone();
         let relay = Relay::new(client, leg, worker, handle, recorder);
         // a task of its own: the login's state, ten times as large, is given back
         tokio::task::spawn_local(Running { relay, peer, _kept: (entered, guards, open) });
+    }
+
+    /// How routines are looked up: not on replication connections, which run no SQL, or little.
+    fn lookups(&self, connection: &Connection) -> Option<(Asked, Box<Looking>)> {
+        if self.client.startup.replication.is_some() {
+            return None;
+        }
+        let upstream = &connection.upstream;
+        let database = match self.loaded.config.entry(&self.client.startup.database) {
+            Some(entry) if entry.wildcard => self.client.startup.database.as_bytes(),
+            _ => upstream.endpoint.dbname.as_bytes(),
+        };
+        let user = std::str::from_utf8(&connection.user).ok();
+        let asked =
+            Asked { path: Path::of_setting(&connection.search_path, user), backstop: false };
+        let options = Options {
+            migration_tables: self.loaded.config.contract.migration_tables.clone(),
+            ..Options::default()
+        };
+        let slot = self.worker.shared.catalogs.slot(&upstream.name, database);
+        Some((asked, Box::new(Looking::new(slot, options))))
     }
 
     /// `confirmation_set` for a confirmation in the startup packet.

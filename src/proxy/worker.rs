@@ -16,6 +16,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::{oneshot, watch};
 
 use super::authenticate::Secrets;
+use super::catalogs::Catalogs;
 use super::declare;
 use super::judges::{Judged, Judges, LONG_TEXT};
 use super::registry::{CancelKeys, Counts};
@@ -50,6 +51,9 @@ pub(super) struct Shared {
     pub(super) cancel_keys: Arc<CancelKeys>,
     pub(super) counts: Arc<Counts>,
     pub(super) judges: Judges,
+    pub(super) catalogs: Catalogs,
+    /// Where every worker's clock begins.
+    pub(super) started: coarsetime::Instant,
 }
 
 impl Shared {
@@ -75,7 +79,6 @@ pub(super) struct Worker {
     pub(super) judge: RefCell<Judging>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) metrics: WorkerMetrics,
-    started: coarsetime::Instant,
     command: Cell<Command>,
     sessions: RefCell<HashMap<u64, Rc<SessionHandle>>>,
     next_session: Cell<u64>,
@@ -128,18 +131,17 @@ impl Worker {
             shared,
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             metrics,
-            started: coarsetime::Instant::now(),
             command: Cell::new(Command::Run),
             sessions: RefCell::default(),
             next_session: Cell::new(0),
         }
     }
 
-    /// Time on the worker's monotonic clock, to a few milliseconds: ages of confirmations are
+    /// Time on the process's monotonic clock, to a few milliseconds: ages of confirmations are
     /// minutes, and the kernel's coarse clock costs next to nothing.
     #[inline]
     pub(super) fn now(&self) -> Instant {
-        self.started.elapsed().into()
+        self.shared.started.elapsed().into()
     }
 
     /// Has a long text judged elsewhere.

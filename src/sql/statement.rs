@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::catalog::{Memo, Resolved};
 use super::{Class, Uses};
 
 /// The judgement of one message's text: the same text always has the same judgement.
@@ -19,6 +20,8 @@ pub struct Judgement {
     pub strongest: Class,
     /// Some statement uses what only the catalog can judge ([`Statement::uses`]).
     pub needs_catalog: bool,
+    /// What the catalog said of it last.
+    pub known: Memo,
     /// The text itself, unless `plain`: what an event says when a prepared statement runs.
     pub text: Option<Arc<[u8]>>,
 }
@@ -29,6 +32,7 @@ impl Judgement {
         let plain = statements.iter().all(Statement::is_plain);
         Judgement {
             strongest: statements.iter().map(|one| one.class).max().unwrap_or(Class::Session),
+            known: Memo::default(),
             needs_catalog: statements.iter().any(|one| one.uses.is_some()),
             statements: statements.into(),
             lexing,
@@ -71,6 +75,19 @@ impl Judgement {
             reason: "a cursor that a routine opened".into(),
             ..Statement::new(Class::Write, "FETCH")
         })
+    }
+
+    /// Counts what the catalog says besides what is known.
+    pub fn strengthen(&mut self, resolved: &Resolved) {
+        for statement in &mut self.statements {
+            if resolved.class > statement.class {
+                statement.class = resolved.class;
+                statement.reason = resolved.reason.clone();
+            }
+            statement.unseen_code |= resolved.unseen_code;
+        }
+        self.strongest = self.strongest.max(resolved.class);
+        self.plain = self.statements.iter().all(Statement::is_plain);
     }
 
     /// The fastpath call of a function by its OID (contract §4: `write`). Built-in functions

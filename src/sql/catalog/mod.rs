@@ -9,6 +9,7 @@ mod body;
 mod build;
 mod definition;
 mod extensions;
+mod known;
 mod model;
 mod names;
 mod path;
@@ -25,6 +26,7 @@ use self::model::Model;
 use self::walk::{Ground, Outcome, Walk};
 use super::{Class, Statement};
 
+pub use known::{Known, Memo};
 pub use path::Path;
 pub use trusted::Trusted;
 

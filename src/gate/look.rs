@@ -1,0 +1,165 @@
+//! The gate's own look at the catalog, on the session's own connection.
+//!
+//! It is a pipeline of the extended protocol under names of the proxy's own: a Query would drop the
+//! client's unnamed statement. Outside a transaction block it is a transaction of its own; inside
+//! one it stands in a savepoint that is rolled back to, and what it sees, which may be uncommitted,
+//! serves this session alone.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Gate;
+use super::owed::{Owed, Own};
+use crate::protocol::{frame, message};
+use crate::session::Block;
+use crate::sql::catalog::Row;
+
+/// What came of a look.
+#[derive(Debug)]
+pub struct Looked {
+    /// The rows of each query asked; `None`: one failed.
+    pub results: Option<Vec<Vec<Row>>>,
+    /// It was taken inside a transaction block: it may show what nobody else sees.
+    pub private: bool,
+}
+
+/// A look under way.
+#[derive(Debug, Default)]
+pub(super) struct Looking {
+    results: Vec<Vec<Row>>,
+    /// Whether each statement still to be bound gives a result, the last one first.
+    collecting: Vec<bool>,
+    failed: bool,
+}
+
+impl Gate {
+    /// The messages of a look: each of `queries` gives one result. They go to the server at once,
+    /// and nothing else until [`Answer::Looked`](super::Answer::Looked).
+    pub fn look(&mut self, queries: &[&str]) -> Bytes {
+        let private = self.state.block() != Block::None;
+        let mut out = BytesMut::new();
+        let mut collecting = Vec::new();
+        let mut ask = |text: &str, collect: bool| {
+            run(&mut out, text);
+            collecting.push(collect);
+        };
+        let first = if private { SAVEPOINT } else { BEGIN };
+        ask(first, false);
+        ask("SET LOCAL statement_timeout = 0", false);
+        ask("SET LOCAL client_encoding = 'UTF8'", false);
+        for query in queries {
+            ask(query, true);
+        }
+        for text in undo(private) {
+            ask(text, false);
+        }
+        close(&mut out);
+        sync(&mut out);
+        if let Some(lookups) = &mut self.lookups {
+            collecting.reverse();
+            lookups.under_way = Looking { results: Vec::new(), collecting, failed: false };
+        }
+        self.owe_boundary(Owed::Own(Own::Look { private }));
+        out.freeze()
+    }
+
+    /// A message of the server's that answers the look.
+    pub(super) fn hear_look(&mut self, kind: u8, body: &[u8]) {
+        let Some(lookups) = &mut self.lookups else { return };
+        let under_way = &mut lookups.under_way;
+        match kind {
+            frame::backend::BIND_COMPLETE => {
+                if under_way.collecting.pop() == Some(true) {
+                    under_way.results.push(Vec::new());
+                }
+            }
+            frame::backend::DATA_ROW => match (row(body), under_way.results.last_mut()) {
+                (Some(row), Some(rows)) => rows.push(row),
+                _ => under_way.failed = true,
+            },
+            frame::backend::ERROR_RESPONSE => under_way.failed = true,
+            _ => {}
+        }
+    }
+
+    /// The look is over. One that failed is undone by the messages given.
+    pub(super) fn end_look(&mut self, private: bool) -> Result<Looked, Bytes> {
+        let failed = self.lookups.as_ref().is_none_or(|lookups| lookups.under_way.failed);
+        if failed {
+            let mut out = BytesMut::new();
+            for text in undo(private) {
+                run(&mut out, text);
+            }
+            close(&mut out);
+            sync(&mut out);
+            self.owe_boundary(Owed::Own(Own::Undo { private }));
+            return Err(out.freeze());
+        }
+        let results = self.lookups.as_mut();
+        let results = results.map(|lookups| std::mem::take(&mut lookups.under_way.results));
+        Ok(Looked { results, private })
+    }
+}
+
+/// The name of the gate's own statement and portal.
+const NAME: &[u8] = b"pgauthority look";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
+const SAVEPOINT: &str = "SAVEPOINT \"pgauthority look\"";
+
+/// What takes a look back, settings and locks included.
+fn undo(private: bool) -> &'static [&'static str] {
+    match private {
+        false => &["ROLLBACK"],
+        true => &[
+            "ROLLBACK TO SAVEPOINT \"pgauthority look\"",
+            "RELEASE SAVEPOINT \"pgauthority look\"",
+        ],
+    }
+}
+
+/// Parse, Bind and Execute of a statement of the gate's own.
+fn run(out: &mut BytesMut, text: &str) {
+    close(out);
+    message::frame(out, frame::frontend::PARSE, |body| {
+        message::put_cstring(body, NAME);
+        message::put_cstring(body, text.as_bytes());
+        body.put_u16(0);
+    });
+    message::frame(out, frame::frontend::BIND, |body| {
+        message::put_cstring(body, NAME);
+        message::put_cstring(body, NAME);
+        body.put_slice(&[0; 6]);
+    });
+    message::frame(out, frame::frontend::EXECUTE, |body| {
+        message::put_cstring(body, NAME);
+        body.put_u32(0);
+    });
+}
+
+/// Close of it, which is no error where there is none.
+fn close(out: &mut BytesMut) {
+    for what in [b'P', b'S'] {
+        message::frame(out, frame::frontend::CLOSE, |body| {
+            body.put_u8(what);
+            message::put_cstring(body, NAME);
+        });
+    }
+}
+
+fn sync(out: &mut BytesMut) {
+    message::frame(out, frame::frontend::SYNC, |_| {});
+}
+
+/// The columns of a DataRow; `None`: it has not the form of one.
+fn row(mut body: &[u8]) -> Option<Row> {
+    let count = body.split_off(..2)?;
+    let count = u16::from_be_bytes(count.try_into().ok()?);
+    (0..count)
+        .map(|_| {
+            let length = i32::from_be_bytes(body.split_off(..4)?.try_into().ok()?);
+            match usize::try_from(length) {
+                Ok(length) => body.split_off(..length).map(|value| Some(value.to_vec())),
+                Err(_) => Some(None),
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,65 @@
+//! What a text that may run is going to do, noted when it is sent.
+
+use std::collections::VecDeque;
+
+use hashbrown::HashMap;
+
+use super::Fence;
+use super::text::ConfirmedStatement;
+use crate::session::{Batch, Change, Meanings, Names, State, Temporary};
+
+/// What is to be noted when a text that may run is sent.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) confirmed: Vec<ConfirmedStatement>,
+    pub(super) confirming: Option<ConfirmedStatement>,
+    /// Confirmed once everything is done.
+    pub(super) confirms: bool,
+    pub(super) statements: Overlay,
+    pub(super) portals: Overlay,
+    /// The state once it is all done.
+    pub(super) after: Option<Box<State>>,
+    pub(super) temporary: Option<Temporary>,
+    pub(super) copies: usize,
+    pub(super) indirect: bool,
+    pub(super) unseen: bool,
+    /// The catalog may have changed, and `search_path`.
+    pub(super) touches: bool,
+    pub(super) moves_path: bool,
+    pub(super) stirs_reports: bool,
+    pub(super) fence: Option<Fence>,
+}
+
+impl Plan {
+    /// Needs an event before it goes.
+    pub(super) fn needs_record(&self) -> bool {
+        !self.confirmed.is_empty() || self.confirming.is_some()
+    }
+}
+
+/// Names that earlier statements of the same string will have given a meaning.
+#[derive(Default)]
+pub(super) struct Overlay {
+    /// By the statement that gives it.
+    changes: Vec<(usize, Box<str>, Meanings)>,
+    /// Where in `changes` the latest one of a name is.
+    pub(super) latest: HashMap<Box<str>, usize, ahash::RandomState>,
+}
+
+impl Overlay {
+    pub(super) fn get(&self, name: &str) -> Option<Meanings> {
+        let at = self.latest.get(name)?;
+        self.changes.get(*at).map(|(_, _, meanings)| meanings.clone())
+    }
+
+    pub(super) fn push(&mut self, index: usize, name: &str, meanings: Meanings) {
+        self.latest.insert(name.into(), self.changes.len());
+        self.changes.push((index, name.into(), meanings));
+    }
+
+    /// Notes all of them as sent in `batch`.
+    pub(super) fn send(self, names: &mut Names, batch: Batch) -> VecDeque<(usize, Change)> {
+        let changes = self.changes.into_iter();
+        changes.map(|(at, name, to)| (at, names.change(name.as_bytes(), to, batch))).collect()
+    }
+}

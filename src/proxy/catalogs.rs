@@ -1,0 +1,104 @@
+//! The catalogs of the databases behind the proxy, as read through its sessions: one snapshot a
+//! database, shared by all workers, compared with the server's now and then.
+//!
+//! Nothing here connects anywhere: a session that needs a newer look takes it on its own
+//! connection, so a suspended upstream is neither woken nor kept awake.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::gate::{Look, Snapshot};
+use crate::session::Instant;
+
+/// What happens elsewhere is noticed within this time: a statement that comes later is judged by a
+/// catalog that was compared with the server's meanwhile.
+const MAX_AGE: Duration = Duration::from_secs(5);
+
+/// While one session compares, the others go on with what is there; for so long.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// One slot a database.
+#[derive(Debug, Default)]
+pub(super) struct Catalogs {
+    slots: Mutex<HashMap<(String, Vec<u8>), Arc<Slot>>>,
+}
+
+/// Snapshots are numbered over the whole process.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
+/// The number of a new snapshot.
+pub(super) fn next_number() -> u64 {
+    NUMBERS.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Catalogs {
+    /// The slot of a database: once a session.
+    pub(super) fn slot(&self, upstream: &str, database: &[u8]) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (upstream.to_owned(), database.to_vec());
+        Arc::clone(slots.entry(key).or_default())
+    }
+
+    /// A reload may have changed what snapshots are judged by: they are read again.
+    pub(super) fn clear(&self) {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values() {
+            slot.change(|look| *look = Look::default());
+        }
+    }
+}
+
+/// What is known of one database.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    /// Counts changes of `look`: read by every session for every message, written rarely.
+    stamp: AtomicU64,
+    look: RwLock<Look>,
+}
+
+impl Slot {
+    /// Another number: there is something new.
+    #[inline]
+    pub(super) fn stamp(&self) -> u64 {
+        self.stamp.load(Ordering::Acquire)
+    }
+
+    /// What sessions may rely on now.
+    pub(super) fn look(&self) -> Look {
+        self.look.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A session sets out to compare it with the server's: gives what is there, and keeps the
+    /// others from doing the same for the time being.
+    pub(super) fn claim(&self, now: Instant) -> Look {
+        let look = self.look();
+        if look.snapshot.is_some() && look.until > Instant::ZERO {
+            self.change(|look| look.until = look.until.max(now.saturating_add(GRACE)));
+        }
+        look
+    }
+
+    /// What came of it: the same snapshot or a newer one; `None`: the catalog cannot be read.
+    pub(super) fn set(&self, snapshot: Option<Arc<Snapshot>>, now: Instant) -> Look {
+        let new = Look { snapshot, until: now.saturating_add(MAX_AGE) };
+        self.change(|look| *look = new.clone());
+        new
+    }
+
+    /// Something that passed through the proxy may have changed the catalog.
+    pub(super) fn touch(&self) {
+        self.change(|look| look.until = Instant::ZERO);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Look)) {
+        change(&mut self.look.write().unwrap_or_else(PoisonError::into_inner));
+        self.stamp.fetch_add(1, Ordering::Release);
+    }
+}
+
+/// How long what only one session sees is good for.
+pub(super) fn private_until(now: Instant) -> Instant {
+    now.saturating_add(MAX_AGE)
+}

@@ -1,0 +1,139 @@
+//! A session's looks at its database's catalog: whose turn it is, what to ask, what came of it.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::oneshot;
+
+use super::catalogs::{Slot, private_until};
+use super::relay::{Hold, Relay};
+use crate::gate::{Look, Looked, Snapshot};
+use crate::sql::catalog::{Catalog, Options};
+
+/// A failed look is tried again so often before the catalog counts as one that cannot be read: a
+/// cancel request that was meant for the client's statement may have met it.
+const ATTEMPTS: u8 = 2;
+
+/// What a leg knows of its database's catalog.
+pub(super) struct Looking {
+    slot: Arc<Slot>,
+    options: Options,
+    seen: u64,
+    /// The snapshot is to be read anew, not only compared.
+    anew: bool,
+    failures: u8,
+}
+
+/// A snapshot being made elsewhere.
+pub(super) struct Building {
+    answer: oneshot::Receiver<Option<Arc<Snapshot>>>,
+    private: bool,
+}
+
+impl Looking {
+    pub(super) fn new(slot: Arc<Slot>, options: Options) -> Self {
+        Looking { slot, options, seen: u64::MAX, anew: false, failures: 0 }
+    }
+}
+
+impl Relay {
+    /// Tells the other sessions what this one did.
+    #[inline]
+    pub(super) fn tell_catalog(&mut self) {
+        if let Some(looking) = &mut self.leg.looking
+            && self.leg.gate.take_touched()
+        {
+            looking.slot.touch();
+        }
+    }
+
+    /// Takes over what another session has found.
+    #[inline]
+    pub(super) fn follow_catalog(&mut self) {
+        self.tell_catalog();
+        let Some(looking) = &mut self.leg.looking else { return };
+        let stamp = looking.slot.stamp();
+        if stamp != looking.seen && !self.leg.gate.has_private_catalog() {
+            looking.seen = stamp;
+            let look = looking.slot.look();
+            self.leg.gate.adopt_catalog(look);
+        }
+    }
+
+    /// A look is due: gives the messages to send for it.
+    pub(super) fn look(&mut self, private: bool) -> bytes::Bytes {
+        let now = self.worker.now();
+        let Some(looking) = &mut self.leg.looking else { return self.leg.gate.look(&[]) };
+        let known = if private {
+            self.leg.gate.catalog().is_some()
+        } else {
+            looking.slot.claim(now).snapshot.is_some()
+        };
+        let both = [Catalog::VERSION_QUERY, Catalog::QUERY];
+        let queries = if known && !looking.anew { &both[..1] } else { &both[..] };
+        self.leg.gate.look(queries)
+    }
+
+    /// What came of it.
+    pub(super) fn looked(&mut self, looked: Looked) {
+        let private = looked.private;
+        let Some(looking) = &mut self.leg.looking else {
+            return self.leg.gate.set_catalog(Look::default(), private);
+        };
+        let mut results = looked.results.into_iter().flatten();
+        let version =
+            results.next().and_then(|rows| rows.into_iter().next()?.into_iter().next()?);
+        let Some(version) = version else {
+            looking.failures += 1;
+            if looking.failures < ATTEMPTS {
+                return; // the gate asks again
+            }
+            tracing::warn!("the catalog of the upstream could not be read");
+            return self.take_catalog(None, private);
+        };
+        looking.failures = 0;
+        let Some(rows) = results.next() else {
+            let known = match private {
+                true => self.leg.gate.catalog().cloned(),
+                false => looking.slot.look().snapshot,
+            };
+            match known {
+                Some(snapshot) if *snapshot.version == *version => {
+                    self.take_catalog(Some(snapshot), private);
+                }
+                _ => looking.anew = true, // the gate asks again
+            }
+            return;
+        };
+        looking.anew = false;
+        let options = looking.options.clone();
+        let answer = self.worker.shared.judges.build(rows, version.into(), options);
+        self.hold = Hold::Building(Building { answer, private });
+    }
+
+    /// Goes on where a snapshot was being made.
+    pub(super) fn poll_building(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Hold::Building(Building { answer, private }) = &mut self.hold else {
+            return Poll::Ready(());
+        };
+        let (snapshot, private) = (ready!(Pin::new(answer).poll(cx)), *private);
+        self.hold = Hold::None;
+        self.take_catalog(snapshot.ok().flatten(), private);
+        Poll::Ready(())
+    }
+
+    fn take_catalog(&mut self, snapshot: Option<Arc<Snapshot>>, private: bool) {
+        let now = self.worker.now();
+        let Some(looking) = &mut self.leg.looking else { return };
+        let look = if private {
+            Look { snapshot, until: private_until(now) }
+        } else {
+            let look = looking.slot.set(snapshot, now);
+            looking.seen = looking.slot.stamp();
+            look
+        };
+        self.leg.gate.set_catalog(look, private);
+    }
+}
