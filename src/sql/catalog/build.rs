@@ -215,8 +215,10 @@ impl Builder<'_> {
         let written = c.letter(4)? == b'e';
         match (source < FIRST_NORMAL, target < FIRST_NORMAL) {
             (true, true) if !written => self.model.everywhere.push(function),
-            // the names of PostgreSQL's own types are not looked for
-            (_, true) if written => self.model.casts.push(function),
+            (_, true) if written => {
+                let name = self.model.builtin_types.get(&target).cloned().unwrap_or_default();
+                self.model.casts.entry(name).or_default().push(function);
+            }
             _ => {}
         }
         for (oid, is_target) in [(source, false), (target, true)] {

@@ -129,7 +129,7 @@ impl Catalog {
             if fires {
                 walk.event_triggers(at);
             }
-            names::follow(walk, uses, at, true);
+            names::follow(walk, uses, at, names::By::Statement);
         });
         let class = outcome.class.max(uses.class);
         let reason = match outcome.class > uses.class {

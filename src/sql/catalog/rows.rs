@@ -137,7 +137,8 @@ mod tests {
         assert!(Columns::of(&vec![None; 20]).is_err());
         assert!(Columns::of(&vec![text("n")]).is_err());
         assert!(Columns::of(&row("no", None)).is_err());
-        let (kind, columns) = Columns::of(&row("n", Some(vec![0xff]))).map_err(|_| ()).unwrap();
+        let bytes = row("n", Some(vec![0xff]));
+        let (kind, columns) = Columns::of(&bytes).map_err(|_| ()).unwrap();
         assert_eq!(kind, b'n');
         assert!(columns.text(1).is_err() && columns.text(2).is_err() && columns.text(99).is_err());
         assert_eq!(columns.number(2), Ok(0));

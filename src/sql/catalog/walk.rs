@@ -10,7 +10,7 @@ use super::path::Path;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::{body, names};
 use crate::sql::routines;
-use crate::sql::{Class, How, Uses};
+use crate::sql::{Class, How};
 
 /// Something that may run, or be used by what runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,14 +174,14 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// A stored tree. `changes`: that it changes rows counts.
+    /// A stored tree. `changes`: it may change rows.
     fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
         if changes && (refs.changes || refs.utility) && !at.planned {
             self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
         }
         refs.routines.iter().for_each(|oid| self.routine(*oid, at));
         refs.operators.iter().for_each(|oid| self.operator(*oid, at));
-        let how = if refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
+        let how = if changes && refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
         refs.relations.iter().for_each(|oid| self.relation(*oid, how, at));
         refs.made.iter().for_each(|oid| self.data_type(*oid, true, at));
         refs.carried.iter().for_each(|oid| self.data_type(*oid, false, at));
@@ -222,7 +222,8 @@ impl<'m> Walk<'m> {
             self.refs(refs, routine.volatile, inner);
         }
         if let Some(uses) = &body.uses {
-            self.uses(uses, inner);
+            let by = names::By::Body { volatile: routine.volatile };
+            names::follow(self, uses, inner, by);
         }
     }
 
@@ -238,11 +239,6 @@ impl<'m> Walk<'m> {
                 self.paths.len() - 1
             }
         }
-    }
-
-    /// What a body names.
-    pub(super) fn uses(&mut self, uses: &Uses, at: At) {
-        names::follow(self, uses, at, false);
     }
 
     fn visit_relation(&mut self, oid: u32, how: How, at: At) {

@@ -91,8 +91,7 @@ pub(in crate::sql) struct Found {
     planned: bool,
     populates: bool,
     maintains_all: bool,
-    has_variables: bool,
-    casts: bool,
+    code: String,
     /// `a.f` may be of an `a` that is no row.
     pub(in crate::sql) fields_of_values: bool,
     fields: BTreeSet<Box<str>>,
@@ -115,8 +114,9 @@ fn is_system(found: Qualified<'_>) -> bool {
 
 impl Found {
     /// PL/pgSQL code is in it, whose variables have types that are not listed.
-    pub(in crate::sql) fn has_variables(&mut self) {
-        self.has_variables = true;
+    pub(in crate::sql) fn code(&mut self, body: &str) {
+        self.code.push_str(body);
+        self.code.push('\n');
     }
 
     fn relation(&mut self, relation: Node<'_>, how: How) {
@@ -126,6 +126,13 @@ impl Found {
         }
         let known = self.relations.entry(owned(found)).or_default();
         *known = known.and(how);
+    }
+
+    fn data_type(&mut self, node: Node<'_>, system_too: bool) {
+        let found = Qualified::of_list(node.list(field::names));
+        if let Some(found) = found.filter(|found| system_too || !is_system(*found)) {
+            self.types.add(found);
+        }
     }
 
     fn operator(&mut self, symbol: &'static [u8]) {
@@ -209,14 +216,13 @@ impl Found {
         match node.tag() {
             tag::A_Expr => self.expression(node),
             tag::RangeVar => self.relation(node, How::SELECT),
-            tag::TypeName => {
-                if let Some(found) =
-                    Qualified::of_list(node.list(field::names)).filter(|found| !is_system(*found))
-                {
-                    self.types.add(found);
+            tag::TypeName => self.data_type(node, false),
+            // a cast to a type of PostgreSQL's own may be the user's
+            tag::TypeCast => {
+                if let Some(target) = node.node(field::typeName) {
+                    self.data_type(target, true);
                 }
             }
-            tag::TypeCast => self.casts = true,
             tag::SortBy => self.named_operator(node.list(field::useOp)),
             tag::SubLink if node.has(field::operName) => {
                 self.named_operator(node.list(field::operName));
@@ -291,7 +297,7 @@ impl Found {
             self.fields.len(),
         ];
         let names = sizes.iter().any(|size| *size > 0);
-        if !names && !self.casts && !self.maintains_all && !self.has_variables && !is_temporary {
+        if !names && !self.maintains_all && self.code.is_empty() && !is_temporary {
             return None;
         }
         let optional = &self.optional;
@@ -311,8 +317,7 @@ impl Found {
             too_many: sizes.iter().any(|size| *size > ENOUGH),
             populates: self.populates,
             maintains_all: self.maintains_all,
-            has_variables: self.has_variables,
-            casts: self.casts,
+            code: self.code.into(),
             fields_of_values: self.fields_of_values,
             fields: self.fields.into_iter().collect(),
             calls: self.calls.into_iter().collect(),
