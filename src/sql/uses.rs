@@ -24,6 +24,8 @@ pub struct Uses {
     pub(in crate::sql) sets: bool,
     /// It is planned and not run (EXPLAIN without ANALYZE): nothing volatile is called.
     pub planned: bool,
+    /// It is kept as a definition: what it calls runs later.
+    pub stored: bool,
     /// It names more than is worth listing: anything may be in it.
     pub too_many: bool,
     /// It calls a built-in that turns values into rows of a type that it is given

@@ -139,7 +139,7 @@ impl Catalog {
         Resolved {
             class,
             found: outcome.class,
-            unseen_code: uses.unseen_code || outcome.unseen,
+            unseen_code: uses.unseen_code || outcome.unseen && !uses.stored,
             runs_routines: uses.unseen_code || outcome.runs,
             missing: outcome.missing,
             reason,

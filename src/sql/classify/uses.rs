@@ -89,6 +89,7 @@ pub(in crate::sql) struct Found {
     pub(super) called: Verdict,
     pub(super) sets: bool,
     planned: bool,
+    stored: bool,
     populates: bool,
     maintains_all: bool,
     code: String,
@@ -314,6 +315,7 @@ impl Found {
             called_reason: self.called.reason.into(),
             sets: self.sets,
             planned: self.planned,
+            stored: self.stored,
             too_many: sizes.iter().any(|size| *size > ENOUGH),
             populates: self.populates,
             maintains_all: self.maintains_all,
@@ -331,8 +333,10 @@ impl Found {
 impl Scan<'_> {
     /// Decides whether what a statement names is used by running it, and notes what it is about.
     pub(super) fn begin_uses(&mut self, node: Node<'_>) {
-        let kept = utility::is_definition(node) && temporary::of(node) == temporary::Temp::No;
-        self.found.off = kept || NAMING.contains(&node.tag());
+        let kept = utility::is_definition(node);
+        self.found.stored |= kept && self.depth == 0;
+        let permanent = kept && temporary::of(node) == temporary::Temp::No;
+        self.found.off = permanent || NAMING.contains(&node.tag());
         self.found.about(node);
     }
 
