@@ -11,6 +11,7 @@ use std::path::Path as File;
 use std::sync::Arc;
 
 use pgauthority::sql::catalog::{Catalog, Options, Path, Resolved, Row, Trusted};
+use pgauthority::sql::routines::{Routine, lookup};
 use pgauthority::sql::{Class, Judgement, judge};
 use support::wire::Frames;
 use support::{Cluster, Login, Major, Wire};
@@ -501,4 +502,78 @@ fn a_large_catalog_is_read_in_time() {
     }
     println!("version read in {fastest:?}");
     assert!(fastest.as_millis() < 200, "{fastest:?}");
+}
+
+/// A text of each type that a harmless call can be given.
+fn sample(data_type: &str) -> Option<&'static str> {
+    Some(match data_type {
+        "smallint" | "integer" | "bigint" | "oid" | "xid" | "xid8" | "cid" => "'1'",
+        "real" | "double precision" | "numeric" => "'0.5'",
+        "text" | "name" | "character varying" | "character" | "\"char\"" | "\"any\"" => "'x'::text",
+        "boolean" => "'f'",
+        "regclass" => "'pg_class'",
+        "regproc" => "'now'",
+        "regtype" => "'int4'",
+        "interval" => "'0'",
+        "date" | "timestamp without time zone" | "timestamp with time zone" => "'2000-01-01'",
+        "json" | "jsonb" => "'{}'",
+        "bytea" => "'x'",
+        "pg_lsn" => "'0/0'",
+        "anyelement" | "anynonarray" | "anycompatible" | "anycompatiblenonarray" => "1",
+        "anyarray" | "anycompatiblearray" => "ARRAY[1]",
+        "text[]" => "ARRAY['x']",
+        "point" | "box" | "inet" | "internal" | "cstring" | "refcursor" => return None,
+        _ => "NULL",
+    })
+}
+
+/// The list of PostgreSQL's own routines against servers: it knows every volatile one that is
+/// there, and what it calls `read` or `session` runs in a READ ONLY transaction and leaves no
+/// transaction id behind.
+#[test]
+fn built_ins_that_read_change_nothing() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).setting("statement_timeout", "2s").start();
+        let mut wire = cluster.connect("app");
+        let all = wire.sql(
+            "SELECT p.proname, p.provolatile, p.prokind, p.proretset,
+               coalesce(string_agg(format_type(a.t, NULL), ';' ORDER BY a.n)
+                 FILTER (WHERE a.n <= p.pronargs), '')
+             FROM pg_proc p LEFT JOIN LATERAL
+               unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, n) ON true
+             WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind IN ('f', 'w')
+             GROUP BY p.oid ORDER BY p.proname",
+        );
+        let (mut ran, mut wrong) = (0, String::new());
+        for row in all {
+            let [name, volatility, kind, _, types] =
+                row.into_iter().map(Option::unwrap).collect::<Vec<_>>().try_into().unwrap();
+            let verdict = lookup(None, &name);
+            if verdict == Routine::Unknown {
+                writeln!(wrong, "{name} ({volatility}) is not known").unwrap();
+            }
+            if !matches!(verdict, Routine::Read | Routine::Session) || kind != "f" {
+                continue;
+            }
+            let types = types.split(';').filter(|name| !name.is_empty());
+            let Some(arguments) = types.map(sample).collect::<Option<Vec<_>>>() else { continue };
+            let call = format!("SELECT pg_catalog.\"{name}\"({})", arguments.join(", "));
+            let id = "SELECT pg_current_xact_id_if_assigned()::text";
+            let outcome = wire.try_sql(&format!("BEGIN READ ONLY; {call}; {id}"));
+            run(&mut wire, "ROLLBACK");
+            let takes_id = matches!(&*name, "txid_current" | "pg_current_xact_id");
+            match outcome {
+                Err(fields) if fields.code() == "25006" => {
+                    writeln!(wrong, "{call}: {fields}").unwrap();
+                }
+                Ok(rows) if rows[0][0].is_some() && !takes_id => {
+                    writeln!(wrong, "{call} took a transaction id").unwrap();
+                }
+                Ok(_) => ran += 1,
+                Err(_) => {}
+            }
+        }
+        assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+        assert!(ran > 1500, "only {ran} calls ran");
+    }
 }

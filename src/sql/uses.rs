@@ -31,7 +31,11 @@ pub struct Uses {
     /// It calls a built-in that turns values into rows of a type that it is given
     /// (`jsonb_populate_record` and kin): what coerces to the columns of its relations counts.
     pub populates: bool,
-    /// VACUUM or ANALYZE of everything.
+    /// It calls a built-in that makes a value of a type which is named by a text.
+    pub makes_any: bool,
+    /// It calls a built-in that reads relations which it does not name.
+    pub reads_all: bool,
+    /// VACUUM or ANALYZE of everything, or a built-in that does the like with what it is given.
     pub maintains_all: bool,
     /// PL/pgSQL code in it, whose variables have types that are not listed.
     pub code: Box<str>,
@@ -155,6 +159,8 @@ mod tests {
             (uses.planned, "planned"),
             (uses.sets, "sets"),
             (uses.populates, "populates"),
+            (uses.makes_any, "makes_any"),
+            (uses.reads_all, "reads_all"),
             (uses.maintains_all, "maintains_all"),
             (!uses.code.is_empty(), "code"),
             (uses.fields_of_values, "values"),

@@ -196,3 +196,40 @@ CREATE TRIGGER on_younger AFTER DELETE ON younger FOR EACH ROW EXECUTE FUNCTION 
 
 GRANT USAGE ON SCHEMA lib, other TO PUBLIC;
 GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+
+-- what calls others unnamed
+CREATE DOMAIN number AS int;
+CREATE TYPE shade AS ENUM ('dark');
+CREATE FUNCTION lib.shade_to_json(shade) RETURNS json LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN '{}'; END $$;
+CREATE CAST (shade AS json) WITH FUNCTION lib.shade_to_json(shade);
+CREATE TABLE shades (s shade); INSERT INTO shades VALUES ('dark');
+CREATE VIEW view_xml AS SELECT table_to_xml('view_ddl'::regclass, true, true, '') AS x;
+CREATE FUNCTION lib.runs_prepared() RETURNS void LANGUAGE sql AS 'EXECUTE prepared_before';
+CREATE VIEW view_domain AS SELECT b::checked AS b FROM plain, LATERAL (SELECT name AS b) x;
+CREATE VIEW view_row AS SELECT jsonb_populate_record(NULL::with_domain, '{"a": "x"}') AS r;
+CREATE VIEW view_in AS SELECT a IN (SELECT lib.ddl()) AS x FROM t;
+CREATE VIEW view_agg AS SELECT lib.agg_ddl(a) OVER () AS x FROM t;
+CREATE VIEW view_implicit AS SELECT abs(m) AS x FROM moods;
+CREATE VIEW view_lateral AS SELECT f.* FROM t, LATERAL lib.imm_of_ddl(t.a) f;
+CREATE VIEW view_record AS SELECT * FROM jsonb_to_record('{"a": "x"}') AS x (a checked);
+CREATE VIEW view_case AS SELECT CASE WHEN a > 0 THEN lib.ddl() ELSE 0 END AS x FROM t;
+CREATE VIEW view_array AS SELECT ARRAY['x']::checked[] AS x;
+CREATE FUNCTION lib.trigger_instead() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN NEW; END $$;
+CREATE VIEW instead_view AS SELECT 1 AS a;
+CREATE TRIGGER i INSTEAD OF INSERT ON instead_view FOR EACH ROW EXECUTE FUNCTION lib.trigger_instead();
+CREATE TABLE deferred (a int);
+CREATE CONSTRAINT TRIGGER dt AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+CREATE TABLE excluded (a int, EXCLUDE USING btree (lib.imm_of_ddl(a) WITH =));
+CREATE TYPE span AS RANGE (subtype = int, subtype_diff = int4range_subdiff);
+CREATE FUNCTION lib.diff(number, number) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 1.0::float8';
+CREATE FUNCTION lib.polymorphic(anyelement, b anyelement DEFAULT NULL) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN lib.ins(); END $$;
+CREATE FUNCTION lib.returns_row() RETURNS t LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r t; BEGIN SELECT * INTO r FROM t LIMIT 1; r.a := lib.imm(1); RETURN r; END $$;
+CREATE FUNCTION lib.exception() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN 1 / 0; EXCEPTION WHEN division_by_zero THEN RETURN lib.ddl(); END $$;
+CREATE TABLE commented (a int DEFAULT 1, b text DEFAULT 'lib.ddl()', c timestamptz DEFAULT now());
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;

@@ -58,8 +58,13 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
     }
     model.everywhere.iter().for_each(|oid| walk.routine(*oid, at));
     if uses.maintains_all {
-        let all = model.relations.iter().filter(|(_, relation)| !relation.parts.is_empty());
-        all.for_each(|(oid, _)| walk.relation(*oid, How::MAINTAIN, at));
+        walk.all_relations(How::MAINTAIN, at);
+    }
+    if uses.reads_all {
+        walk.all_relations(How::SELECT, at);
+    }
+    if uses.makes_any {
+        model.declarable.iter().for_each(|(_, oid)| walk.data_type(*oid, true, at));
     }
     for oid in body::declared(&uses.code, model) {
         walk.data_type(oid, true, at);

@@ -137,6 +137,9 @@ impl<'m> Walk<'m> {
         if at.planned {
             return;
         }
+        if name.contains("_to_xml") {
+            self.all_relations(How::SELECT, at);
+        }
         let class = match verdict {
             routines::Routine::Read => return,
             routines::Routine::Session => Class::Session,
@@ -161,6 +164,13 @@ impl<'m> Walk<'m> {
         }
     }
 
+    /// Any relation that may run something.
+    pub(super) fn all_relations(&mut self, how: How, at: At) {
+        for oid in self.ground.model.relations.keys() {
+            self.relation(*oid, how, at);
+        }
+    }
+
     pub(super) fn data_type(&mut self, oid: u32, made: bool, at: At) {
         if oid >= FIRST_NORMAL {
             self.push(Node::Type(oid, made), at);
@@ -176,6 +186,7 @@ impl<'m> Walk<'m> {
 
     /// A stored tree. `changes`: it may change rows.
     fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
+        let model = self.ground.model;
         if changes && (refs.changes || refs.utility) && !at.planned {
             self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
         }
@@ -184,7 +195,26 @@ impl<'m> Walk<'m> {
         let how = if changes && refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
         refs.relations.iter().for_each(|oid| self.relation(*oid, how, at));
         refs.made.iter().for_each(|oid| self.data_type(*oid, true, at));
-        refs.carried.iter().for_each(|oid| self.data_type(*oid, false, at));
+        let populates =
+            refs.routines.iter().any(|oid| self.name_of(*oid).contains("populate_record"));
+        refs.carried.iter().for_each(|oid| self.data_type(*oid, populates, at));
+        if populates {
+            let rows = refs.relations.iter().filter_map(|oid| model.relations.get(oid));
+            rows.for_each(|relation| self.data_type(relation.row_type, true, at));
+        }
+        if refs.routines.iter().any(|oid| self.name_of(*oid).starts_with("pg_input_")) {
+            model.declarable.iter().for_each(|(_, oid)| self.data_type(*oid, true, at));
+        }
+    }
+
+    /// The name of a routine, where it is anything special.
+    fn name_of(&self, oid: u32) -> &'m str {
+        let model = self.ground.model;
+        match (model.builtins.get(&oid), model.routines.get(&oid)) {
+            (Some((_, name)), _) => name,
+            (None, Some(routine)) => &routine.name,
+            (None, None) => "",
+        }
     }
 
     fn visit_routine(&mut self, oid: u32, at: At) {
@@ -295,6 +325,11 @@ impl<'m> Walk<'m> {
         }
         if made {
             found.casts.iter().for_each(|oid| self.routine(*oid, at));
+            for base in found.inner.iter().filter(|oid| **oid < FIRST_NORMAL) {
+                let name = model.builtin_types.get(base);
+                let casts = name.and_then(|name| model.casts.get(name));
+                casts.into_iter().flatten().for_each(|oid| self.routine(*oid, at));
+            }
             found.checks.iter().for_each(|refs| self.refs(refs, true, at));
         }
     }

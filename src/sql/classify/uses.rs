@@ -27,6 +27,28 @@ const POPULATING: &[&[u8]] = &[
     b"populate_record", // hstore
 ];
 
+/// Built-ins that take the name of any type and make a value of it.
+const MAKING: &[&[u8]] = &[b"pg_input_is_valid", b"pg_input_error_info"];
+
+/// Built-ins that read any relations.
+const READING: &[&[u8]] = &[
+    b"database_to_xml",
+    b"database_to_xml_and_xmlschema",
+    b"schema_to_xml",
+    b"schema_to_xml_and_xmlschema",
+    b"table_to_xml",
+    b"table_to_xml_and_xmlschema",
+];
+
+/// Built-ins, and those of an extension, that compute what an index stores.
+const MAINTAINING: &[&[u8]] = &[
+    b"brin_summarize_new_values",
+    b"brin_summarize_range",
+    b"bt_index_check",
+    b"bt_index_parent_check",
+    b"gin_index_check",
+];
+
 /// A class and what made it so.
 #[derive(Debug)]
 pub(in crate::sql) struct Verdict {
@@ -91,6 +113,8 @@ pub(in crate::sql) struct Found {
     planned: bool,
     stored: bool,
     populates: bool,
+    makes_any: bool,
+    reads_all: bool,
     maintains_all: bool,
     code: String,
     /// `a.f` may be of an `a` that is no row.
@@ -166,10 +190,16 @@ impl Found {
             true => CallKind::Procedure,
             false => CallKind::Function,
         };
-        if self.off || is_system(found) && known != Routine::Unknown {
+        if self.off {
             return;
         }
         self.populates |= POPULATING.contains(&found.name);
+        self.makes_any |= MAKING.contains(&found.name);
+        self.reads_all |= READING.contains(&found.name);
+        self.maintains_all |= MAINTAINING.contains(&found.name);
+        if is_system(found) && known != Routine::Unknown {
+            return;
+        }
         let arguments = || call.list(field::args);
         let ordered = match call.flag(field::agg_within_group) {
             true => call.list(field::agg_order).count(),
@@ -298,7 +328,8 @@ impl Found {
             self.fields.len(),
         ];
         let names = sizes.iter().any(|size| *size > 0);
-        if !names && !self.maintains_all && self.code.is_empty() && !is_temporary {
+        let any = self.maintains_all || self.reads_all || self.makes_any;
+        if !names && !any && self.code.is_empty() && !is_temporary {
             return None;
         }
         let optional = &self.optional;
@@ -318,6 +349,8 @@ impl Found {
             stored: self.stored,
             too_many: sizes.iter().any(|size| *size > ENOUGH),
             populates: self.populates,
+            makes_any: self.makes_any,
+            reads_all: self.reads_all,
             maintains_all: self.maintains_all,
             code: self.code.into(),
             fields_of_values: self.fields_of_values,
