@@ -533,7 +533,7 @@ fn sample(data_type: &str) -> Option<&'static str> {
 #[test]
 fn built_ins_that_read_change_nothing() {
     for major in Major::ALL {
-        let cluster = Cluster::builder().major(major).setting("statement_timeout", "2s").start();
+        let cluster = Cluster::builder().major(major).setting("statement_timeout", "200ms").start();
         let mut wire = cluster.connect("app");
         let all = wire.sql(
             "SELECT p.proname, p.provolatile, p.prokind, p.proretset,

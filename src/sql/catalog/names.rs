@@ -33,7 +33,10 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
             is_visible(&used.name, &relation.schema, walk.path(at), true).then_some(oid)
         });
         let system = routines::is_system_relation(used.name.schema.as_deref(), &used.name.name);
-        walk.out.missing |= top && found.is_empty() && !used.optional && !system;
+        if found.is_empty() && !used.optional && !system {
+            walk.out.missing |= top;
+            incomparable(walk, &used.name);
+        }
         for oid in found {
             let how = match by {
                 By::Body { volatile: false } => How::SELECT,
@@ -54,7 +57,9 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
     for name in &uses.types {
-        follow_type(walk, name, at);
+        if !follow_type(walk, name, at) {
+            incomparable(walk, name);
+        }
     }
     model.everywhere.iter().for_each(|oid| walk.routine(*oid, at));
     if uses.maintains_all {
@@ -89,6 +94,13 @@ fn is_visible(name: &Name, schema: &str, path: &Path, temporary_too: bool) -> bo
         Some("pg_temp") => temporary,
         Some(written) => written == schema,
         None => (temporary && temporary_too) || path.has(schema),
+    }
+}
+
+/// A name that is not there and not ASCII may be there in another encoding than the client's.
+fn incomparable(walk: &mut Walk<'_>, name: &Name) {
+    if !name.name.is_ascii() || !name.schema.as_deref().is_none_or(str::is_ascii) {
+        walk.raise(Class::Opaque, || "names what the catalog does not have".into());
     }
 }
 
@@ -135,6 +147,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     }
     walk.out.missing |= top;
     walk.out.runs = true;
+    incomparable(walk, &call.name);
     let class = match call.kind {
         CallKind::Procedure => Class::Opaque,
         _ => Class::Write,
