@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::fault::{At, Located};
-use super::model::{AuditTarget, ClientAuth, Limits, MappingMode, StatementText, TlsMode};
+use super::model::{
+    AuditTarget, ClientAuth, Limits, MappingMode, StatementText, TlsMode, TrustedRoutine,
+};
 use crate::contract::{AdminRule, Authority, Cell, ConfirmHow, Environment, Role};
 
 /// A configuration as written.
@@ -66,6 +68,7 @@ pub(super) struct DraftUpstream {
     pub(super) password_file: Option<Located<String>>,
     pub(super) password_env: Option<Located<String>>,
     pub(super) chain: bool,
+    pub(super) trusted_routines: Vec<TrustedRoutine>,
 }
 
 /// `[databases.*]`.

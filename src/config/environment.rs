@@ -90,6 +90,7 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
         password_file: None,
         password_env: None,
         chain: false,
+        trusted_routines: Vec::new(),
         url: url.clone(),
     });
     draft.databases.push(DraftEntry {
@@ -128,6 +129,7 @@ pub(super) fn client(declaration: Declaration, url: String) -> Draft {
         password_file: None,
         password_env: None,
         chain: true,
+        trusted_routines: Vec::new(),
     });
     draft
 }

@@ -10,10 +10,11 @@ use super::draft::{
 };
 use super::environment::Variables;
 use super::fault::{At, Located, Report};
-use super::model::{AuditTarget, ClientAuth, StatementText};
+use super::model::{AuditTarget, ClientAuth, StatementText, TrustedRoutine};
 use super::reader::{Table, key_as_written};
 use super::source::quoted;
 use super::words::{self, Word as _};
+use crate::sql::catalog::Trusted;
 
 /// Reads the text of `report`'s source; relative paths will be relative to `folder`.
 ///
@@ -154,8 +155,31 @@ fn upstream((name, table): (Located<String>, Table<'_>)) -> DraftUpstream {
         password_file: table.string("password_file"),
         password_env: table.string("password_env"),
         chain: table.boolean("chain").is_some_and(|chain| chain.value),
+        trusted_routines: table
+            .strings("trusted_routines")
+            .map(|list| list.value.iter().filter_map(|item| trusted(&table, item)).collect())
+            .unwrap_or_default(),
         name,
     }
+}
+
+/// A routine's signature and why it is trusted, parted by `--`.
+fn trusted(table: &Table<'_>, item: &Located<String>) -> Option<TrustedRoutine> {
+    let (signature, reason) = item.value.split_once("--").unwrap_or((&item.value, ""));
+    let (signature, reason) = (signature.trim(), reason.trim());
+    let Some(routine) = Trusted::parse(signature) else {
+        let message = format!("{} is no routine's name with its schema", quoted(signature));
+        let hint = "write \"SCHEMA.NAME(TYPE, …) -- why its effect is known\"";
+        table.report.fault(&item.at, message, hint);
+        return None;
+    };
+    if reason.is_empty() {
+        let message = format!("{} is trusted without a reason", quoted(signature));
+        let hint = format!("write \"{signature} -- why its effect is known\"");
+        table.report.fault(&item.at, message, hint);
+        return None;
+    }
+    Some(TrustedRoutine { routine, signature: signature.into(), reason: reason.into() })
 }
 
 /// A declaration: missing or misspelled, the fault names the upstream, the key and its values.

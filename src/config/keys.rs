@@ -175,6 +175,8 @@ keys! {
             "An environment variable that holds it.";
         "chain": "boolean", "`false`", NewSessions,
             "It may be another pgauthority: its tags are compared, its host is not judged.";
+        "trusted_routines": "list of `SCHEMA.NAME -- REASON`, `SCHEMA.NAME(TYPE, …) -- REASON`", "`[]`", NewSessions,
+            "Routines whose effect is known though it cannot be read: what would be `opaque` in their own body counts as `write`. Each has a reason.";
     }
     "databases.*" {
         "upstream": "upstream name", "none", NewSessions,

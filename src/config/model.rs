@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::contract::{AdminRule, Authority, ConfirmHow, DecisionTable, Declaration};
+use crate::sql::catalog::Trusted;
 
 /// A sound configuration.
 #[derive(Debug)]
@@ -224,6 +225,19 @@ pub struct Upstream {
     pub endpoint: Endpoint,
     /// `chain`: it may be another pgauthority.
     pub chain: bool,
+    /// `trusted_routines`: what they hide counts as `write`.
+    pub trusted_routines: Vec<TrustedRoutine>,
+}
+
+/// An item of `trusted_routines`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedRoutine {
+    /// Which routine.
+    pub routine: Trusted,
+    /// As it was written.
+    pub signature: String,
+    /// Why its effect is known.
+    pub reason: String,
 }
 
 /// Where and how to connect; libpq's connection parameters by their libpq names.

@@ -184,6 +184,7 @@ fn upstream_lines(upstream: &Upstream) -> Lines {
         ("options", format!("{options:?}")),
         ("application_name", format!("{application_name:?}")),
         ("chain", upstream.chain.to_string()),
+        ("trusted_routines", format!("{:?}", upstream.trusted_routines)),
     ]
 }
 

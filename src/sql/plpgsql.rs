@@ -23,13 +23,13 @@ impl Scan<'_> {
         let Ok(expressions) = parse_plpgsql(&body) else {
             return opaque("has a body that cannot be read");
         };
+        self.found.code(&body);
         self.expressions(&expressions);
         Own { class: Class::Read, reason: "", unseen_code: true }
     }
 
     /// Counts every statement and expression of a PL/pgSQL body.
     pub(super) fn expressions(&mut self, expressions: &[Expression]) {
-        self.found.has_variables();
         for expression in expressions {
             if expression.dynamic {
                 self.raise_called(Class::Opaque, || "runs SQL that is computed (EXECUTE)".into());

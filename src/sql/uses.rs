@@ -24,17 +24,21 @@ pub struct Uses {
     pub(in crate::sql) sets: bool,
     /// It is planned and not run (EXPLAIN without ANALYZE): nothing volatile is called.
     pub planned: bool,
+    /// It is kept as a definition: what it calls runs later.
+    pub stored: bool,
     /// It names more than is worth listing: anything may be in it.
     pub too_many: bool,
     /// It calls a built-in that turns values into rows of a type that it is given
     /// (`jsonb_populate_record` and kin): what coerces to the columns of its relations counts.
     pub populates: bool,
-    /// A cast is written in it.
-    pub casts: bool,
-    /// VACUUM or ANALYZE of everything.
+    /// It calls a built-in that makes a value of a type which is named by a text.
+    pub makes_any: bool,
+    /// It calls a built-in that reads relations which it does not name.
+    pub reads_all: bool,
+    /// VACUUM or ANALYZE of everything, or a built-in that does the like with what it is given.
     pub maintains_all: bool,
-    /// PL/pgSQL code is in it, whose variables have types that are not listed.
-    pub has_variables: bool,
+    /// PL/pgSQL code in it, whose variables have types that are not listed.
+    pub code: Box<str>,
     /// `a.f` may be of an `a` that is no row (an item of `FROM unnest(…)`).
     pub fields_of_values: bool,
     /// The names `f` of `a.f` and `(…).f`, each perhaps the call `f(a)`.
@@ -45,7 +49,7 @@ pub struct Uses {
     pub relations: Box<[RelationUse]>,
     /// Operators, those that PostgreSQL looks up by name on its own too (`=` for CASE x WHEN).
     pub operators: Box<[Name]>,
-    /// Types of casts, column definitions, typed constants.
+    /// Types of casts, column definitions, typed constants; PostgreSQL's own too.
     pub types: Box<[Name]>,
 }
 
@@ -155,8 +159,10 @@ mod tests {
             (uses.planned, "planned"),
             (uses.sets, "sets"),
             (uses.populates, "populates"),
+            (uses.makes_any, "makes_any"),
+            (uses.reads_all, "reads_all"),
             (uses.maintains_all, "maintains_all"),
-            (uses.has_variables, "variables"),
+            (!uses.code.is_empty(), "code"),
             (uses.fields_of_values, "values"),
         ] {
             parts.extend(flag.then(|| word.to_owned()));
@@ -197,7 +203,8 @@ mod tests {
         for (text, expected) in [
             ("SELECT 1", "none"),
             ("SHOW x", "none"),
-            ("SELECT pg_catalog.now(), 1::int FROM pg_catalog.pg_class", "none"),
+            ("SELECT pg_catalog.now() FROM pg_catalog.pg_class", "none"),
+            ("SELECT 1::int", "read ::pg_catalog.int4"),
             ("SELECT now()", "read now(0)"),
             ("SELECT pg_catalog.nobody()", "read pg_catalog.nobody(0)"),
             (
@@ -231,8 +238,8 @@ mod tests {
                 "SELECT jsonb_populate_record(NULL::t, '{}')",
                 "read populates jsonb_populate_record(2) ::t",
             ),
-            ("DO $$ BEGIN PERFORM f(); CALL p(); END $$", "read unseen variables f(0) call p(0)"),
-            ("DO $$ BEGIN EXECUTE x; SET a = 1; END $$", "opaque unseen sets variables"),
+            ("DO $$ BEGIN PERFORM f(); CALL p(); END $$", "read unseen code f(0) call p(0)"),
+            ("DO $$ BEGIN EXECUTE x; SET a = 1; END $$", "opaque unseen sets code"),
             ("SELECT set_config('a.b', 'c', true)", "read sets set_config(3)"),
             ("CREATE VIEW v AS SELECT f() FROM t", "none"),
             ("CREATE FUNCTION g() RETURNS int RETURN f()", "none"),

@@ -268,6 +268,7 @@ pub(super) mod tests {
                 application_name: None,
             },
             chain: false,
+            trusted_routines: Vec::new(),
         }
     }
 

@@ -42,6 +42,7 @@ pub fn upstream(port: u16) -> Upstream {
             application_name: None,
         },
         chain: false,
+        trusted_routines: Vec::new(),
     }
 }
 

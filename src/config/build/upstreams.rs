@@ -108,6 +108,7 @@ impl Candidate<'_> {
             declaration: self.declaration?,
             endpoint: self.endpoint?,
             chain: self.draft.chain,
+            trusted_routines: self.draft.trusted_routines.clone(),
         })
     }
 }

@@ -210,6 +210,7 @@ fn uses_of(uses: &Uses) -> usize {
     size_of_val(uses)
         + text(Some(&uses.reason))
         + text(Some(&uses.called_reason))
+        + text(Some(&uses.code))
         + names(&uses.fields)
         + calls.chain(relations).chain(others).sum::<usize>()
 }

@@ -127,8 +127,8 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
 
 /// Domains that the text may declare a variable of. Names are compared without case: more is
 /// never weaker.
-fn declared(source: &str, model: &Model) -> Vec<u32> {
-    if model.declarable.is_empty() {
+pub(super) fn declared(source: &str, model: &Model) -> Vec<u32> {
+    if model.declarable.is_empty() || source.is_empty() {
         return Vec::new();
     }
     let source = source.to_lowercase();

@@ -131,7 +131,7 @@ impl Catalog {
             if fires {
                 walk.event_triggers(at);
             }
-            names::follow(walk, uses, at, true);
+            names::follow(walk, uses, at, names::By::Statement);
         });
         let class = outcome.class.max(uses.class);
         let reason = match outcome.class > uses.class {
@@ -141,7 +141,7 @@ impl Catalog {
         Resolved {
             class,
             found: outcome.class,
-            unseen_code: uses.unseen_code || outcome.unseen,
+            unseen_code: uses.unseen_code || outcome.unseen && !uses.stored,
             runs_routines: uses.unseen_code || outcome.runs,
             missing: outcome.missing,
             reason,

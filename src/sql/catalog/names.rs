@@ -1,16 +1,25 @@
 //! From names in a text to what they may mean: every candidate counts that is not certain to be
 //! none.
 
-use super::definition;
 use super::model::{Model, Routine};
 use super::path::Path;
 use super::walk::{At, Walk};
+use super::{body, definition};
 use crate::sql::routines::{self, Routine as Builtin};
 use crate::sql::{Call, CallKind, Class, How, Name, Uses};
 
-/// Follows all that is named. `top`: by the statement itself, so that what is not there at all is
-/// worth a newer snapshot.
-pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, top: bool) {
+/// Who names something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum By {
+    /// The statement itself: what is not there at all is worth a newer snapshot.
+    Statement,
+    /// The body of a routine. `volatile`: PostgreSQL keeps the others from changing relations.
+    Body { volatile: bool },
+}
+
+/// Follows all that is named.
+pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
+    let top = by == By::Statement;
     let model = walk.ground.model;
     for call in &uses.calls {
         follow_call(walk, call, at, top);
@@ -24,9 +33,16 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, top: bool) {
             is_visible(&used.name, &relation.schema, walk.path(at), true).then_some(oid)
         });
         let system = routines::is_system_relation(used.name.schema.as_deref(), &used.name.name);
-        walk.out.missing |= top && found.is_empty() && !used.optional && !system;
+        if found.is_empty() && !used.optional && !system {
+            walk.out.missing |= top;
+            incomparable(walk, &used.name);
+        }
         for oid in found {
-            walk.relation(oid, used.how, at);
+            let how = match by {
+                By::Body { volatile: false } => How::SELECT,
+                _ => used.how,
+            };
+            walk.relation(oid, how, at);
             if uses.populates {
                 let row_type = model.relations.get(&oid).map_or(0, |relation| relation.row_type);
                 walk.data_type(row_type, true, at);
@@ -41,18 +57,22 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, top: bool) {
         found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
     for name in &uses.types {
-        follow_type(walk, name, at);
-    }
-    if uses.casts {
-        model.casts.iter().for_each(|oid| walk.routine(*oid, at));
+        if !follow_type(walk, name, at) {
+            incomparable(walk, name);
+        }
     }
     model.everywhere.iter().for_each(|oid| walk.routine(*oid, at));
     if uses.maintains_all {
-        let all = model.relations.iter().filter(|(_, relation)| !relation.parts.is_empty());
-        all.for_each(|(oid, _)| walk.relation(*oid, How::MAINTAIN, at));
+        walk.all_relations(How::MAINTAIN, at);
     }
-    if top && uses.has_variables {
+    if uses.reads_all {
+        walk.all_relations(How::SELECT, at);
+    }
+    if uses.makes_any {
         model.declarable.iter().for_each(|(_, oid)| walk.data_type(*oid, true, at));
+    }
+    for oid in body::declared(&uses.code, model) {
+        walk.data_type(oid, true, at);
     }
 }
 
@@ -77,6 +97,13 @@ fn is_visible(name: &Name, schema: &str, path: &Path, temporary_too: bool) -> bo
     }
 }
 
+/// A name that is not there and not ASCII may be there in another encoding than the client's.
+fn incomparable(walk: &mut Walk<'_>, name: &Name) {
+    if !name.name.is_ascii() || !name.schema.as_deref().is_none_or(str::is_ascii) {
+        walk.raise(Class::Opaque, || "names what the catalog does not have".into());
+    }
+}
+
 fn follow_type(walk: &mut Walk<'_>, name: &Name, at: At) -> bool {
     let model = walk.ground.model;
     let found = candidates(&model.type_names, name, |oid| {
@@ -85,6 +112,10 @@ fn follow_type(walk: &mut Walk<'_>, name: &Name, at: At) -> bool {
     });
     let any = !found.is_empty();
     found.into_iter().for_each(|oid| walk.data_type(oid, true, at));
+    if matches!(name.schema.as_deref(), None | Some("pg_catalog")) {
+        let casts = model.casts.get(&name.name).into_iter().flatten();
+        casts.for_each(|oid| walk.routine(*oid, at));
+    }
     any
 }
 
@@ -116,6 +147,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     }
     walk.out.missing |= top;
     walk.out.runs = true;
+    incomparable(walk, &call.name);
     let class = match call.kind {
         CallKind::Procedure => Class::Opaque,
         _ => Class::Write,

@@ -32,7 +32,11 @@ SELECT 'b', p.oid::pg_catalog.text, p.proname::pg_catalog.text,
 FROM pg_catalog.pg_proc AS p
 WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
   AND (p.provolatile OPERATOR(pg_catalog.=) 'v'
-    OR p.proname OPERATOR(pg_catalog.=) ANY ('{fmgr_c_validator}'::pg_catalog.name[]))
+    OR p.proname OPERATOR(pg_catalog.=) ANY ('{fmgr_c_validator,table_to_xml,
+      table_to_xml_and_xmlschema,schema_to_xml,schema_to_xml_and_xmlschema,database_to_xml,
+      database_to_xml_and_xmlschema,json_populate_record,json_populate_recordset,
+      jsonb_populate_record,jsonb_populate_record_valid,jsonb_populate_recordset,
+      pg_input_is_valid,pg_input_error_info}'::pg_catalog.name[]))
 UNION ALL
 SELECT 'y', t.oid::pg_catalog.text, t.typname::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

@@ -49,10 +49,6 @@ impl Refs {
             utility: found.utility,
         }
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        *self == Refs::default()
-    }
 }
 
 fn sorted(mut oids: Vec<u32>) -> Box<[u32]> {
@@ -162,7 +158,7 @@ mod tests {
         assert_eq!(refs.relations[..], [16500]);
         assert_eq!(refs.made[..], [16402, 16405]);
         assert!(refs.carried.is_empty() && !refs.changes && !refs.utility);
-        assert!(Refs::of([None]).is_empty());
+        assert_eq!(Refs::of([None]), Refs::default());
     }
 
     #[test]

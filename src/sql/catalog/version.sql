@@ -9,7 +9,9 @@ SELECT pg_catalog.concat_ws(' ',
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_namespace AS x),
+    FROM pg_catalog.pg_namespace AS x
+    WHERE NOT pg_catalog.starts_with(x.nspname::pg_catalog.text, 'pg_temp_')
+      AND NOT pg_catalog.starts_with(x.nspname::pg_catalog.text, 'pg_toast_temp_')),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))

@@ -10,7 +10,7 @@ use super::path::Path;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::{body, names};
 use crate::sql::routines;
-use crate::sql::{Class, How, Uses};
+use crate::sql::{Class, How};
 
 /// Something that may run, or be used by what runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -137,6 +137,9 @@ impl<'m> Walk<'m> {
         if at.planned {
             return;
         }
+        if name.contains("_to_xml") {
+            self.all_relations(How::SELECT, at);
+        }
         let class = match verdict {
             routines::Routine::Read => return,
             routines::Routine::Session => Class::Session,
@@ -161,6 +164,13 @@ impl<'m> Walk<'m> {
         }
     }
 
+    /// Any relation that may run something.
+    pub(super) fn all_relations(&mut self, how: How, at: At) {
+        for oid in self.ground.model.relations.keys() {
+            self.relation(*oid, how, at);
+        }
+    }
+
     pub(super) fn data_type(&mut self, oid: u32, made: bool, at: At) {
         if oid >= FIRST_NORMAL {
             self.push(Node::Type(oid, made), at);
@@ -174,17 +184,37 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// A stored tree. `changes`: that it changes rows counts.
+    /// A stored tree. `changes`: it may change rows.
     fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
+        let model = self.ground.model;
         if changes && (refs.changes || refs.utility) && !at.planned {
             self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
         }
         refs.routines.iter().for_each(|oid| self.routine(*oid, at));
         refs.operators.iter().for_each(|oid| self.operator(*oid, at));
-        let how = if refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
+        let how = if changes && refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
         refs.relations.iter().for_each(|oid| self.relation(*oid, how, at));
         refs.made.iter().for_each(|oid| self.data_type(*oid, true, at));
-        refs.carried.iter().for_each(|oid| self.data_type(*oid, false, at));
+        let populates =
+            refs.routines.iter().any(|oid| self.name_of(*oid).contains("populate_record"));
+        refs.carried.iter().for_each(|oid| self.data_type(*oid, populates, at));
+        if populates {
+            let rows = refs.relations.iter().filter_map(|oid| model.relations.get(oid));
+            rows.for_each(|relation| self.data_type(relation.row_type, true, at));
+        }
+        if refs.routines.iter().any(|oid| self.name_of(*oid).starts_with("pg_input_")) {
+            model.declarable.iter().for_each(|(_, oid)| self.data_type(*oid, true, at));
+        }
+    }
+
+    /// The name of a routine, where it is anything special.
+    fn name_of(&self, oid: u32) -> &'m str {
+        let model = self.ground.model;
+        match (model.builtins.get(&oid), model.routines.get(&oid)) {
+            (Some((_, name)), _) => name,
+            (None, Some(routine)) => &routine.name,
+            (None, None) => "",
+        }
     }
 
     fn visit_routine(&mut self, oid: u32, at: At) {
@@ -222,7 +252,8 @@ impl<'m> Walk<'m> {
             self.refs(refs, routine.volatile, inner);
         }
         if let Some(uses) = &body.uses {
-            self.uses(uses, inner);
+            let by = names::By::Body { volatile: routine.volatile };
+            names::follow(self, uses, inner, by);
         }
     }
 
@@ -238,11 +269,6 @@ impl<'m> Walk<'m> {
                 self.paths.len() - 1
             }
         }
-    }
-
-    /// What a body names.
-    pub(super) fn uses(&mut self, uses: &Uses, at: At) {
-        names::follow(self, uses, at, false);
     }
 
     fn visit_relation(&mut self, oid: u32, how: How, at: At) {
@@ -299,6 +325,11 @@ impl<'m> Walk<'m> {
         }
         if made {
             found.casts.iter().for_each(|oid| self.routine(*oid, at));
+            for base in found.inner.iter().filter(|oid| **oid < FIRST_NORMAL) {
+                let name = model.builtin_types.get(base);
+                let casts = name.and_then(|name| model.casts.get(name));
+                casts.into_iter().flatten().for_each(|oid| self.routine(*oid, at));
+            }
             found.checks.iter().for_each(|refs| self.refs(refs, true, at));
         }
     }

@@ -162,6 +162,10 @@ impl Scan<'_> {
         };
         match node.tag() {
             tag::CallStmt => self.raise_unknown(class, reason),
+            tag::ExecuteStmt => {
+                self.raise(Class::Opaque, || "runs a prepared statement".into());
+                self.unseen();
+            }
             _ => self.raise(class, reason),
         }
         self.unseen_code |= own.unseen_code;

@@ -27,6 +27,28 @@ const POPULATING: &[&[u8]] = &[
     b"populate_record", // hstore
 ];
 
+/// Built-ins that take the name of any type and make a value of it.
+const MAKING: &[&[u8]] = &[b"pg_input_is_valid", b"pg_input_error_info"];
+
+/// Built-ins that read any relations.
+const READING: &[&[u8]] = &[
+    b"database_to_xml",
+    b"database_to_xml_and_xmlschema",
+    b"schema_to_xml",
+    b"schema_to_xml_and_xmlschema",
+    b"table_to_xml",
+    b"table_to_xml_and_xmlschema",
+];
+
+/// Built-ins, and those of an extension, that compute what an index stores.
+const MAINTAINING: &[&[u8]] = &[
+    b"brin_summarize_new_values",
+    b"brin_summarize_range",
+    b"bt_index_check",
+    b"bt_index_parent_check",
+    b"gin_index_check",
+];
+
 /// A class and what made it so.
 #[derive(Debug)]
 pub(in crate::sql) struct Verdict {
@@ -89,10 +111,12 @@ pub(in crate::sql) struct Found {
     pub(super) called: Verdict,
     pub(super) sets: bool,
     planned: bool,
+    stored: bool,
     populates: bool,
+    makes_any: bool,
+    reads_all: bool,
     maintains_all: bool,
-    has_variables: bool,
-    casts: bool,
+    code: String,
     /// `a.f` may be of an `a` that is no row.
     pub(in crate::sql) fields_of_values: bool,
     fields: BTreeSet<Box<str>>,
@@ -115,8 +139,9 @@ fn is_system(found: Qualified<'_>) -> bool {
 
 impl Found {
     /// PL/pgSQL code is in it, whose variables have types that are not listed.
-    pub(in crate::sql) fn has_variables(&mut self) {
-        self.has_variables = true;
+    pub(in crate::sql) fn code(&mut self, body: &str) {
+        self.code.push_str(body);
+        self.code.push('\n');
     }
 
     fn relation(&mut self, relation: Node<'_>, how: How) {
@@ -126,6 +151,13 @@ impl Found {
         }
         let known = self.relations.entry(owned(found)).or_default();
         *known = known.and(how);
+    }
+
+    fn data_type(&mut self, node: Node<'_>, system_too: bool) {
+        let found = Qualified::of_list(node.list(field::names));
+        if let Some(found) = found.filter(|found| system_too || !is_system(*found)) {
+            self.types.add(found);
+        }
     }
 
     fn operator(&mut self, symbol: &'static [u8]) {
@@ -158,10 +190,16 @@ impl Found {
             true => CallKind::Procedure,
             false => CallKind::Function,
         };
-        if self.off || is_system(found) && known != Routine::Unknown {
+        if self.off {
             return;
         }
         self.populates |= POPULATING.contains(&found.name);
+        self.makes_any |= MAKING.contains(&found.name);
+        self.reads_all |= READING.contains(&found.name);
+        self.maintains_all |= MAINTAINING.contains(&found.name);
+        if is_system(found) && known != Routine::Unknown {
+            return;
+        }
         let arguments = || call.list(field::args);
         let ordered = match call.flag(field::agg_within_group) {
             true => call.list(field::agg_order).count(),
@@ -209,14 +247,13 @@ impl Found {
         match node.tag() {
             tag::A_Expr => self.expression(node),
             tag::RangeVar => self.relation(node, How::SELECT),
-            tag::TypeName => {
-                if let Some(found) =
-                    Qualified::of_list(node.list(field::names)).filter(|found| !is_system(*found))
-                {
-                    self.types.add(found);
+            tag::TypeName => self.data_type(node, false),
+            // a cast to a type of PostgreSQL's own may be the user's
+            tag::TypeCast => {
+                if let Some(target) = node.node(field::typeName) {
+                    self.data_type(target, true);
                 }
             }
-            tag::TypeCast => self.casts = true,
             tag::SortBy => self.named_operator(node.list(field::useOp)),
             tag::SubLink if node.has(field::operName) => {
                 self.named_operator(node.list(field::operName));
@@ -291,7 +328,8 @@ impl Found {
             self.fields.len(),
         ];
         let names = sizes.iter().any(|size| *size > 0);
-        if !names && !self.casts && !self.maintains_all && !self.has_variables && !is_temporary {
+        let any = self.maintains_all || self.reads_all || self.makes_any;
+        if !names && !any && self.code.is_empty() && !is_temporary {
             return None;
         }
         let optional = &self.optional;
@@ -308,11 +346,13 @@ impl Found {
             called_reason: self.called.reason.into(),
             sets: self.sets,
             planned: self.planned,
+            stored: self.stored,
             too_many: sizes.iter().any(|size| *size > ENOUGH),
             populates: self.populates,
+            makes_any: self.makes_any,
+            reads_all: self.reads_all,
             maintains_all: self.maintains_all,
-            has_variables: self.has_variables,
-            casts: self.casts,
+            code: self.code.into(),
             fields_of_values: self.fields_of_values,
             fields: self.fields.into_iter().collect(),
             calls: self.calls.into_iter().collect(),
@@ -326,8 +366,10 @@ impl Found {
 impl Scan<'_> {
     /// Decides whether what a statement names is used by running it, and notes what it is about.
     pub(super) fn begin_uses(&mut self, node: Node<'_>) {
-        let kept = utility::is_definition(node) && temporary::of(node) == temporary::Temp::No;
-        self.found.off = kept || NAMING.contains(&node.tag());
+        let kept = utility::is_definition(node);
+        self.found.stored |= kept && self.depth == 0;
+        let permanent = kept && temporary::of(node) == temporary::Temp::No;
+        self.found.off = permanent || NAMING.contains(&node.tag());
         self.found.about(node);
     }
 

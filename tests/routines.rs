@@ -1,0 +1,579 @@
+//! The catalog against real servers: what a statement runs through routines, views, triggers,
+//! types and operators is never judged weaker than what the server is seen to do.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path as File;
+use std::sync::Arc;
+
+use pgauthority::sql::catalog::{Catalog, Options, Path, Resolved, Row, Trusted};
+use pgauthority::sql::routines::{Routine, lookup};
+use pgauthority::sql::{Class, Judgement, judge};
+use support::wire::Frames;
+use support::{Cluster, Login, Major, Wire};
+
+const WATCH: &str = "
+    CREATE SCHEMA oracle; GRANT USAGE ON SCHEMA oracle TO PUBLIC;
+    CREATE FUNCTION oracle.note() RETURNS event_trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE WARNING 'fired: %', tg_tag; END $$;
+    CREATE EVENT TRIGGER note ON ddl_command_start EXECUTE FUNCTION oracle.note();";
+
+fn read(name: &str) -> String {
+    let folder = File::new(env!("CARGO_MANIFEST_DIR")).join("tests/routines");
+    fs::read_to_string(folder.join(name)).unwrap()
+}
+
+fn options(trusted: &[&str]) -> Options {
+    let tables: BTreeSet<String> = ["alembic_version".to_owned()].into();
+    Options {
+        migration_tables: Arc::new(tables),
+        trusted: trusted.iter().map(|text| Trusted::parse(text).unwrap()).collect(),
+    }
+}
+
+fn judged(text: &str) -> Judgement {
+    judge(text.as_bytes(), &options(&[]).migration_tables)
+}
+
+fn rows(wire: &mut Wire) -> Vec<Row> {
+    let bytes = |column: Option<String>| column.map(String::into_bytes);
+    let rows = wire.sql(Catalog::QUERY);
+    rows.into_iter().map(|row| row.into_iter().map(bytes).collect()).collect()
+}
+
+fn snapshot(wire: &mut Wire, options: &Options) -> Catalog {
+    Catalog::build(rows(wire), options).unwrap()
+}
+
+fn public() -> Path {
+    Path::of_setting("public", None)
+}
+
+/// What all statements of a text are together.
+fn resolved(catalog: &Catalog, text: &str, path: &Path, backstop: bool) -> Resolved {
+    let judgement = judged(text);
+    let all = judgement.statements.iter().map(|one| catalog.resolve(one, path, backstop));
+    all.max_by_key(|resolved| resolved.class).unwrap()
+}
+
+/// The event triggers that a statement fired, and its error code.
+fn run(wire: &mut Wire, statement: &str) -> (Vec<String>, Option<String>) {
+    let (mut fired, mut code) = (Vec::new(), None);
+    for message in wire.exchange(&Frames::new().query(statement)) {
+        match message.tag {
+            b'N' => {
+                fired.extend(message.fields().message().strip_prefix("fired: ").map(str::to_owned))
+            }
+            b'E' => code = Some(message.fields().code().to_owned()),
+            _ => {}
+        }
+    }
+    (fired, code)
+}
+
+struct Case {
+    known: String,
+    unknown: String,
+    statement: String,
+}
+
+fn cases() -> Vec<Case> {
+    let table = read("cases.tsv");
+    let lines = table.lines().filter(|line| !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (classes, statement) = line.split_once('\t').unwrap();
+            let (known, unknown) = classes.split_once('/').unwrap_or((classes, classes));
+            Case { known: known.into(), unknown: unknown.into(), statement: statement.into() }
+        })
+        .collect()
+}
+
+#[test]
+fn nothing_is_judged_weaker_than_what_the_server_does() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).setting("statement_timeout", "5s").start();
+        let mut wire = cluster.connect("app");
+        wire.sql(&read("schema.sql"));
+        let catalog = snapshot(&mut wire, &options(&[]));
+        wire.sql(WATCH);
+        // row security does not apply to superusers
+        wire.sql("GRANT CREATE ON SCHEMA public, lib TO app; GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC");
+        let mut plain = Wire::tcp(
+            cluster.port(),
+            &Login::new("app", "app").password(support::cluster::PASSWORD),
+        )
+        .unwrap();
+        for wire in [&mut wire, &mut plain] {
+            wire.sql("SET search_path = public");
+        }
+        let (mut wrong, mut fires, mut refused) = (String::new(), 0, 0);
+        for Case { known, unknown, statement } in cases() {
+            for (path, expected) in [(public(), known), (Path::Unknown, unknown)] {
+                let found = resolved(&catalog, &statement, &path, false);
+                if found.class.as_str() != expected {
+                    let Resolved { class, reason, .. } = &found;
+                    writeln!(wrong, "{statement}\n  {path:?}: {class}, not {expected}: {reason}")
+                        .unwrap();
+                }
+            }
+            let found = resolved(&catalog, &statement, &public(), false);
+            for wire in [&mut wire, &mut plain] {
+                run(wire, "BEGIN");
+                let (fired, _) = run(wire, &statement);
+                run(wire, "ROLLBACK");
+                run(wire, "DEALLOCATE ALL");
+                run(wire, "BEGIN READ ONLY");
+                let (_, code) = run(wire, &statement);
+                run(wire, "ROLLBACK");
+                run(wire, "DEALLOCATE ALL");
+                fires += usize::from(!fired.is_empty());
+                refused += usize::from(code.as_deref() == Some("25006"));
+                let temporary =
+                    fired.iter().all(|_| statement.contains("TEMP") || statement.contains("temp"));
+                if !fired.is_empty() && found.class < Class::Ddl && !temporary
+                    || code.as_deref() == Some("25006") && found.class <= Class::Read
+                {
+                    writeln!(wrong, "{statement}\n  is {found:?}, does {fired:?} {code:?}")
+                        .unwrap();
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+        assert!(fires > 100 && refused > 100, "{fires} fired, {refused} were refused");
+    }
+}
+
+/// Everything that a session can do to mislead a query that relies on its `search_path`.
+const HOSTILE: &str = "
+    CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
+    CREATE FUNCTION evil.no(oid, oid) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'shadowed'; END $$;
+    CREATE FUNCTION evil.no(\"char\", \"char\") RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'shadowed'; END $$;
+    CREATE FUNCTION evil.no(name, name) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'shadowed'; END $$;
+    CREATE FUNCTION evil.no(int, int) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'shadowed'; END $$;
+    CREATE FUNCTION evil.no(int2, int2) RETURNS boolean LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'shadowed'; END $$;
+    CREATE OPERATOR evil.= (FUNCTION = evil.no, LEFTARG = oid, RIGHTARG = oid);
+    CREATE OPERATOR evil.= (FUNCTION = evil.no, LEFTARG = \"char\", RIGHTARG = \"char\");
+    CREATE OPERATOR evil.= (FUNCTION = evil.no, LEFTARG = name, RIGHTARG = name);
+    CREATE OPERATOR evil.= (FUNCTION = evil.no, LEFTARG = int2, RIGHTARG = int2);
+    CREATE OPERATOR evil.>= (FUNCTION = evil.no, LEFTARG = oid, RIGHTARG = oid);
+    CREATE OPERATOR evil.< (FUNCTION = evil.no, LEFTARG = oid, RIGHTARG = oid);
+    CREATE OPERATOR evil.<> (FUNCTION = evil.no, LEFTARG = oid, RIGHTARG = oid);
+    CREATE OPERATOR evil.<> (FUNCTION = evil.no, LEFTARG = \"char\", RIGHTARG = \"char\");
+    CREATE OPERATOR evil.= (FUNCTION = evil.no, LEFTARG = int, RIGHTARG = int);
+    CREATE FUNCTION evil.concat_ws(text, VARIADIC \"any\") RETURNS text LANGUAGE internal AS 'pg_sleep';
+    CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT '990000' $$;
+    CREATE FUNCTION evil.age(xid) RETURNS int LANGUAGE sql AS $$ SELECT 1 $$;
+    CREATE DOMAIN evil.text AS pg_catalog.text CHECK (false);
+    CREATE DOMAIN evil.oid AS pg_catalog.oid CHECK (false);
+    CREATE TABLE evil.pg_proc (oid oid); CREATE TABLE evil.pg_class (oid oid);";
+
+fn reader(cluster: &Cluster) -> Wire {
+    let login = Login::new("reader", "app").password(support::cluster::PASSWORD);
+    Wire::tcp(cluster.port(), &login).unwrap()
+}
+
+#[test]
+fn anybody_reads_the_same_whatever_is_shadowed() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).start();
+        let mut wire = cluster.connect("app");
+        wire.sql(&read("schema.sql"));
+        wire.sql(HOSTILE);
+        let sorted = |wire: &mut Wire| {
+            let mut rows = rows(wire);
+            rows.sort();
+            (rows, wire.value(Catalog::VERSION_QUERY))
+        };
+        let (expected, version) = sorted(&mut wire);
+        let mut hostile = reader(&cluster);
+        hostile.sql("CREATE TEMP TABLE pg_type (oid int); CREATE TEMP TABLE pg_namespace (a int)");
+        hostile.sql("SET search_path = evil, pg_temp, pg_catalog; SET default_transaction_read_only = on; SET quote_all_identifiers = on");
+        let temporary = |row: &Row| {
+            let name = row[2].clone().unwrap_or_default();
+            matches!(name.as_slice(), b"pg_type" | b"pg_namespace" | b"_pg_type" | b"_pg_namespace")
+                || name.starts_with(b"pg_temp_")
+                || name.starts_with(b"pg_toast_temp_")
+        };
+        let (mut found, again) = sorted(&mut hostile);
+        found.retain(|row| !temporary(row));
+        let expected: Vec<_> = expected.into_iter().filter(|row| !temporary(row)).collect();
+        let missing: Vec<_> = expected.iter().filter(|row| !found.contains(row)).collect();
+        let more: Vec<_> = found.iter().filter(|row| !expected.contains(row)).collect();
+        assert!(missing.is_empty() && more.is_empty(), "{missing:?}\n{more:?}");
+        // namespaces for temporary relations came about
+        assert_ne!(again, "", "{version}");
+    }
+}
+
+#[test]
+fn a_fresh_database_changes_no_judgement() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).start();
+        let catalog = snapshot(&mut reader(&cluster), &options(&[]));
+        let folder = File::new(env!("CARGO_MANIFEST_DIR")).join("tests/classify");
+        let (mut wrong, mut seen) = (String::new(), 0);
+        for file in fs::read_dir(folder).unwrap() {
+            for line in fs::read_to_string(file.unwrap().path()).unwrap().lines() {
+                let Some(text) = line.split('\t').nth(3).filter(|_| !line.starts_with('#')) else {
+                    continue;
+                };
+                let text = text.replace('␤', "\n").replace('␍', "\r");
+                for statement in &judged(&text).statements {
+                    seen += 1;
+                    for path in [public(), Path::Unknown] {
+                        let found = catalog.resolve(statement, &path, false);
+                        let same = found.class == statement.class
+                            && found.unseen_code == statement.unseen_code;
+                        if !same {
+                            writeln!(wrong, "{text}\n  {statement:?}\n  {found:?}").unwrap();
+                        }
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+        assert!(seen > 500, "only {seen} statements");
+    }
+}
+
+#[test]
+fn every_extension_at_hand_is_known() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).start();
+        let mut wire = cluster.connect("app");
+        let available = "SELECT name FROM pg_available_extensions
+            WHERE name !~ '^(pl|.*_pl)(perl|python|tcl)' AND name <> 'plpgsql' ORDER BY name";
+        let names: Vec<String> =
+            wire.sql(available).into_iter().map(|row| row[0].clone().unwrap()).collect();
+        assert!(names.len() > 30, "{names:?}");
+        for name in &names {
+            wire.sql(&format!("CREATE EXTENSION IF NOT EXISTS \"{name}\" CASCADE"));
+        }
+        let catalog = snapshot(&mut wire, &options(&[]));
+        let functions = wire.sql(
+            "SELECT p.oid, e.extname, p.proname, p.provolatile, l.lanname FROM pg_proc p
+             JOIN pg_depend d ON d.classid = 1255 AND d.objid = p.oid AND d.deptype = 'e'
+             JOIN pg_extension e ON e.oid = d.refobjid JOIN pg_language l ON l.oid = p.prolang
+             WHERE e.extname <> 'plpgsql'",
+        );
+        assert!(functions.len() > 800);
+        let mut strong = String::new();
+        for row in functions {
+            let [oid, extension, name, volatility, language] =
+                row.into_iter().map(Option::unwrap).collect::<Vec<_>>().try_into().unwrap();
+            let found = catalog.resolve_routine(oid.parse().unwrap(), &Path::Unknown, false);
+            let reason = &found.reason;
+            assert!(!reason.contains("C code that is not known"), "{extension} {name}: {reason}");
+            if volatility != "v" && found.class > Class::Read {
+                writeln!(strong, "{extension}.{name} {language} {} {reason}", found.class).unwrap();
+            }
+        }
+        let known = ["tablefunc.", "xml2.xpath_table"];
+        for line in strong.lines() {
+            assert!(known.iter().any(|known| line.starts_with(known)), "on {major:?}:\n{line}");
+        }
+        for (text, class) in [
+            ("SELECT * FROM pg_stat_statements", "read"),
+            ("SELECT pg_stat_statements_reset()", "admin"),
+            ("SELECT uuid_generate_v4(), gen_random_uuid(), crypt('x', gen_salt('bf'))", "read"),
+            ("SELECT 'a=>1'::hstore -> 'a', 'X'::citext = 'x', 'a.b'::ltree @> 'a'", "read"),
+            ("SELECT word_similarity('a', 'b'), unaccent('x'), levenshtein('a', 'b')", "read"),
+            ("SELECT * FROM dblink('x', 'SELECT 1') AS t (a int)", "opaque"),
+            ("SELECT * FROM crosstab('SELECT 1') AS t (a int)", "opaque"),
+            ("SELECT * FROM pgstattuple('pg_class')", "read"),
+            ("SELECT * FROM pg_class TABLESAMPLE system_rows(1)", "read"),
+        ] {
+            let found = resolved(&catalog, text, &public(), false);
+            assert_eq!(found.class.as_str(), class, "{text}: {}", found.reason);
+        }
+    }
+}
+
+#[test]
+fn what_nobody_can_read_is_opaque_unless_it_is_trusted_or_backed() {
+    let cluster = Cluster::builder().start();
+    let mut wire = cluster.connect("app");
+    wire.sql(&read("schema.sql"));
+    wire.sql(
+        "CREATE FUNCTION pg_temp.hidden() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN RETURN lib.ddl(); END $$",
+    );
+    let catalog = snapshot(&mut wire, &options(&["lib.dyn(text)", "lib.internal", "lib.ddl"]));
+    let class = |text: &str, backstop| {
+        resolved(&catalog, text, &public(), backstop).class.as_str().to_owned()
+    };
+    assert_eq!(class("SELECT lib.dyn('x')", false), "write");
+    assert_eq!(class("SELECT lib.internal(0)", false), "write");
+    assert_eq!(class("SELECT lib.stable_dyn('x')", false), "opaque");
+    // no more than what cannot be read is vouched for
+    assert_eq!(class("SELECT lib.ddl()", false), "ddl");
+    assert_eq!(class("SELECT lib.stable_dyn('x')", true), "write");
+    assert_eq!(class("CALL lib.proc_dyn('x')", true), "write");
+    assert_eq!(class("SELECT lib.kill()", true), "admin");
+    assert_eq!(class("SELECT pg_temp.hidden()", false), "ddl");
+    assert_eq!(class("SELECT hidden()", false), "write");
+    for (text, missing) in [
+        ("SELECT hidden()", true),
+        ("SELECT lib.imm()", true),
+        ("SELECT * FROM nowhere", true),
+        ("SELECT * FROM lib.nowhere", true),
+        (
+            "SELECT lower('x'), pg_catalog.upper('x') FROM pg_class, t, information_schema.tables",
+            false,
+        ),
+        ("WITH x AS (SELECT 1) SELECT * FROM x", false),
+        ("CREATE TEMP TABLE fresh AS SELECT 1", false),
+    ] {
+        assert_eq!(resolved(&catalog, text, &public(), false).missing, missing, "{text}");
+    }
+    let oid = |wire: &mut Wire, text: &str| wire.value(text).parse::<u32>().unwrap();
+    let ddl = oid(&mut wire, "SELECT 'lib.ddl'::regproc::oid");
+    assert_eq!(catalog.resolve_routine(ddl, &Path::Unknown, false).class, Class::Ddl);
+    let checked = oid(&mut wire, "SELECT 'checked'::regtype::oid");
+    assert_eq!(catalog.resolve_type(checked, &Path::Unknown, false).class, Class::Ddl);
+    let array = oid(&mut wire, "SELECT 'checked[]'::regtype::oid");
+    assert_eq!(catalog.resolve_type(array, &Path::Unknown, false).class, Class::Ddl);
+    let fine = oid(&mut wire, "SELECT 'fine'::regtype::oid");
+    assert_eq!(catalog.resolve_type(fine, &Path::Unknown, false).class, Class::Read);
+    assert!(catalog.resolve_type(4_000_000_000, &Path::Unknown, false).missing);
+    assert_eq!(catalog.resolve_routine(1574, &Path::Unknown, false).class, Class::Write);
+}
+
+#[test]
+fn the_version_changes_with_whatever_matters() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).start();
+        let mut wire = cluster.connect("app");
+        wire.sql(&read("schema.sql"));
+        let mut before = wire.value(Catalog::VERSION_QUERY);
+        for quiet in [
+            "SELECT pg_catalog.pg_current_xact_id()",
+            "INSERT INTO t VALUES (7); DELETE FROM t WHERE id = 7",
+            "CREATE TEMP TABLE passing (a int); DROP TABLE passing",
+            "VACUUM t",
+        ] {
+            wire.sql(quiet);
+            assert_eq!(wire.value(Catalog::VERSION_QUERY), before, "{quiet}");
+        }
+        for ddl in [
+            "CREATE OR REPLACE FUNCTION lib.imm(int) RETURNS int LANGUAGE sql AS 'SELECT 2'",
+            "ALTER FUNCTION lib.imm(int) IMMUTABLE",
+            "ALTER FUNCTION lib.imm(int) RENAME TO imm2",
+            "DROP FUNCTION lib.imm2(int) CASCADE",
+            "CREATE SCHEMA late",
+            "ALTER SCHEMA late RENAME TO later",
+            "DROP SCHEMA later",
+            "CREATE TABLE late (a int)",
+            "ALTER TABLE late ADD b fine",
+            "CREATE INDEX late_i ON late (a) WHERE a > 1",
+            "ALTER TABLE late ALTER a SET DEFAULT lib.ddl()",
+            "ALTER TABLE late ALTER a DROP DEFAULT",
+            "ALTER TABLE late ADD CONSTRAINT k CHECK (a > 1)",
+            "ALTER TABLE late DROP CONSTRAINT k",
+            "CREATE TRIGGER r BEFORE INSERT ON late FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl()",
+            "ALTER TABLE late DISABLE TRIGGER r",
+            "DROP TRIGGER r ON late",
+            "CREATE RULE r AS ON DELETE TO late DO ALSO SELECT lib.ddl()",
+            "DROP RULE r ON late",
+            "ALTER TABLE late ENABLE ROW LEVEL SECURITY",
+            "CREATE POLICY p ON late USING (lib.ddl() > 0)",
+            "ALTER POLICY p ON late USING (true)",
+            "DROP POLICY p ON late",
+            "CREATE VIEW lv AS SELECT 1 AS a",
+            "CREATE OR REPLACE VIEW lv AS SELECT lib.ddl() AS a",
+            "DROP VIEW lv",
+            "CREATE DOMAIN ld AS int",
+            "ALTER DOMAIN ld ADD CONSTRAINT c CHECK (VALUE > 0)",
+            "ALTER DOMAIN ld DROP CONSTRAINT c",
+            "DROP DOMAIN ld",
+            "CREATE OPERATOR public.@@@@ (FUNCTION = lib.step, LEFTARG = int, RIGHTARG = int)",
+            "DROP OPERATOR public.@@@@ (int, int)",
+            "DROP CAST (mood AS int)",
+            "CREATE CAST (mood AS int) WITH FUNCTION lib.mood_to_int(mood) AS IMPLICIT",
+            "CREATE TABLE late_child () INHERITS (late)",
+            "ALTER TABLE late_child NO INHERIT late",
+            "CREATE STATISTICS ls ON (lib.factorial(a)), b FROM late",
+            "DROP STATISTICS ls",
+            "CREATE AGGREGATE lib.la(int) (SFUNC = lib.step, STYPE = int)",
+            "CREATE FUNCTION lib.le() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END'",
+            "CREATE EVENT TRIGGER le ON sql_drop EXECUTE FUNCTION lib.le()",
+            "ALTER EVENT TRIGGER le DISABLE",
+            "DROP EVENT TRIGGER le",
+            "CREATE EXTENSION file_fdw",
+            "CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
+            "CREATE FOREIGN TABLE ft (a text) SERVER files OPTIONS (filename '/dev/null')",
+            "ALTER FOREIGN TABLE ft OPTIONS (DROP filename, ADD program 'true')",
+            "DROP FOREIGN TABLE ft",
+        ] {
+            // whatever else is in it, the result of the query is the measure
+            let rows_before = rows(&mut wire);
+            wire.sql(ddl);
+            let after = wire.value(Catalog::VERSION_QUERY);
+            if rows(&mut wire) != rows_before {
+                assert_ne!(after, before, "{ddl} on {major:?}");
+            }
+            before = after;
+        }
+    }
+}
+
+/// Rows that are cut, mixed and altered give a snapshot or an error, and never a panic.
+#[test]
+fn mutilated_rows_are_errors_or_snapshots() {
+    let cluster = Cluster::builder().start();
+    let mut wire = cluster.connect("app");
+    wire.sql(&read("schema.sql"));
+    let rows = rows(&mut wire);
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = move |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state % below as u64).unwrap()
+    };
+    assert!(Catalog::build([], &options(&[])).is_err());
+    assert!(Catalog::build([vec![None; 20]], &options(&[])).is_err());
+    let statements: Vec<String> = cases().into_iter().map(|case| case.statement).collect();
+    let mut built = 0;
+    for _ in 0..60 {
+        let mut rows = rows.clone();
+        for _ in 0..20 {
+            let (row, column) = (random(rows.len()), random(20));
+            match random(5) {
+                0 => rows[row][column] = None,
+                1 => rows[row][column] = Some(b"{1,\"".to_vec()),
+                2 => drop(rows.remove(row)),
+                3 => rows[row][column] = rows[random(row + 1)][random(20)].clone(),
+                _ => {
+                    if let Some(byte) = rows[row][column].as_mut().and_then(|text| text.last_mut())
+                    {
+                        *byte = b"09 (){}:\xff"[random(9)];
+                    }
+                }
+            }
+        }
+        let Ok(catalog) = Catalog::build(rows, &options(&[])) else { continue };
+        built += 1;
+        for statement in &statements {
+            resolved(&catalog, statement, &Path::Unknown, false);
+        }
+    }
+    assert!(built > 0);
+}
+
+#[test]
+fn a_large_catalog_is_read_in_time() {
+    let cluster = Cluster::builder().start();
+    let mut wire = cluster.connect("app");
+    wire.sql(
+        "DO $$ BEGIN FOR i IN 1..5000 LOOP
+           EXECUTE format('CREATE FUNCTION f%s(x int) RETURNS int LANGUAGE plpgsql AS
+             $f$ DECLARE r record; BEGIN FOR r IN SELECT * FROM t%s WHERE id = x LOOP
+             UPDATE t%s SET a = 1 WHERE id = r.id; END LOOP; PERFORM f%s(x); RETURN 1; END $f$',
+             i, i % 1000, i % 1000, i - 1);
+           IF i <= 1000 THEN EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, a int DEFAULT 1)', i);
+           END IF;
+         END LOOP; END $$",
+    );
+    let rows = rows(&mut wire);
+    let started = std::time::Instant::now();
+    let catalog = Catalog::build(rows, &options(&[])).unwrap();
+    let built = started.elapsed();
+    // a chain through all of them
+    let found = resolved(&catalog, "SELECT f5000(1)", &public(), false);
+    assert_eq!(found.class, Class::Write);
+    assert!(built.as_secs() < 2, "built in {built:?}, walked in {:?}", started.elapsed() - built);
+    println!("built in {built:?}, walked in {:?}", started.elapsed() - built);
+    let mut fastest = std::time::Duration::MAX;
+    for _ in 0..5 {
+        let started = std::time::Instant::now();
+        wire.value(Catalog::VERSION_QUERY);
+        fastest = fastest.min(started.elapsed());
+    }
+    println!("version read in {fastest:?}");
+    assert!(fastest.as_millis() < 200, "{fastest:?}");
+}
+
+/// A text of each type that a harmless call can be given.
+fn sample(data_type: &str) -> Option<&'static str> {
+    Some(match data_type {
+        "smallint" | "integer" | "bigint" | "oid" | "xid" | "xid8" | "cid" => "'1'",
+        "real" | "double precision" | "numeric" => "'0.5'",
+        "text" | "name" | "character varying" | "character" | "\"char\"" | "\"any\"" => "'x'::text",
+        "boolean" => "'f'",
+        "regclass" => "'pg_class'",
+        "regproc" => "'now'",
+        "regtype" => "'int4'",
+        "interval" => "'0'",
+        "date" | "timestamp without time zone" | "timestamp with time zone" => "'2000-01-01'",
+        "json" | "jsonb" => "'{}'",
+        "bytea" => "'x'",
+        "pg_lsn" => "'0/0'",
+        "anyelement" | "anynonarray" | "anycompatible" | "anycompatiblenonarray" => "1",
+        "anyarray" | "anycompatiblearray" => "ARRAY[1]",
+        "text[]" => "ARRAY['x']",
+        "point" | "box" | "inet" | "internal" | "cstring" | "refcursor" => return None,
+        _ => "NULL",
+    })
+}
+
+/// The list of PostgreSQL's own routines against servers: it knows every volatile one that is
+/// there, and what it calls `read` or `session` runs in a READ ONLY transaction and leaves no
+/// transaction id behind.
+#[test]
+fn built_ins_that_read_change_nothing() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).setting("statement_timeout", "200ms").start();
+        let mut wire = cluster.connect("app");
+        let all = wire.sql(
+            "SELECT p.proname, p.provolatile, p.prokind, p.proretset,
+               coalesce(string_agg(format_type(a.t, NULL), ';' ORDER BY a.n)
+                 FILTER (WHERE a.n <= p.pronargs), '')
+             FROM pg_proc p LEFT JOIN LATERAL
+               unnest(p.proargtypes::oid[]) WITH ORDINALITY AS a (t, n) ON true
+             WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind IN ('f', 'w')
+             GROUP BY p.oid ORDER BY p.proname",
+        );
+        let (mut ran, mut wrong) = (0, String::new());
+        for row in all {
+            let [name, volatility, kind, _, types] =
+                row.into_iter().map(Option::unwrap).collect::<Vec<_>>().try_into().unwrap();
+            let verdict = lookup(None, &name);
+            if verdict == Routine::Unknown {
+                writeln!(wrong, "{name} ({volatility}) is not known").unwrap();
+            }
+            if !matches!(verdict, Routine::Read | Routine::Session) || kind != "f" {
+                continue;
+            }
+            let types = types.split(';').filter(|name| !name.is_empty());
+            let Some(arguments) = types.map(sample).collect::<Option<Vec<_>>>() else { continue };
+            let call = format!("SELECT pg_catalog.\"{name}\"({})", arguments.join(", "));
+            let id = "SELECT pg_current_xact_id_if_assigned()::text";
+            let outcome = wire.try_sql(&format!("BEGIN READ ONLY; {call}; {id}"));
+            run(&mut wire, "ROLLBACK");
+            let takes_id = matches!(&*name, "txid_current" | "pg_current_xact_id");
+            match outcome {
+                Err(fields) if fields.code() == "25006" => {
+                    writeln!(wrong, "{call}: {fields}").unwrap();
+                }
+                Ok(rows) if rows[0][0].is_some() && !takes_id => {
+                    writeln!(wrong, "{call} took a transaction id").unwrap();
+                }
+                Ok(_) => ran += 1,
+                Err(_) => {}
+            }
+        }
+        assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+        assert!(ran > 1500, "only {ran} calls ran");
+    }
+}

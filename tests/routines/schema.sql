@@ -1,0 +1,235 @@
+-- What the cases of routines.tsv talk about. Run by a superuser.
+CREATE SCHEMA lib; CREATE SCHEMA other;
+CREATE TABLE log (id serial, what text);
+CREATE TABLE t (id int PRIMARY KEY, a int, b text);
+CREATE TABLE plain (id int, name text);
+CREATE TABLE alembic_version (version_num text);
+INSERT INTO t VALUES (1, 1, 'x'); INSERT INTO plain VALUES (1, 'x');
+
+-- plain ones
+CREATE FUNCTION lib.imm(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + 1';
+CREATE FUNCTION lib.stab() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM public.t';
+CREATE FUNCTION lib.vol() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION lib.ins() RETURNS int LANGUAGE sql AS
+    'INSERT INTO public.log (what) VALUES (''x'') RETURNING id';
+CREATE FUNCTION lib.ddl() RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN CREATE TABLE made_by_ddl (a int); DROP TABLE made_by_ddl; RETURN 1; END $$;
+CREATE FUNCTION lib.dyn(text) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN EXECUTE $1; RETURN 1; END $$;
+CREATE FUNCTION lib.stable_dyn(text) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r int; BEGIN EXECUTE $1 INTO r; RETURN r; END $$;
+CREATE FUNCTION lib.stable_dml() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN IF false THEN INSERT INTO log (what) VALUES ('x'); END IF; RETURN 1; END $$;
+CREATE FUNCTION lib.stable_ddl() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN CREATE TABLE never (a int); RETURN 1; END $$;
+CREATE FUNCTION lib.priv() RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN GRANT SELECT ON public.t TO PUBLIC; RETURN 1; END $$;
+CREATE FUNCTION lib.kill() RETURNS boolean LANGUAGE sql AS 'SELECT pg_terminate_backend(0)';
+CREATE FUNCTION lib.version_row() RETURNS int LANGUAGE sql AS
+    $$ INSERT INTO alembic_version VALUES ('x'); SELECT 1 $$;
+CREATE FUNCTION lib.temp() RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN CREATE TEMP TABLE scratch (a int) ON COMMIT DROP; RETURN 1; END $$;
+
+-- through others
+CREATE FUNCTION lib.imm_of_ddl(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION lib.stable_of_ins() RETURNS int LANGUAGE sql STABLE AS 'SELECT lib.ins()';
+CREATE FUNCTION lib.stable_of_stable() RETURNS int LANGUAGE sql STABLE AS 'SELECT lib.stable_of_ins()';
+CREATE FUNCTION lib.stable_of_read() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT lib.stab() + lib.imm(1)';
+CREATE FUNCTION lib.ping(int) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN 1; END $$;
+CREATE FUNCTION lib.pong(int) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN IF $1 > 0 THEN RETURN lib.ping($1 - 1); END IF; RETURN lib.ddl(); END $$;
+CREATE OR REPLACE FUNCTION lib.ping(int) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN lib.pong($1); END $$;
+CREATE FUNCTION lib.factorial(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN IF $1 < 2 THEN RETURN 1; END IF; RETURN $1 * lib.factorial($1 - 1); END $$;
+CREATE FUNCTION lib.atomic_read(int) RETURNS int STABLE RETURN lib.imm($1) + nullif($1, 0);
+CREATE FUNCTION lib.atomic_ins() RETURNS int BEGIN ATOMIC
+    INSERT INTO public.log (what) VALUES ('x') RETURNING id; END;
+CREATE FUNCTION lib.atomic_of_ddl() RETURNS int STABLE RETURN lib.ddl();
+CREATE FUNCTION lib.atomic_nextval() RETURNS bigint STABLE RETURN nextval('public.log_id_seq'::regclass);
+CREATE FUNCTION lib.default_ddl(a int DEFAULT lib.ddl()) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION lib.variadic(VARIADIC int[]) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION lib.variadic(text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION lib.named(a int, b int DEFAULT 2, c int DEFAULT 3) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION lib.definer() RETURNS int LANGUAGE plpgsql SECURITY DEFINER SET search_path = lib AS
+    $$ BEGIN RETURN ddl(); END $$;
+CREATE FUNCTION lib.own_path() RETURNS int LANGUAGE plpgsql STABLE SET search_path = other AS
+    $$ BEGIN RETURN pick(); END $$;
+CREATE FUNCTION lib.callers_path() RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN pick(); END $$;
+CREATE FUNCTION lib.sets_path() RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('search_path', 'other', true); RETURN lib.callers_path(); END $$;
+CREATE FUNCTION public.pick() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION other.pick() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION lib.cursor() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE c CURSOR FOR SELECT lib.ins() AS x; r record; BEGIN OPEN c; FETCH c INTO r; RETURN r.x; END $$;
+CREATE FUNCTION lib.inline_do() RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN DO 'BEGIN DROP TABLE IF EXISTS nobody; END'; RETURN 1; END $$;
+CREATE FUNCTION lib.out_record(OUT a int, OUT b text) RETURNS SETOF record LANGUAGE plpgsql STABLE AS
+    $$ BEGIN a := 1; b := 'x'; RETURN NEXT; RETURN QUERY SELECT id, t.b FROM public.t; END $$;
+CREATE FUNCTION lib.table_function(n int) RETURNS TABLE (x int, y text) LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r public.t; BEGIN FOR r IN SELECT * FROM public.t LOOP x := r.id; RETURN NEXT; END LOOP; END $$;
+CREATE FUNCTION lib.of_row(public.t) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION lib.of_any(anyelement) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION public.of_value(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION public.row_ddl(public.t) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+
+-- names of built-ins
+CREATE FUNCTION public.lower(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION other.upper(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM lib.ddl(); RETURN $1; END $$;
+
+-- procedures
+CREATE PROCEDURE lib.proc_ins(int) LANGUAGE sql AS 'INSERT INTO public.log (what) VALUES (''x'')';
+CREATE PROCEDURE lib.proc_ddl() LANGUAGE plpgsql AS $$ BEGIN PERFORM lib.ddl(); END $$;
+CREATE PROCEDURE lib.proc_dyn(text) LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1; END $$;
+CREATE PROCEDURE lib.proc_out(OUT a int) LANGUAGE plpgsql AS $$ BEGIN a := 1; END $$;
+CREATE PROCEDURE lib.proc_call() LANGUAGE plpgsql AS $$ BEGIN CALL lib.proc_ddl(); END $$;
+
+-- C and internal
+CREATE FUNCTION lib.internal(int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'pg_terminate_backend';
+
+-- aggregates
+CREATE FUNCTION lib.step(int, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE AGGREGATE lib.agg_ddl(int) (SFUNC = lib.step, STYPE = int, INITCOND = '0');
+CREATE AGGREGATE lib.agg_read(int) (SFUNC = int4pl, STYPE = int, INITCOND = '0');
+
+-- operators
+CREATE OPERATOR public.@#@ (FUNCTION = lib.step, LEFTARG = int, RIGHTARG = int);
+CREATE OPERATOR other.+ (FUNCTION = lib.step, LEFTARG = int, RIGHTARG = int);
+CREATE OPERATOR public.<#> (FUNCTION = int4pl, LEFTARG = int, RIGHTARG = int);
+
+-- types, casts, domains
+CREATE TYPE color AS ENUM ('red', 'green');
+CREATE FUNCTION lib.is_ok(text) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN true; END $$;
+CREATE FUNCTION lib.is_fine(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN true; END $$;
+CREATE DOMAIN checked AS text CHECK (lib.is_ok(VALUE));
+CREATE DOMAIN fine AS text CHECK (lib.is_fine(VALUE));
+CREATE DOMAIN double_checked AS checked;
+CREATE TABLE with_domain (a checked, b fine);
+CREATE TYPE pair AS (l checked, r int);
+CREATE FUNCTION lib.takes_checked(checked) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION lib.declares_checked() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE v checked := 'x'; BEGIN RETURN 1; END $$;
+CREATE FUNCTION lib.declares_column() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE v with_domain.a%TYPE := 'x'; BEGIN RETURN 1; END $$;
+CREATE FUNCTION lib.color_to_int(color) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE CAST (color AS int) WITH FUNCTION lib.color_to_int(color);
+CREATE TYPE mood AS ENUM ('sad', 'ok');
+CREATE FUNCTION lib.mood_to_int(mood) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE CAST (mood AS int) WITH FUNCTION lib.mood_to_int(mood) AS IMPLICIT;
+CREATE TABLE moods (m mood);
+INSERT INTO moods VALUES ('ok');
+CREATE TABLE colors (c color);
+INSERT INTO colors VALUES ('red');
+
+-- views and rules
+CREATE VIEW view_read AS SELECT id, lib.imm(a) AS a FROM t;
+CREATE VIEW view_ddl AS SELECT lib.ddl() AS x;
+CREATE VIEW view_of_view AS SELECT * FROM view_ddl;
+CREATE VIEW view_nextval AS SELECT nextval('log_id_seq') AS n;
+CREATE VIEW view_operator AS SELECT a @#@ 1 AS x FROM t;
+CREATE VIEW view_stable AS SELECT lib.stable_of_ins() AS x;
+CREATE MATERIALIZED VIEW mat AS SELECT lib.ddl() AS x WITH NO DATA;
+CREATE FUNCTION lib.through_view() RETURNS int LANGUAGE sql STABLE AS 'SELECT x FROM public.view_of_view';
+CREATE TABLE ruled (a int);
+CREATE RULE r AS ON INSERT TO ruled DO ALSO SELECT lib.ddl();
+CREATE RULE u AS ON UPDATE TO ruled DO INSTEAD NOTHING;
+CREATE TABLE base (id int PRIMARY KEY);
+CREATE VIEW updatable AS SELECT * FROM base;
+
+-- triggers
+CREATE FUNCTION lib.trigger_ddl() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN NEW; END $$;
+CREATE FUNCTION lib.trigger_touch() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN NEW.b := 'touched'; RETURN NEW; END $$;
+CREATE FUNCTION lib.trigger_dyn() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN EXECUTE format('INSERT INTO %I (what) VALUES (1)', TG_ARGV[0]); RETURN NEW; END $$;
+CREATE TRIGGER touch BEFORE INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION lib.trigger_touch();
+CREATE TRIGGER on_base AFTER INSERT ON base FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE child (id int REFERENCES parent ON DELETE CASCADE);
+CREATE TABLE nulled (id int REFERENCES parent ON DELETE SET NULL);
+CREATE TRIGGER on_child AFTER DELETE ON child FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+INSERT INTO parent VALUES (1), (2); INSERT INTO child VALUES (1);
+CREATE TABLE audited (a int);
+CREATE TRIGGER on_audited AFTER INSERT ON audited FOR EACH ROW EXECUTE FUNCTION lib.trigger_dyn('log');
+CREATE TABLE conditional (a int);
+CREATE TRIGGER w AFTER INSERT ON conditional FOR EACH ROW WHEN (lib.imm_of_ddl(NEW.a) > 0)
+    EXECUTE FUNCTION lib.trigger_touch();
+ALTER TABLE conditional ADD b text;
+CREATE TABLE disabled (a int);
+CREATE TRIGGER d AFTER INSERT ON disabled FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+ALTER TABLE disabled DISABLE TRIGGER d;
+CREATE TABLE truncated (a int);
+CREATE TRIGGER tr AFTER TRUNCATE ON truncated EXECUTE FUNCTION lib.trigger_dyn('log');
+
+-- defaults, checks, generated columns, indexes, policies
+CREATE TABLE defaults (a int, b int DEFAULT lib.ddl());
+CREATE TABLE identities (a int GENERATED ALWAYS AS IDENTITY, b int);
+CREATE TABLE checks (a int CHECK (lib.imm_of_ddl(a) > 0));
+CREATE TABLE generated (a int, b int GENERATED ALWAYS AS (lib.imm_of_ddl(a)) STORED);
+CREATE TABLE indexed (a int);
+CREATE INDEX ON indexed (lib.imm_of_ddl(a));
+CREATE TABLE partial (a int);
+CREATE INDEX ON partial (a) WHERE lib.imm_of_ddl(a) > 0;
+CREATE TABLE secured (a int);
+ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
+ALTER TABLE secured FORCE ROW LEVEL SECURITY;
+INSERT INTO secured VALUES (1);
+CREATE POLICY p ON secured USING (lib.ddl() > 0);
+CREATE TABLE unsecured (a int);
+CREATE POLICY p ON unsecured USING (lib.ddl() > 0);
+
+-- partitions and children
+CREATE TABLE part (a int, b text) PARTITION BY LIST (a);
+CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);
+CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2);
+INSERT INTO part VALUES (1, 'x');
+CREATE TRIGGER on_part AFTER INSERT ON part_2 FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+CREATE TABLE elder (a int); CREATE TABLE younger () INHERITS (elder);
+INSERT INTO younger VALUES (1);
+CREATE TRIGGER on_younger AFTER DELETE ON younger FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+
+GRANT USAGE ON SCHEMA lib, other TO PUBLIC;
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+
+-- what calls others unnamed
+CREATE DOMAIN number AS int;
+CREATE TYPE shade AS ENUM ('dark');
+CREATE FUNCTION lib.shade_to_json(shade) RETURNS json LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN '{}'; END $$;
+CREATE CAST (shade AS json) WITH FUNCTION lib.shade_to_json(shade);
+CREATE TABLE shades (s shade); INSERT INTO shades VALUES ('dark');
+CREATE VIEW view_xml AS SELECT table_to_xml('view_ddl'::regclass, true, true, '') AS x;
+CREATE FUNCTION lib.runs_prepared() RETURNS void LANGUAGE sql AS 'EXECUTE prepared_before';
+CREATE VIEW view_domain AS SELECT b::checked AS b FROM plain, LATERAL (SELECT name AS b) x;
+CREATE VIEW view_row AS SELECT jsonb_populate_record(NULL::with_domain, '{"a": "x"}') AS r;
+CREATE VIEW view_in AS SELECT a IN (SELECT lib.ddl()) AS x FROM t;
+CREATE VIEW view_agg AS SELECT lib.agg_ddl(a) OVER () AS x FROM t;
+CREATE VIEW view_implicit AS SELECT abs(m) AS x FROM moods;
+CREATE VIEW view_lateral AS SELECT f.* FROM t, LATERAL lib.imm_of_ddl(t.a) f;
+CREATE VIEW view_record AS SELECT * FROM jsonb_to_record('{"a": "x"}') AS x (a checked);
+CREATE VIEW view_case AS SELECT CASE WHEN a > 0 THEN lib.ddl() ELSE 0 END AS x FROM t;
+CREATE VIEW view_array AS SELECT ARRAY['x']::checked[] AS x;
+CREATE FUNCTION lib.trigger_instead() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN NEW; END $$;
+CREATE VIEW instead_view AS SELECT 1 AS a;
+CREATE TRIGGER i INSTEAD OF INSERT ON instead_view FOR EACH ROW EXECUTE FUNCTION lib.trigger_instead();
+CREATE TABLE deferred (a int);
+CREATE CONSTRAINT TRIGGER dt AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+CREATE TABLE excluded (a int, EXCLUDE USING btree (lib.imm_of_ddl(a) WITH =));
+CREATE TYPE span AS RANGE (subtype = int, subtype_diff = int4range_subdiff);
+CREATE FUNCTION lib.diff(number, number) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT 1.0::float8';
+CREATE FUNCTION lib.polymorphic(anyelement, b anyelement DEFAULT NULL) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN lib.ins(); END $$;
+CREATE FUNCTION lib.returns_row() RETURNS t LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r t; BEGIN SELECT * INTO r FROM t LIMIT 1; r.a := lib.imm(1); RETURN r; END $$;
+CREATE FUNCTION lib.exception() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN 1 / 0; EXCEPTION WHEN division_by_zero THEN RETURN lib.ddl(); END $$;
+CREATE TABLE commented (a int DEFAULT 1, b text DEFAULT 'lib.ddl()', c timestamptz DEFAULT now());
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
