@@ -88,7 +88,7 @@ impl Gate {
             }
             Some(Owed::Execute(mut run)) => {
                 self.stirring -= 1;
-                self.copy = CopyIn::No;
+                self.copy_answered();
                 self.statement_done(&mut run, tag, now);
             }
             Some(Owed::PlainExecute) => {}
@@ -144,6 +144,14 @@ impl Gate {
         }
     }
 
+    /// What asked for COPY data is the last that went: nothing is owed once it is answered. What
+    /// was sent before it may be answered meanwhile.
+    pub(super) fn copy_answered(&mut self) {
+        if self.owed.is_empty() {
+            self.copy = CopyIn::No;
+        }
+    }
+
     pub(super) fn copy_in_response(&mut self) {
         if let Some(run) = self.owed.front_mut().and_then(Owed::run) {
             run.copies = run.copies.saturating_sub(1);
@@ -156,13 +164,16 @@ impl Gate {
     /// ErrorResponse: the transaction has failed; in a pipeline everything up to Sync is skipped.
     /// Gives the Syncs that are to be sent after all (see [`CopyIn::Open`]).
     pub(super) fn error_came(&mut self) -> Bytes {
-        let copy = std::mem::take(&mut self.copy);
         if self.owed.is_empty() {
             return Bytes::new(); // unsolicited: a FATAL on its way out
         }
         self.state.failed();
+        let last = self.owed.len() == 1;
         match self.owed.front_mut() {
             Some(Owed::Query(run)) => {
+                if last {
+                    self.copy = CopyIn::No;
+                }
                 let failed = std::mem::take(&mut run.confirmed);
                 let (statements, portals) =
                     (std::mem::take(&mut run.statements), std::mem::take(&mut run.portals));
@@ -171,11 +182,11 @@ impl Gate {
                 Bytes::new()
             }
             Some(front) if front.is_boundary() => Bytes::new(),
-            _ => self.skip_to_sync(copy),
+            _ => self.skip_to_sync(),
         }
     }
 
-    fn skip_to_sync(&mut self, copy: CopyIn) -> Bytes {
+    fn skip_to_sync(&mut self) -> Bytes {
         while let Some(front) = self.owed.front() {
             if matches!(front, Owed::Sync) {
                 return Bytes::new();
@@ -183,7 +194,7 @@ impl Gate {
             let swallowed = self.pop();
             self.skipped(swallowed);
         }
-        let syncs = match copy {
+        let syncs = match std::mem::take(&mut self.copy) {
             CopyIn::Open { data_sent: false, syncs } => syncs,
             _ => 0,
         };

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::owed::{EventId, Owed};
-use super::{CopyIn, Fate, Gate};
+use super::{Fate, Gate};
 use crate::policy::Denial;
 use crate::protocol::Fields;
 use crate::protocol::frame::{self, Header, backend as kind};
@@ -147,8 +147,8 @@ impl Gate {
             return Heard::Fatal(Box::new(lost("invalid ReadyForQuery".to_owned())));
         };
         let own = self.absorbing();
-        self.copy = CopyIn::No;
         self.settle_boundary(status);
+        self.copy_answered();
         if own { Heard::Absorb } else { Heard::Pass }
     }
 

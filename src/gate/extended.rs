@@ -61,7 +61,8 @@ impl Gate {
         }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
-            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
+            // in a failed transaction nothing can be bound but what ends it
+            Lookup::Unknown if !self.unseen_ran || self.has_failed() => Meanings::new(),
             Lookup::Unknown | Lookup::Uncertain => {
                 let unseen = Rc::new(Judgement::unreadable(b""));
                 smallvec![unseen]
@@ -75,6 +76,11 @@ impl Gate {
             self.owe(Owed::Bind(change));
         }
         Message::Admit(length)
+    }
+
+    /// The transaction block has failed, and nothing that could end it is on its way.
+    fn has_failed(&self) -> bool {
+        self.state.is_failed() && self.boundaries == 0 && self.stirring == 0
     }
 
     /// Refuses a Bind of a statement that may not run now.

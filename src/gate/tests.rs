@@ -386,3 +386,37 @@ fn a_query_behind_an_open_pipeline_is_not_answered_by_the_proxy() {
     assert_eq!(bench.send(&query(DROP)), BLOCKED);
     assert!(!bench.gate.owed.is_empty(), "the server must see an error");
 }
+
+#[test]
+fn what_is_answered_before_a_copy_does_not_end_it() {
+    let mut bench = bench(Role::Prod);
+    bench.send(&query("SELECT 1"));
+    bench.send(&query("COPY t FROM STDIN"));
+    bench.complete("SELECT 1");
+    bench.ready(b'I');
+    assert_eq!(bench.send(&sync()), Got::Waits);
+    bench.answer(backend::COPY_IN_RESPONSE, &[0, 0, 0]);
+    let mut done = BytesMut::new();
+    message::frame(&mut done, frontend::COPY_DONE, |_| {});
+    assert_eq!(bench.send(&done), Got::Forwarded);
+    bench.complete("COPY 0");
+    bench.ready(b'I');
+    assert!(bench.gate.is_idle());
+    assert_eq!(bench.send(&query(DROP)), BLOCKED);
+}
+
+#[test]
+fn a_string_that_is_certain_to_fail_is_left_to_the_server() {
+    let mut bench = bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    for text in ["RELEASE a; DROP TABLE t", "ROLLBACK TO a; DROP TABLE t"] {
+        assert_eq!(bench.send(&query(text)), Got::Recorded, "{text}");
+        bench.error();
+        bench.ready(b'I');
+    }
+    // here nobody knows which savepoints there are
+    bench.send(&query("SELECT 1"));
+    bench.ready(b'T');
+    bench.run(CONFIRM, &["SET"], b'T');
+    assert_eq!(bench.send(&query("ROLLBACK TO a; DROP TABLE t")), BLOCKED);
+}

@@ -6,7 +6,7 @@ use super::owed::{Owed, Run};
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
 use crate::contract::parameter;
 use crate::policy::{Decision, Denial, Rule, View};
-use crate::session::{Block, Instant, Lookup, Meanings, State, Tag, Temporary};
+use crate::session::{Block, Instant, Lookup, Meanings, State, Temporary};
 use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
 
 /// A statement that an event is written about before it may go.
@@ -94,8 +94,7 @@ impl Gate {
         for owed in self.owed.iter().skip(open) {
             let Owed::Execute(run) = owed else { continue };
             for statement in run.judgement.statements.iter().skip(run.done) {
-                let failed = state.is_failed();
-                state.completed(statement, Tag::foreseen(failed), now);
+                state.foresee(statement, now);
             }
             if run.uncertain || run.indirect {
                 state.distrust();
@@ -139,8 +138,7 @@ impl Gate {
         for (index, statement) in judgement.statements.iter().enumerate() {
             let view = self.view(&state, in_string, now);
             self.decide_statement(statement, index, view, &temporary, &mut plan)?;
-            let failed = state.is_failed();
-            state.completed(statement, Tag::foreseen(failed), now);
+            state.foresee(statement, now);
             if plan.indirect {
                 state.distrust();
             }

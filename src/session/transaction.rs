@@ -65,7 +65,7 @@ impl Tag {
     }
 
     /// The tag that a statement in flight will get if all goes well.
-    pub fn foreseen(failed: bool) -> Tag {
+    fn foreseen(failed: bool) -> Tag {
         if failed { Tag::Rollback } else { Tag::Done }
     }
 }
@@ -91,6 +91,9 @@ pub struct State {
     failed: bool,
     at_start: Option<Box<Parameters>>,
     savepoints: Vec<(Box<str>, Parameters)>,
+    /// Something happened in this transaction that was not seen: there may be savepoints that are
+    /// not known.
+    lost: bool,
 }
 
 impl State {
@@ -125,6 +128,7 @@ impl State {
     fn commit(&mut self) -> Ended {
         self.block = Block::None;
         self.failed = false;
+        self.lost = false;
         self.at_start = None;
         self.savepoints.clear();
         self.parameters.end_transaction();
@@ -134,6 +138,7 @@ impl State {
     fn roll_back(&mut self) -> Ended {
         self.block = Block::None;
         self.failed = false;
+        self.lost = false;
         self.savepoints.clear();
         if let Some(parameters) = self.at_start.take() {
             self.parameters = *parameters;
@@ -146,6 +151,18 @@ impl State {
             self.block = Block::Explicit;
             self.at_start = Some(Box::new(self.parameters.clone()));
         }
+    }
+
+    /// The statement is on its way: the state once it is done, if all goes well. Where it is
+    /// certain to fail, what follows it in its string or pipeline does not run.
+    pub fn foresee(&mut self, statement: &Statement, now: Instant) {
+        if let Effect::Release(name) | Effect::RollbackTo(name) = &statement.effect
+            && !self.lost
+            && self.savepoint(name).is_none()
+        {
+            return;
+        }
+        self.completed(statement, Tag::foreseen(self.failed), now);
     }
 
     /// The server reported the statement done, with this tag.
@@ -166,7 +183,6 @@ impl State {
             Effect::PrepareTransaction if rolled_back && self.block != Block::Explicit => {
                 // outside a block it says ROLLBACK and commits what the pipeline did before
                 ended = Some(self.commit());
-                self.distrust();
             }
             Effect::DiscardAll => {
                 // it runs in no block, and ends the implicit transaction that it is in
@@ -230,6 +246,7 @@ impl State {
     /// Something happened that was not seen: nothing is confirmed any more, now or after a
     /// rollback.
     pub fn distrust(&mut self) {
+        self.lost = true;
         self.parameters.distrust();
         if let Some(start) = &mut self.at_start {
             start.distrust();
