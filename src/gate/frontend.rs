@@ -62,6 +62,7 @@ impl Gate {
                     let here = length.min(rest.len());
                     self.frontend_pass = length - here;
                     admission.admit(here);
+                    self.unused_record();
                     if header.kind == kind::TERMINATE {
                         break Next::Terminate;
                     }
@@ -75,6 +76,14 @@ impl Gate {
     /// The events that [`Next::Record`] asked for are written; `ids` are those of its `confirmed`.
     pub fn recorded(&mut self, ids: Vec<super::EventId>) {
         self.cleared = Some(ids);
+    }
+
+    /// Events were written for a message that turned out not to run: an error before it came
+    /// meanwhile. They are no other message's.
+    fn unused_record(&mut self) {
+        if let Some(ids) = self.cleared.take() {
+            self.fates.extend(ids.into_iter().map(|id| (id, super::Fate::Failed)));
+        }
     }
 
     /// Why a message may not go now, whatever it is.

@@ -113,7 +113,8 @@ impl<'a> Session<'a> {
         self.write(&frames);
         match settled(self.wire) {
             Ok(messages) => {
-                self.transcript.extend(messages.iter().filter_map(render));
+                let scripts = &messages[..messages.len() - 4];
+                self.transcript.extend(scripts.iter().filter_map(render));
                 self.status = messages.last().map(|message| message.body[0]);
                 messages
             }
