@@ -56,8 +56,19 @@ impl Gate {
 
     /// EmptyQueryResponse: an Execute of nothing is done; in a Query it says nothing.
     pub(super) fn finished_execute(&mut self) {
-        if matches!(self.owed.front(), Some(Owed::PlainExecute | Owed::Execute(_))) {
-            self.pop();
+        match self.owed.front() {
+            Some(Owed::PlainExecute { writes }) => self.executed(*writes),
+            Some(Owed::Execute(run)) if run.unseen => self.unseen(false),
+            Some(Owed::Execute(_)) => {}
+            _ => return,
+        }
+        self.pop();
+    }
+
+    /// A plain portal has run, perhaps with triggers.
+    fn executed(&mut self, writes: bool) {
+        if writes {
+            self.unseen(false);
         }
     }
 
@@ -75,7 +86,7 @@ impl Gate {
     // -- statements ---------------------------------------------------------------------------
 
     pub(super) fn command_complete(&mut self, body: &[u8], now: Instant) {
-        if matches!(self.owed.front(), Some(Owed::PlainQuery)) {
+        if matches!(self.owed.front(), Some(Owed::PlainQuery { .. })) {
             return;
         }
         let tag = Tag::from_body(body);
@@ -91,7 +102,7 @@ impl Gate {
                 self.copy_answered();
                 self.statement_done(&mut run, tag, now);
             }
-            Some(Owed::PlainExecute) => {}
+            Some(Owed::PlainExecute { writes }) => self.executed(writes),
             Some(other) => {
                 self.owed.push_front(other);
                 self.distrust();
@@ -108,6 +119,9 @@ impl Gate {
         let ended = self.state.completed(statement, tag, now);
         if run.uncertain || run.indirect {
             self.distrust();
+        }
+        if run.unseen || statement.may_run_unseen_code() {
+            self.unseen(statement.do_or_call);
         }
         for (_, change) in run.statements.extract_if(.., |(index, _)| *index == at) {
             self.statements.succeeded(&change);
@@ -167,7 +181,12 @@ impl Gate {
         if self.owed.is_empty() {
             return Bytes::new(); // unsolicited: a FATAL on its way out
         }
-        self.state.failed();
+        let at_fault = match self.owed.front() {
+            Some(Owed::Query(run) | Owed::Execute(run)) => Some((run.judgement.clone(), run.done)),
+            _ => None,
+        };
+        let statement = at_fault.as_ref().and_then(|(all, at)| all.statements.get(*at));
+        self.state.failed_in(statement);
         let last = self.owed.len() == 1;
         match self.owed.front_mut() {
             Some(Owed::Query(run)) => {
@@ -257,6 +276,7 @@ impl Gate {
                 self.fail(run.confirmed);
                 self.skip_changes(run.statements, run.portals);
             }
+            Some(Owed::PlainQuery { writes: true } | Owed::FunctionCall) => self.unseen(false),
             Some(_) => {}
         }
         let ended = self.state.ready(status);

@@ -111,14 +111,15 @@ impl Gate {
     }
 
     fn absorbing(&self) -> bool {
-        matches!(self.owed.front(), Some(Owed::Own))
+        matches!(self.owed.front(), Some(Owed::Own | Owed::Check(_)))
     }
 
     fn hear(&mut self, message: u8, body: &[u8], now: Instant) -> Heard {
         match message {
             kind::PARAMETER_STATUS => return self.parameter_status(body),
             kind::READY_FOR_QUERY => return self.ready_for_query(body),
-            _ if self.absorbing() => {
+            _ if let Some(heard) = self.answer_to_check(message, body) => return heard,
+            _ if matches!(self.owed.front(), Some(Owed::Own)) => {
                 return match message {
                     kind::ERROR_RESPONSE => Heard::Fatal(Box::new(lost(
                         "the upstream refused to take the tags again".to_owned(),

@@ -34,6 +34,7 @@ impl Gate {
             match self.decide(&judgement, false, now) {
                 Ok(_) => {}
                 Err(Stop::Wait) => return self.wait(message.len(), Form::Parse(name.into())),
+                Err(Stop::Ask) => return self.ask(message.len(), Form::Parse(name.into())),
                 Err(Stop::Block(denial)) => {
                     let form = Form::Parse(name.into());
                     let about = Some((text, judgement));
@@ -97,6 +98,7 @@ impl Gate {
             match self.decide(judgement, false, now) {
                 Ok(_) => {}
                 Err(Stop::Wait) => return Some(self.wait(length, Form::Other)),
+                Err(Stop::Ask) => return Some(self.ask(length, Form::Other)),
                 Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return Some(self.refuse_message(length, *denial, Form::Other, about));
@@ -122,14 +124,16 @@ impl Gate {
             Lookup::Uncertain => smallvec![Rc::new(Judgement::unreadable(b""))],
         };
         if meanings.iter().all(|judgement| self.is_plain(judgement)) {
-            if let [judgement] = &meanings[..] {
-                self.count(judgement, 0);
-                self.stirred |= judgement.strongest >= Class::Write;
-            } else {
-                self.stirred = true;
-            }
+            let writes = match &meanings[..] {
+                [judgement] => {
+                    self.count(judgement, 0);
+                    judgement.strongest >= Class::Write
+                }
+                _ => true,
+            };
+            self.stirred |= writes;
             if !self.skipping {
-                self.owe(Owed::PlainExecute);
+                self.owe(Owed::PlainExecute { writes });
             }
             return Message::Admit(length);
         }
@@ -143,6 +147,7 @@ impl Gate {
         for judgement in &meanings {
             match self.decide(judgement, true, now) {
                 Err(Stop::Wait) => return self.wait(length, Form::Other),
+                Err(Stop::Ask) => return self.ask(length, Form::Other),
                 Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return self.refuse_message(length, *denial, Form::Other, about);
@@ -157,7 +162,7 @@ impl Gate {
             }
         }
         let Some((plan, judgement)) = chosen else {
-            self.owe(Owed::PlainExecute);
+            self.owe(Owed::PlainExecute { writes: true });
             return Message::Admit(length);
         };
         let ids = match (plan.needs_record(), self.cleared.take()) {

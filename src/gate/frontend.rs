@@ -9,7 +9,7 @@ use super::{CopyIn, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided
 use crate::policy::{Admission, Denial, Rule};
 use crate::protocol::frame::{self, Header, frontend as kind};
 use crate::session::Instant;
-use crate::sql::Judgement;
+use crate::sql::{Class, Judgement};
 
 /// Names in a Bind are looked for in this many bytes.
 pub(super) const NAMES_LIMIT: usize = 64 * 1024;
@@ -88,7 +88,7 @@ impl Gate {
 
     /// Why a message may not go now, whatever it is.
     fn held(&mut self, message: u8, length: usize) -> Option<Next> {
-        if self.copy == CopyIn::Awaited {
+        if self.copy == CopyIn::Awaited || self.is_asking() {
             return Some(Next::Wait);
         }
         let Fence::Up { restore } = self.fence else { return None };
@@ -168,18 +168,19 @@ impl Gate {
             );
         };
         if self.replication && is_replication_command(text) {
-            self.owe_boundary(Owed::PlainQuery);
+            self.owe_boundary(Owed::PlainQuery { writes: false });
             return Message::Admit(message.len());
         }
         let judgement = judge.judge(text);
         if self.is_plain(&judgement) {
             self.count(&judgement, 0);
-            self.owe_boundary(Owed::PlainQuery);
+            self.owe_boundary(Owed::PlainQuery { writes: judgement.strongest >= Class::Write });
             return Message::Admit(message.len());
         }
         self.lapse(now);
         match self.decide(&judgement, true, now) {
             Err(Stop::Wait) => self.wait(message.len(), Form::Query),
+            Err(Stop::Ask) => self.ask(message.len(), Form::Query),
             Err(Stop::Block(denial)) => {
                 self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
             }
@@ -243,6 +244,7 @@ impl Gate {
         let judgement = Rc::new(Judgement::function_call(oid));
         match self.decide(&judgement, true, Instant::ZERO) {
             Err(Stop::Wait) => Message::Stop(Next::Wait),
+            Err(Stop::Ask) => self.ask(length, Form::FunctionCall),
             Err(Stop::Block(denial)) => {
                 let about = Some((&b""[..], judgement));
                 self.refuse_message(length, *denial, Form::FunctionCall, about)

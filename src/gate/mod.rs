@@ -7,6 +7,7 @@
 mod answers;
 mod backend;
 mod body;
+mod check;
 mod extended;
 mod frontend;
 mod names;

@@ -12,8 +12,10 @@ pub type EventId = u128;
 /// One message's answer.
 #[derive(Debug)]
 pub(super) enum Owed {
-    /// A Query none of whose statements changes what the gate keeps.
-    PlainQuery,
+    /// A Query none of whose statements changes what the gate keeps. `writes`: it may run triggers.
+    PlainQuery {
+        writes: bool,
+    },
     /// Any other Query.
     Query(Box<Run>),
     /// A Parse.
@@ -22,8 +24,10 @@ pub(super) enum Owed {
     Bind(Change),
     /// A Describe.
     Describe,
-    /// An Execute of a portal that changes nothing the gate keeps.
-    PlainExecute,
+    /// An Execute of a portal that changes nothing the gate keeps. `writes`: as above.
+    PlainExecute {
+        writes: bool,
+    },
     /// Any other Execute.
     Execute(Box<Run>),
     /// A Close of a statement.
@@ -40,6 +44,19 @@ pub(super) enum Owed {
     Refused(Box<Refusal>),
     /// A statement of the proxy's own: its answers are absorbed.
     Own,
+    /// The proxy asks for the confirmation: see [`super::check`].
+    Check(Check),
+}
+
+/// A question to the server about the confirmation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    /// It ends with a Sync of its own; else with a Flush, inside the client's pipeline.
+    pub(super) synced: bool,
+    /// What the server said.
+    pub(super) confirmed: bool,
+    /// CloseCompletes still to come.
+    pub(super) closes: u8,
 }
 
 /// A string or portal being run.
@@ -61,6 +78,8 @@ pub(super) struct Run {
     pub(super) copies: usize,
     /// EXECUTE of something whose effects are not followed.
     pub(super) indirect: bool,
+    /// Code runs that cannot be seen, in the statements themselves or in what they name.
+    pub(super) unseen: bool,
 }
 
 impl Owed {
@@ -68,12 +87,13 @@ impl Owed {
     pub(super) fn is_boundary(&self) -> bool {
         matches!(
             self,
-            Owed::PlainQuery
+            Owed::PlainQuery { .. }
                 | Owed::Query(_)
                 | Owed::Sync
                 | Owed::FunctionCall
                 | Owed::RefusedQuery(_)
                 | Owed::Own
+                | Owed::Check(Check { synced: true, .. })
         )
     }
 

@@ -26,6 +26,8 @@ pub struct ConfirmedStatement {
 pub(super) enum Stop {
     /// It depends on statements that the server has not answered.
     Wait,
+    /// It depends on a confirmation that code which cannot be seen may have withdrawn.
+    Ask,
     Block(Box<Denial>),
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Plan {
     copies: usize,
     indirect: bool,
     unseen: bool,
+    /// What EXECUTE or FETCH runs may write.
+    triggers: bool,
     stirs_reports: bool,
     fence: Option<Fence>,
 }
@@ -137,7 +141,11 @@ impl Gate {
         let in_string = judgement.statements.len() > 1;
         for (index, statement) in judgement.statements.iter().enumerate() {
             let view = self.view(&state, in_string, now);
+            let confirmed = plan.confirmed.len();
             self.decide_statement(statement, index, view, &temporary, &mut plan)?;
+            if plan.confirmed.len() > confirmed && state.parameters.is_doubted() {
+                return Err(Stop::Ask);
+            }
             state.foresee(statement, now);
             if plan.indirect {
                 state.distrust();
@@ -181,6 +189,7 @@ impl Gate {
             self.followable(statement, meaning)?;
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
             plan.unseen |= meaning.unseen_code;
+            plan.triggers |= meaning.may_run_unseen_code();
             plan.copies += usize::from(meaning.copy_in);
         }
         let about = || ConfirmedStatement {
@@ -211,7 +220,7 @@ impl Gate {
     }
 
     /// What EXECUTE or FETCH will run, and the class it has at least.
-    fn meanings(&self, statement: &Statement, plan: &Plan) -> (Meanings, Class) {
+    fn meanings(&self, statement: &Statement, plan: &mut Plan) -> (Meanings, Class) {
         let (overlay, names, name, unknown) = match &statement.effect {
             Effect::Execute(name) => (&plan.statements, &self.statements, name, Class::Opaque),
             Effect::Fetch(name) => (&plan.portals, &self.portals, name, Class::Write),
@@ -225,7 +234,10 @@ impl Gate {
             Lookup::Unknown if !(self.unseen_ran || plan.unseen) => {
                 (Meanings::new(), Class::Session)
             }
-            Lookup::Unknown | Lookup::Uncertain => (Meanings::new(), unknown),
+            Lookup::Unknown | Lookup::Uncertain => {
+                plan.unseen = true;
+                (Meanings::new(), unknown)
+            }
         }
     }
 
@@ -346,6 +358,7 @@ impl Gate {
             portals,
             copies: plan.copies,
             indirect: plan.indirect,
+            unseen: plan.unseen || plan.triggers,
         })
     }
 }

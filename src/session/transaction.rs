@@ -186,7 +186,7 @@ impl State {
             }
             Effect::DiscardAll => {
                 // it runs in no block, and ends the implicit transaction that it is in
-                self.parameters.reset_all();
+                self.parameters.discard_all();
                 if self.block == Block::Implicit {
                     ended = Some(self.commit());
                 }
@@ -229,7 +229,35 @@ impl State {
         if statement.do_or_call && self.block != Block::Explicit {
             self.after_unseen_code();
         }
+        if statement.is_unreadable() {
+            self.distrust();
+        }
         ended
+    }
+
+    /// Code that cannot be seen has run: it may have withdrawn the confirmation. `ends`: it may
+    /// have ended the transaction too, one that BEGIN opened aside.
+    pub fn unseen(&mut self, ends: bool) {
+        if !self.parameters.is_confirmed_anywhere() {
+            return;
+        }
+        self.enter();
+        self.parameters.unseen();
+        if ends
+            && self.block != Block::Explicit
+            && let Some(start) = &mut self.at_start
+        {
+            start.unseen();
+        }
+    }
+
+    /// The server reported an error in a statement. DO and CALL may have committed before.
+    pub fn failed_in(&mut self, statement: Option<&Statement>) {
+        if statement.is_some_and(|statement| statement.do_or_call) && self.block != Block::Explicit {
+            self.after_unseen_code();
+            self.unseen(true);
+        }
+        self.failed();
     }
 
     /// Code that cannot be seen may have committed or rolled back: what is confirmed in every
@@ -284,10 +312,10 @@ impl State {
         if name.eq_ignore_ascii_case(parameter::CONFIRM) {
             match parameter::boolean(value) {
                 Some(true) if may_confirm => {
-                    self.parameters.confirmation.set(Confirmation { since: Some(now) }, scope);
+                    self.parameters.set_confirmation(Confirmation { since: Some(now) }, scope);
                 }
                 Some(true) => {}
-                _ => self.parameters.confirmation.set(Confirmation::default(), scope),
+                _ => self.parameters.set_confirmation(Confirmation::default(), scope),
             }
         } else if name.eq_ignore_ascii_case(parameter::TICKET) {
             let ticket = (!value.is_empty()).then(|| value.into());
@@ -301,7 +329,7 @@ impl State {
     fn reset(&mut self, name: &str, scope: SetScope) {
         use crate::contract::parameter;
         if name.eq_ignore_ascii_case(parameter::CONFIRM) {
-            self.parameters.confirmation.reset(scope);
+            self.parameters.reset_confirmation(scope);
         } else if name.eq_ignore_ascii_case(parameter::TICKET) {
             self.parameters.ticket.reset(scope);
         } else if name.eq_ignore_ascii_case(parameter::TASK) {
