@@ -61,8 +61,19 @@ impl Gate {
 
     /// EmptyQueryResponse: an Execute of nothing is done; in a Query it says nothing.
     pub(super) fn finished_execute(&mut self) {
-        if matches!(self.owed.front(), Some(Owed::PlainExecute | Owed::Execute(_))) {
-            self.pop();
+        match self.owed.front() {
+            Some(Owed::PlainExecute { writes }) => self.executed(*writes),
+            Some(Owed::Execute(run)) if run.unseen => self.unseen(false),
+            Some(Owed::Execute(_)) => {}
+            _ => return,
+        }
+        self.pop();
+    }
+
+    /// A plain portal has run, perhaps with triggers.
+    fn executed(&mut self, writes: bool) {
+        if writes {
+            self.unseen(false);
         }
     }
 
@@ -81,7 +92,7 @@ impl Gate {
     // -- statements ---------------------------------------------------------------------------
 
     pub(super) fn command_complete(&mut self, body: &[u8], now: Instant) {
-        if matches!(self.owed.front(), Some(Owed::PlainQuery)) {
+        if matches!(self.owed.front(), Some(Owed::PlainQuery { .. })) {
             return;
         }
         let tag = Tag::from_body(body);
@@ -94,10 +105,10 @@ impl Gate {
             }
             Some(Owed::Execute(mut run)) => {
                 self.stirring -= 1;
-                self.copy = CopyIn::No;
+                self.copy_answered();
                 self.statement_done(&mut run, tag, now);
             }
-            Some(Owed::PlainExecute) => {}
+            Some(Owed::PlainExecute { writes }) => self.executed(writes),
             Some(other) => {
                 self.owed.push_front(other);
                 self.distrust();
@@ -121,6 +132,9 @@ impl Gate {
         let ended = self.state.completed(statement, tag, now);
         if run.uncertain || run.indirect {
             self.distrust();
+        }
+        if run.unseen || statement.may_run_unseen_code() {
+            self.unseen(statement.do_or_call);
         }
         while let Some(change) = take_at(&mut run.statements, at) {
             self.statements.succeeded(&change);
@@ -159,6 +173,14 @@ impl Gate {
         }
     }
 
+    /// What asked for COPY data is the last that went: nothing is owed once it is answered. What
+    /// was sent before it may be answered meanwhile.
+    pub(super) fn copy_answered(&mut self) {
+        if self.owed.is_empty() {
+            self.copy = CopyIn::No;
+        }
+    }
+
     pub(super) fn copy_in_response(&mut self) {
         if let Some(run) = self.owed.front_mut().and_then(Owed::run) {
             run.copies = run.copies.saturating_sub(1);
@@ -171,14 +193,22 @@ impl Gate {
     /// ErrorResponse: the transaction has failed; in a pipeline everything up to Sync is skipped.
     /// Gives the Syncs that are to be sent after all (see [`CopyIn::Open`]).
     pub(super) fn error_came(&mut self) -> Bytes {
-        let copy = std::mem::take(&mut self.copy);
         if self.owed.is_empty() {
             return Bytes::new(); // unsolicited: a FATAL on its way out
         }
-        self.state.failed();
+        let at_fault = match self.owed.front() {
+            Some(Owed::Query(run) | Owed::Execute(run)) => Some((run.judgement.clone(), run.done)),
+            _ => None,
+        };
+        let statement = at_fault.as_ref().and_then(|(all, at)| all.statements.get(*at));
+        self.state.failed_in(statement);
         self.foreseen = None;
+        let last = self.owed.len() == 1;
         match self.owed.front_mut() {
             Some(Owed::Query(run)) => {
+                if last {
+                    self.copy = CopyIn::No;
+                }
                 let failed = std::mem::take(&mut run.confirmed);
                 let (statements, portals) =
                     (std::mem::take(&mut run.statements), std::mem::take(&mut run.portals));
@@ -187,11 +217,11 @@ impl Gate {
                 Bytes::new()
             }
             Some(front) if front.is_boundary() => Bytes::new(),
-            _ => self.skip_to_sync(copy),
+            _ => self.skip_to_sync(),
         }
     }
 
-    fn skip_to_sync(&mut self, copy: CopyIn) -> Bytes {
+    fn skip_to_sync(&mut self) -> Bytes {
         while let Some(front) = self.owed.front() {
             if matches!(front, Owed::Sync) {
                 return Bytes::new();
@@ -199,7 +229,7 @@ impl Gate {
             let swallowed = self.pop();
             self.skipped(swallowed);
         }
-        let syncs = match copy {
+        let syncs = match std::mem::take(&mut self.copy) {
             CopyIn::Open { data_sent: false, syncs } => syncs,
             _ => 0,
         };
@@ -262,6 +292,7 @@ impl Gate {
                 self.fail(run.confirmed);
                 self.skip_changes(run.statements, run.portals);
             }
+            Some(Owed::PlainQuery { writes: true } | Owed::FunctionCall) => self.unseen(false),
             Some(_) => {}
         }
         self.foreseen = None;

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 
 use super::look::Looked;
-use super::owed::{EventId, Owed, Own};
-use super::{CopyIn, Fate, Gate};
+use super::owed::{Check, EventId, Owed, Own};
+use super::{Fate, Gate};
 use crate::policy::Denial;
 use crate::protocol::Fields;
 use crate::protocol::frame::{self, Header, backend as kind};
@@ -128,14 +128,15 @@ impl Gate {
     }
 
     fn absorbing(&self) -> bool {
-        self.own().is_some()
+        matches!(self.owed.front(), Some(Owed::Own(_) | Owed::Check(_)))
     }
 
     fn hear(&mut self, message: u8, body: &[u8], now: Instant) -> Heard {
         match message {
             kind::PARAMETER_STATUS => return self.parameter_status(body),
             kind::READY_FOR_QUERY => return self.ready_for_query(body),
-            _ if self.absorbing() => return self.hear_own(message, body),
+            _ if let Some(heard) = self.answer_to_check(message, body) => return heard,
+            _ if self.own().is_some() => return self.hear_own(message, body),
             kind::ERROR_RESPONSE => return self.error_response(body),
             kind::COMMAND_COMPLETE => self.command_complete(body, now),
             kind::EMPTY_QUERY_RESPONSE => self.finished_execute(),
@@ -171,9 +172,7 @@ impl Gate {
         let Some(status) = body.first().copied().and_then(Status::from_byte) else {
             return Heard::Fatal(Box::new(lost("invalid ReadyForQuery".to_owned())));
         };
-        let own = self.own();
-        self.copy = CopyIn::No;
-        match own {
+        let heard = match self.own() {
             // what failed in the look, or was undone, is nothing to the client's transaction
             Some(Own::Look { private }) => {
                 self.pop();
@@ -191,10 +190,14 @@ impl Gate {
                 Heard::Absorb
             }
             None => {
+                let asked =
+                    matches!(self.owed.front(), Some(Owed::Check(Check { synced: true, .. })));
                 self.settle_boundary(status);
-                Heard::Pass
+                if asked { Heard::Absorb } else { Heard::Pass }
             }
-        }
+        };
+        self.copy_answered();
+        heard
     }
 
     fn error_response(&mut self, body: &[u8]) -> Heard {

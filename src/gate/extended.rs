@@ -43,6 +43,7 @@ impl Gate {
             match self.decide(&judgement, false, now) {
                 Ok(_) => {}
                 Err(Stop::Wait) => return self.wait(message.len(), Form::Parse(name.into())),
+                Err(Stop::Ask) => return self.ask(message.len(), Form::Parse(name.into())),
                 Err(Stop::Block(denial)) => {
                     let form = Form::Parse(name.into());
                     let about = Some((text, judgement));
@@ -70,7 +71,8 @@ impl Gate {
         }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
-            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
+            // in a failed transaction nothing can be bound but what ends it
+            Lookup::Unknown if !self.unseen_ran || self.has_failed() => Meanings::new(),
             Lookup::Unknown | Lookup::Uncertain => {
                 let unseen = Rc::new(Judgement::unreadable(b""));
                 smallvec![unseen]
@@ -84,6 +86,11 @@ impl Gate {
             self.owe(Owed::Bind(change));
         }
         Message::Admit(length)
+    }
+
+    /// The transaction block has failed, and nothing that could end it is on its way.
+    fn has_failed(&self) -> bool {
+        self.state.is_failed() && self.boundaries == 0 && self.stirring == 0
     }
 
     /// Refuses a Bind of a statement that may not run now.
@@ -103,6 +110,7 @@ impl Gate {
             match self.decide(judgement, false, now) {
                 Ok(_) => {}
                 Err(Stop::Wait) => return Some(self.wait(length, Form::Other)),
+                Err(Stop::Ask) => return Some(self.ask(length, Form::Other)),
                 Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return Some(self.refuse_message(length, *denial, Form::Other, about));
@@ -133,14 +141,16 @@ impl Gate {
             }
         }
         if meanings.iter().all(|judgement| self.is_plain(judgement, now)) {
-            if let [judgement] = &meanings[..] {
-                self.count(judgement, 0);
-                self.stirred |= judgement.strongest >= Class::Write;
-            } else {
-                self.stirred = true;
-            }
+            let writes = match &meanings[..] {
+                [judgement] => {
+                    self.count(judgement, 0);
+                    judgement.strongest >= Class::Write
+                }
+                _ => true,
+            };
+            self.stirred |= writes;
             if !self.skipping {
-                self.owe(Owed::PlainExecute);
+                self.owe(Owed::PlainExecute { writes });
             }
             return Message::Admit(length);
         }
@@ -154,6 +164,7 @@ impl Gate {
         for judgement in &meanings {
             match self.decide(judgement, true, now) {
                 Err(Stop::Wait) => return self.wait(length, Form::Other),
+                Err(Stop::Ask) => return self.ask(length, Form::Other),
                 Err(Stop::Block(denial)) => {
                     let about = Some((&b""[..], judgement.clone()));
                     return self.refuse_message(length, *denial, Form::Other, about);
@@ -168,7 +179,7 @@ impl Gate {
             }
         }
         let Some((plan, judgement)) = chosen else {
-            self.owe(Owed::PlainExecute);
+            self.owe(Owed::PlainExecute { writes: true });
             return Message::Admit(length);
         };
         let ids = match (plan.needs_record(), self.cleared.take()) {

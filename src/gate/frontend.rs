@@ -10,7 +10,7 @@ use super::{CopyIn, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided
 use crate::policy::{Admission, Denial, Rule};
 use crate::protocol::frame::{self, Header, frontend as kind};
 use crate::session::Instant;
-use crate::sql::Judgement;
+use crate::sql::{Class, Judgement};
 
 /// Names in a Bind are looked for in this many bytes.
 pub(super) const NAMES_LIMIT: usize = 64 * 1024;
@@ -70,6 +70,7 @@ impl Gate {
                     let here = length.min(rest.len());
                     self.frontend_pass = length - here;
                     admission.admit(here);
+                    self.unused_record();
                     if header.kind == kind::TERMINATE {
                         break Next::Terminate;
                     }
@@ -104,9 +105,17 @@ impl Gate {
         judge.judge(text).ok_or(Message::Stop(Next::Judge(place)))
     }
 
+    /// Events were written for a message that turned out not to run: an error before it came
+    /// meanwhile. They are no other message's.
+    fn unused_record(&mut self) {
+        if let Some(ids) = self.cleared.take() {
+            self.fates.extend(ids.into_iter().map(|id| (id, super::Fate::Failed)));
+        }
+    }
+
     /// Why a message may not go now, whatever it is.
     fn held(&mut self, message: u8, length: usize) -> Option<Next> {
-        if self.copy == CopyIn::Awaited {
+        if self.copy == CopyIn::Awaited || self.is_asking() {
             return Some(Next::Wait);
         }
         let Fence::Up { restore } = self.fence else { return None };
@@ -186,7 +195,7 @@ impl Gate {
             );
         };
         if self.replication && is_replication_command(text) {
-            self.owe_boundary(Owed::PlainQuery);
+            self.owe_boundary(Owed::PlainQuery { writes: false });
             return Message::Admit(message.len());
         }
         let start = frame::HEADER_LENGTH;
@@ -199,12 +208,13 @@ impl Gate {
         }
         if self.is_plain(&judgement, now) {
             self.count(&judgement, 0);
-            self.owe_boundary(Owed::PlainQuery);
+            self.owe_boundary(Owed::PlainQuery { writes: judgement.strongest >= Class::Write });
             return Message::Admit(message.len());
         }
         self.lapse(now);
         match self.decide(&judgement, true, now) {
             Err(Stop::Wait) => self.wait(message.len(), Form::Query),
+            Err(Stop::Ask) => self.ask(message.len(), Form::Query),
             Err(Stop::Block(denial)) => {
                 self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
             }
@@ -273,6 +283,7 @@ impl Gate {
         let judgement = Rc::new(judgement);
         match self.decide(&judgement, true, now) {
             Err(Stop::Wait) => Message::Stop(Next::Wait),
+            Err(Stop::Ask) => self.ask(length, Form::FunctionCall),
             Err(Stop::Block(denial)) => {
                 let about = Some((&b""[..], judgement));
                 self.refuse_message(length, *denial, Form::FunctionCall, about)
@@ -302,7 +313,7 @@ impl Gate {
     pub(super) fn owe(&mut self, owed: Owed) {
         self.stirring += usize::from(owed.stirs());
         self.open = true;
-        self.ran |= matches!(owed, Owed::PlainExecute | Owed::Execute(_));
+        self.ran |= matches!(owed, Owed::PlainExecute { .. } | Owed::Execute(_));
         self.owed.push_back(owed);
     }
 

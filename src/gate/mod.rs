@@ -8,6 +8,7 @@ mod answers;
 mod backend;
 mod body;
 mod catalog;
+mod check;
 mod extended;
 mod frontend;
 mod look;

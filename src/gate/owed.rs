@@ -13,8 +13,8 @@ pub type EventId = u128;
 /// One message's answer.
 #[derive(Debug)]
 pub(super) enum Owed {
-    /// A Query none of whose statements changes what the gate keeps.
-    PlainQuery,
+    /// A Query none of whose statements changes what the gate keeps. `writes`: it may run triggers.
+    PlainQuery { writes: bool },
     /// Any other Query.
     Query(Box<Run>),
     /// A Parse.
@@ -23,8 +23,8 @@ pub(super) enum Owed {
     Bind(Change),
     /// A Describe.
     Describe,
-    /// An Execute of a portal that changes nothing the gate keeps.
-    PlainExecute,
+    /// An Execute of a portal that changes nothing the gate keeps. `writes`: as above.
+    PlainExecute { writes: bool },
     /// Any other Execute.
     Execute(Box<Run>),
     /// A Close of a statement.
@@ -41,6 +41,8 @@ pub(super) enum Owed {
     Refused(Box<Refusal>),
     /// Statements of the proxy's own: their answers are absorbed.
     Own(Own),
+    /// The proxy asks for the confirmation: see [`super::check`].
+    Check(Check),
 }
 
 /// What the proxy's own statements are for.
@@ -52,6 +54,17 @@ pub(super) enum Own {
     Look { private: bool },
     /// A look that failed is undone.
     Undo { private: bool },
+}
+
+/// A question to the server about the confirmation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Check {
+    /// It ends with a Sync of its own; else with a Flush, inside the client's pipeline.
+    pub(super) synced: bool,
+    /// What the server said.
+    pub(super) confirmed: bool,
+    /// CloseCompletes still to come.
+    pub(super) closes: u8,
 }
 
 /// A string or portal being run.
@@ -73,6 +86,8 @@ pub(super) struct Run {
     pub(super) copies: usize,
     /// EXECUTE of something whose effects are not followed.
     pub(super) indirect: bool,
+    /// Code runs that cannot be seen, in the statements themselves or in what they name.
+    pub(super) unseen: bool,
 }
 
 /// What of a list ordered by statement belongs to statement `at`.
@@ -86,12 +101,13 @@ impl Owed {
     pub(super) fn is_boundary(&self) -> bool {
         matches!(
             self,
-            Owed::PlainQuery
+            Owed::PlainQuery { .. }
                 | Owed::Query(_)
                 | Owed::Sync
                 | Owed::FunctionCall
                 | Owed::RefusedQuery(_)
                 | Owed::Own(_)
+                | Owed::Check(Check { synced: true, .. })
         )
     }
 

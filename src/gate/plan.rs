@@ -23,6 +23,8 @@ pub(super) struct Plan {
     pub(super) copies: usize,
     pub(super) indirect: bool,
     pub(super) unseen: bool,
+    /// What EXECUTE or FETCH runs may write.
+    pub(super) triggers: bool,
     /// The catalog may have changed, and `search_path`.
     pub(super) touches: bool,
     pub(super) moves_path: bool,

@@ -21,6 +21,7 @@ impl Gate {
     ) -> Message {
         match stop {
             Stop::Wait => self.wait(length, form),
+            Stop::Ask => self.ask(length, form),
             Stop::Block(denial) => self.refuse_message(length, *denial, form, about),
         }
     }

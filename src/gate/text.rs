@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
 use crate::contract::parameter;
 use crate::policy::{Decision, Denial, Rule, View};
-use crate::session::{Block, Instant, Lookup, Meanings, State, Tag, Temporary};
+use crate::session::{Block, Instant, Lookup, Meanings, State, Temporary};
 use crate::sql::catalog::Resolved;
 use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
 
@@ -31,6 +31,8 @@ pub struct ConfirmedStatement {
 pub(super) enum Stop {
     /// It depends on statements that the server has not answered.
     Wait,
+    /// It depends on a confirmation that code which cannot be seen may have withdrawn.
+    Ask,
     Block(Box<Denial>),
 }
 
@@ -77,8 +79,7 @@ impl Gate {
         for owed in self.owed.iter().skip(open) {
             let Owed::Execute(run) = owed else { continue };
             for statement in run.judgement.statements.iter().skip(run.done) {
-                let failed = state.is_failed();
-                state.completed(statement, Tag::foreseen(failed), now);
+                state.foresee(statement, now);
             }
             if run.uncertain || run.indirect {
                 state.distrust();
@@ -129,9 +130,12 @@ impl Gate {
                 self.routine_is_guarded(statement, &judgement.statements[..index])?;
             }
             let about = (index, statement, &resolved);
+            let confirmed = plan.confirmed.len();
             self.decide_statement(about, view, &temporary, now, &mut plan)?;
-            let failed = state.is_failed();
-            state.completed(statement, Tag::foreseen(failed), now);
+            if plan.confirmed.len() > confirmed && state.parameters.is_doubted() {
+                return Err(Stop::Ask);
+            }
+            state.foresee(statement, now);
             if plan.indirect {
                 state.distrust();
             }
@@ -181,6 +185,7 @@ impl Gate {
             self.followable(statement, meaning)?;
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
             plan.unseen |= resolved.unseen_code;
+            plan.triggers |= meaning.may_run_unseen_code();
             plan.copies += usize::from(meaning.copy_in);
         }
         let about = || ConfirmedStatement {
@@ -215,7 +220,7 @@ impl Gate {
     }
 
     /// What EXECUTE or FETCH will run, and the class it has at least.
-    fn meanings(&self, statement: &Statement, plan: &Plan) -> (Meanings, Class) {
+    fn meanings(&self, statement: &Statement, plan: &mut Plan) -> (Meanings, Class) {
         let (overlay, names, name, unknown) = match &statement.effect {
             Effect::Execute(name) => (&plan.statements, &self.statements, name, Class::Opaque),
             Effect::Fetch(name) => (&plan.portals, &self.portals, name, Class::Write),
@@ -229,7 +234,10 @@ impl Gate {
             Lookup::Unknown if !(self.unseen_ran || plan.unseen) => {
                 (Meanings::new(), Class::Session)
             }
-            Lookup::Unknown | Lookup::Uncertain => (Meanings::new(), unknown),
+            Lookup::Unknown | Lookup::Uncertain => {
+                plan.unseen = true;
+                (Meanings::new(), unknown)
+            }
         }
     }
 
@@ -353,6 +361,7 @@ impl Gate {
             portals,
             copies: plan.copies,
             indirect: plan.indirect,
+            unseen: plan.unseen || plan.triggers,
         })
     }
 }

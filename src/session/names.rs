@@ -32,8 +32,10 @@ pub struct Slot {
     change: u64,
     settled: bool,
     hold: bool,
-    /// Too many meanings to keep: treated as unknown.
-    overflow: bool,
+    /// `current` has more meanings than are kept.
+    current_overflows: bool,
+    /// `prior` has.
+    prior_overflows: bool,
 }
 
 /// The answer to a look-up.
@@ -48,17 +50,11 @@ pub enum Lookup {
 }
 
 impl Slot {
-    fn all(&self) -> Meanings {
-        let mut all = self.current.clone();
-        merge(&mut all, &self.prior);
-        all
-    }
-
     /// A change sent to the server: in `batch`, the name will mean `meanings`.
     fn change(&mut self, meanings: Meanings, batch: Batch, change: u64) {
         let mut prior = std::mem::take(&mut self.current);
         merge(&mut prior, &self.prior);
-        self.overflow |= prior.len() > MEANINGS_LIMIT;
+        let overflows = prior.len() > MEANINGS_LIMIT;
         prior.truncate(MEANINGS_LIMIT);
         *self = Slot {
             current: meanings,
@@ -67,15 +63,16 @@ impl Slot {
             change,
             settled: false,
             hold: false,
-            overflow: self.overflow,
+            current_overflows: false,
+            prior_overflows: overflows || self.current_overflows || self.prior_overflows,
         };
     }
 
     fn succeeded(&mut self, change: u64) {
         if self.change == change {
             self.prior.clear();
+            self.prior_overflows = false;
             self.settled = true;
-            self.overflow = false;
         }
     }
 
@@ -83,21 +80,25 @@ impl Slot {
         if self.change == change {
             let prior = std::mem::take(&mut self.prior);
             merge(&mut self.current, &prior);
+            self.current_overflows |= std::mem::take(&mut self.prior_overflows);
             self.settled = true;
         }
     }
 
     fn look_up(&self, batch: Batch) -> Lookup {
-        if self.overflow {
+        let certain = self.settled || self.batch == batch;
+        if self.current_overflows || (!certain && self.prior_overflows) {
             return Lookup::Uncertain;
         }
-        let meanings =
-            if self.settled || self.batch == batch { self.current.clone() } else { self.all() };
+        let mut meanings = self.current.clone();
+        if !certain {
+            merge(&mut meanings, &self.prior);
+        }
         if meanings.is_empty() { Lookup::Unknown } else { Lookup::Known(meanings) }
     }
 
     fn is_void(&self) -> bool {
-        self.settled && self.current.is_empty() && !self.overflow
+        self.settled && self.current.is_empty() && !self.current_overflows
     }
 }
 
@@ -249,6 +250,23 @@ mod tests {
         let third = names.change(b"s", smallvec![read.clone()], 5);
         names.succeeded(&third);
         assert_eq!(names.look_up(b"s", 6), Lookup::Known(smallvec![read]));
+    }
+
+    #[test]
+    fn too_many_meanings_make_the_past_uncertain_and_not_the_present() {
+        let mut names = Names::default();
+        for index in 0..=MEANINGS_LIMIT {
+            let mut statement = Statement::new(Class::Read, "");
+            statement.location = u32::try_from(index).unwrap_or_default();
+            let skipped = names.change(b"", smallvec![Rc::new(Judgement::of(statement))], 1);
+            names.skipped(&skipped);
+        }
+        let read = judgement(Class::Read);
+        let latest = names.change(b"", smallvec![read.clone()], 2);
+        assert_eq!(names.look_up(b"", 2), Lookup::Known(smallvec![read.clone()]));
+        assert_eq!(names.look_up(b"", 3), Lookup::Uncertain);
+        names.succeeded(&latest);
+        assert_eq!(names.look_up(b"", 3), Lookup::Known(smallvec![read]));
     }
 
     #[test]

@@ -10,27 +10,41 @@ use std::time::Duration;
 
 use crate::sql::SetScope;
 
-/// A value with PostgreSQL's three scopes.
+/// A value with PostgreSQL's three scopes. A scope whose value is `None` stands at the value that
+/// the session started with.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Scoped<T> {
     startup: T,
-    session: T,
-    local: Option<T>,
+    session: Option<T>,
+    local: Option<Option<T>>,
 }
 
 impl<T: Clone> Scoped<T> {
     /// A parameter as the startup packet left it.
     pub fn new(startup: T) -> Self {
-        Scoped { session: startup.clone(), startup, local: None }
+        Scoped { startup, session: None, local: None }
     }
 
     /// The value in force.
     pub fn get(&self) -> &T {
+        self.in_force().as_ref().unwrap_or(&self.startup)
+    }
+
+    fn in_force(&self) -> &Option<T> {
         self.local.as_ref().unwrap_or(&self.session)
     }
 
     /// SET, SET LOCAL.
     pub fn set(&mut self, value: T, scope: SetScope) {
+        self.put(Some(value), scope);
+    }
+
+    /// RESET, SET … TO DEFAULT.
+    pub fn reset(&mut self, scope: SetScope) {
+        self.put(None, scope);
+    }
+
+    fn put(&mut self, value: Option<T>, scope: SetScope) {
         match scope {
             SetScope::Session => {
                 self.session = value;
@@ -40,9 +54,12 @@ impl<T: Clone> Scoped<T> {
         }
     }
 
-    /// RESET, SET … TO DEFAULT.
-    pub fn reset(&mut self, scope: SetScope) {
-        self.set(self.startup.clone(), scope);
+    /// RESET ALL. The server passes over what stands at its start value, be it by SET LOCAL … TO
+    /// DEFAULT alone: then the session's value is back after the transaction.
+    fn reset_all(&mut self) {
+        if self.in_force().is_some() {
+            self.reset(SetScope::Session);
+        }
     }
 
     fn end_transaction(&mut self) {
@@ -60,11 +77,24 @@ pub struct Confirmation {
     pub since: Option<Instant>,
 }
 
+/// Where code that cannot be seen may have withdrawn the confirmation. It cannot have given it:
+/// that is no way to confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Doubt {
+    /// The value in force.
+    now: bool,
+    /// The value that will be in force once the transaction has committed.
+    later: bool,
+    /// Such code has run in this transaction: it may have a local value of its own making.
+    here: bool,
+}
+
 /// Every parameter that the proxy itself reads.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Parameters {
     /// `authority.confirm_prod_migrations`.
     pub confirmation: Scoped<Confirmation>,
+    doubt: Doubt,
     /// `authority.ticket`.
     pub ticket: Scoped<Option<Arc<str>>>,
     /// `authority.task`.
@@ -80,16 +110,44 @@ impl Parameters {
     ) -> Self {
         Parameters {
             confirmation: Scoped::new(Confirmation { since: confirmed_at }),
+            doubt: Doubt::default(),
             ticket: Scoped::new(ticket),
             task: Scoped::new(task),
         }
     }
 
-    /// RESET ALL, DISCARD ALL.
+    /// SET and SET LOCAL of the confirmation.
+    pub fn set_confirmation(&mut self, confirmation: Confirmation, scope: SetScope) {
+        self.confirmation.set(confirmation, scope);
+        self.known(scope);
+    }
+
+    /// RESET and SET … TO DEFAULT of the confirmation.
+    pub fn reset_confirmation(&mut self, scope: SetScope) {
+        self.confirmation.reset(scope);
+        self.known(scope);
+    }
+
+    fn known(&mut self, scope: SetScope) {
+        match scope {
+            SetScope::Session => self.doubt = Doubt::default(),
+            SetScope::Local => self.doubt.now = false,
+        }
+    }
+
+    /// RESET ALL.
     pub fn reset_all(&mut self) {
-        self.confirmation.reset(SetScope::Session);
-        self.ticket.reset(SetScope::Session);
-        self.task.reset(SetScope::Session);
+        self.confirmation.reset_all();
+        self.ticket.reset_all();
+        self.task.reset_all();
+        // nobody knows whether there was anything to reset, but this is what is in force now
+        self.doubt.now = false;
+    }
+
+    /// DISCARD ALL, which runs in no transaction: nothing is local.
+    pub fn discard_all(&mut self) {
+        self.reset_all();
+        self.doubt = Doubt::default();
     }
 
     /// The end of a transaction that committed: SET LOCAL ends.
@@ -97,24 +155,58 @@ impl Parameters {
         self.confirmation.end_transaction();
         self.ticket.end_transaction();
         self.task.end_transaction();
+        self.doubt.now = self.doubt.later;
+        self.doubt.here = false;
     }
 
     /// What happened is not known: nothing is confirmed. (What RESET returns to stays, as it does
     /// on the server.)
     pub fn distrust(&mut self) {
-        self.confirmation.session = Confirmation::default();
-        self.confirmation.local = None;
+        self.set_confirmation(Confirmation::default(), SetScope::Session);
     }
 
-    /// Nothing is confirmed in any scope that a rollback can return to.
+    /// Code ran that cannot be seen.
+    pub fn unseen(&mut self) {
+        self.doubt = Doubt { now: true, later: true, here: true };
+    }
+
+    /// Whether the confirmation in force may have been withdrawn unseen.
+    pub fn is_doubted(&self) -> bool {
+        self.doubt.now
+    }
+
+    /// The server has been asked for the value in force: `confirmed`, or not.
+    pub fn asked(&mut self, confirmed: bool) {
+        if !confirmed {
+            return self.distrust();
+        }
+        self.doubt.now = false;
+        // what is in force is the session's own value unless there can be a local one
+        if !self.doubt.here && self.confirmation.local.is_none() {
+            self.doubt.later = false;
+        }
+    }
+
+    /// [`Parameters::distrust`] would change nothing.
     pub fn is_distrusted(&self) -> bool {
-        self.confirmation.session.since.is_none() && self.confirmation.local.is_none()
+        self.confirmation.session == Some(Confirmation::default())
+            && self.confirmation.local.is_none()
+            && self.doubt == Doubt::default()
     }
 
     /// Confirmed whatever ends: the transaction, or the local scope alone.
     pub fn is_confirmed_throughout(&self) -> bool {
-        self.confirmation.session.since.is_some()
-            && self.confirmation.local.is_none_or(|local| local.since.is_some())
+        self.of_session().since.is_some() && self.confirmation.get().since.is_some()
+    }
+
+    /// There is a confirmation that could be withdrawn.
+    pub fn is_confirmed_anywhere(&self) -> bool {
+        self.of_session().since.is_some() || self.confirmation.get().since.is_some()
+    }
+
+    /// The value that is in force once the transaction has committed.
+    fn of_session(&self) -> &Confirmation {
+        self.confirmation.session.as_ref().unwrap_or(&self.confirmation.startup)
     }
 
     /// Ends a confirmation older than `max_age`. The caller sees to it that no transaction is open.
@@ -123,7 +215,8 @@ impl Parameters {
             confirmation.since.is_some_and(|since| now.saturating_sub(since) > max_age)
         };
         let was = self.confirmation.get().since.is_some();
-        for value in [&mut self.confirmation.startup, &mut self.confirmation.session] {
+        let Scoped { startup, session, .. } = &mut self.confirmation;
+        for value in std::iter::once(startup).chain(session) {
             if lapsed(value) {
                 *value = Confirmation::default();
             }
@@ -164,6 +257,36 @@ mod tests {
         parameters.confirmation.set(Confirmation::default(), SetScope::Session);
         parameters.reset_all();
         assert_eq!(*parameters.confirmation.get(), at(1));
+    }
+
+    #[test]
+    fn reset_all_passes_over_what_is_local_and_at_its_start_value() {
+        let mut parameters = Parameters::new(Some(Duration::from_secs(1)), None, None);
+        parameters.confirmation.set(Confirmation::default(), SetScope::Session);
+        parameters.confirmation.reset(SetScope::Local);
+        parameters.reset_all();
+        assert_eq!(*parameters.confirmation.get(), at(1));
+        parameters.end_transaction();
+        assert_eq!(parameters.confirmation.get().since, None);
+    }
+
+    #[test]
+    fn a_doubt_is_answered_for_the_scope_that_the_answer_speaks_of() {
+        let mut parameters = Parameters::new(Some(Duration::from_secs(1)), None, None);
+        parameters.unseen();
+        parameters.asked(true);
+        assert!(!parameters.is_doubted());
+        parameters.end_transaction();
+        assert!(parameters.is_doubted(), "it may have been local");
+        parameters.asked(true);
+        parameters.end_transaction();
+        assert!(!parameters.is_doubted());
+        parameters.unseen();
+        parameters.set_confirmation(at(2), SetScope::Local);
+        assert!(!parameters.is_doubted());
+        parameters.end_transaction();
+        parameters.asked(false);
+        assert_eq!(parameters.confirmation.get().since, None);
     }
 
     #[test]

@@ -50,6 +50,11 @@ impl Savepoints {
         Some(saved)
     }
 
+    /// Whether there is one of this name.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     /// The end of the transaction.
     pub(super) fn clear(&mut self) {
         self.0 = None;

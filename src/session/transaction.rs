@@ -92,6 +92,9 @@ pub struct State {
     failed: bool,
     at_start: Option<Box<Parameters>>,
     savepoints: Savepoints,
+    /// Something happened in this transaction that was not seen: there may be savepoints that are
+    /// not known.
+    lost: bool,
 }
 
 impl State {
@@ -126,6 +129,7 @@ impl State {
     fn commit(&mut self) -> Ended {
         self.block = Block::None;
         self.failed = false;
+        self.lost = false;
         self.at_start = None;
         self.savepoints.clear();
         self.parameters.end_transaction();
@@ -135,6 +139,7 @@ impl State {
     fn roll_back(&mut self) -> Ended {
         self.block = Block::None;
         self.failed = false;
+        self.lost = false;
         self.savepoints.clear();
         if let Some(parameters) = self.at_start.take() {
             self.parameters = *parameters;
@@ -147,6 +152,18 @@ impl State {
             self.block = Block::Explicit;
             self.at_start = Some(Box::new(self.parameters.clone()));
         }
+    }
+
+    /// The statement is on its way: the state once it is done, if all goes well. Where it is
+    /// certain to fail, what follows it in its string or pipeline does not run.
+    pub fn foresee(&mut self, statement: &Statement, now: Instant) {
+        if let Effect::Release(name) | Effect::RollbackTo(name) = &statement.effect
+            && !self.lost
+            && !self.savepoints.has(name)
+        {
+            return;
+        }
+        self.completed(statement, Tag::foreseen(self.failed), now);
     }
 
     /// The server reported the statement done, with this tag.
@@ -167,11 +184,10 @@ impl State {
             Effect::PrepareTransaction if rolled_back && self.block != Block::Explicit => {
                 // outside a block it says ROLLBACK and commits what the pipeline did before
                 ended = Some(self.commit());
-                self.distrust();
             }
             Effect::DiscardAll => {
                 // it runs in no block, and ends the implicit transaction that it is in
-                self.parameters.reset_all();
+                self.parameters.discard_all();
                 if self.block == Block::Implicit {
                     ended = Some(self.commit());
                 }
@@ -212,7 +228,36 @@ impl State {
         if statement.do_or_call && self.block != Block::Explicit {
             self.after_unseen_code();
         }
+        if statement.is_unreadable() {
+            self.distrust();
+        }
         ended
+    }
+
+    /// Code that cannot be seen has run: it may have withdrawn the confirmation. `ends`: it may
+    /// have ended the transaction too, one that BEGIN opened aside.
+    pub fn unseen(&mut self, ends: bool) {
+        if !self.parameters.is_confirmed_anywhere() {
+            return;
+        }
+        self.enter();
+        self.parameters.unseen();
+        if ends
+            && self.block != Block::Explicit
+            && let Some(start) = &mut self.at_start
+        {
+            start.unseen();
+        }
+    }
+
+    /// The server reported an error in a statement. DO and CALL may have committed before.
+    pub fn failed_in(&mut self, statement: Option<&Statement>) {
+        if statement.is_some_and(|statement| statement.do_or_call) && self.block != Block::Explicit
+        {
+            self.after_unseen_code();
+            self.unseen(true);
+        }
+        self.failed();
     }
 
     /// Code that cannot be seen may have committed or rolled back: what is confirmed in every
@@ -229,6 +274,7 @@ impl State {
     /// Something happened that was not seen: nothing is confirmed any more, now or after a
     /// rollback.
     pub fn distrust(&mut self) {
+        self.lost = true;
         self.parameters.distrust();
         if let Some(start) = &mut self.at_start {
             start.distrust();
@@ -260,10 +306,10 @@ impl State {
         if name.eq_ignore_ascii_case(parameter::CONFIRM) {
             match parameter::boolean(value) {
                 Some(true) if may_confirm => {
-                    self.parameters.confirmation.set(Confirmation { since: Some(now) }, scope);
+                    self.parameters.set_confirmation(Confirmation { since: Some(now) }, scope);
                 }
                 Some(true) => {}
-                _ => self.parameters.confirmation.set(Confirmation::default(), scope),
+                _ => self.parameters.set_confirmation(Confirmation::default(), scope),
             }
         } else if name.eq_ignore_ascii_case(parameter::TICKET) {
             let ticket = (!value.is_empty()).then(|| value.into());
@@ -277,7 +323,7 @@ impl State {
     fn reset(&mut self, name: &str, scope: SetScope) {
         use crate::contract::parameter;
         if name.eq_ignore_ascii_case(parameter::CONFIRM) {
-            self.parameters.confirmation.reset(scope);
+            self.parameters.reset_confirmation(scope);
         } else if name.eq_ignore_ascii_case(parameter::TICKET) {
             self.parameters.ticket.reset(scope);
         } else if name.eq_ignore_ascii_case(parameter::TASK) {

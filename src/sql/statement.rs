@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::catalog::{Memo, Resolved};
 use super::{Class, Uses};
 
+/// The tag of text that the grammar cannot read.
+const UNREADABLE: &str = "???";
+
 /// The judgement of one message's text: the same text always has the same judgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judgement {
@@ -63,7 +66,7 @@ impl Judgement {
             length: u32::try_from(text.len()).unwrap_or(u32::MAX),
             unseen_code: true,
             reason: reason.into(),
-            ..Statement::new(Class::Opaque, "???")
+            ..Statement::new(Class::Opaque, UNREADABLE)
         });
         judgement.text = Some(text.into());
         judgement
@@ -72,6 +75,7 @@ impl Judgement {
     /// A cursor that code which cannot be seen has opened.
     pub fn unseen_cursor() -> Self {
         Judgement::of(Statement {
+            unseen_code: true,
             reason: "a cursor that a routine opened".into(),
             ..Statement::new(Class::Write, "FETCH")
         })
@@ -169,6 +173,19 @@ impl Statement {
             reason: "".into(),
             uses: None,
         }
+    }
+
+    /// It stands for text that the grammar cannot read: it may be any statement.
+    pub fn is_unreadable(&self) -> bool {
+        self.tag == UNREADABLE
+    }
+
+    /// It may run code of users: what it calls, or the triggers of what it writes to. (DDL is left
+    /// out: event triggers are the operator's.)
+    pub fn may_run_unseen_code(&self) -> bool {
+        self.unseen_code
+            || self.do_or_call
+            || (Class::Write..=Class::MigrationState).contains(&self.class)
     }
 
     /// See [`Judgement::plain`].

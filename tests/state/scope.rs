@@ -1,0 +1,161 @@
+//! The proxy's view of the confirmation against the server's account of a parallel parameter.
+//!
+//! After each message the server is asked for the parallel parameter, and the proxy is asked by a
+//! Parse of a statement that needs the confirmation. To think a session confirmed that is not is a
+//! miss; to think it unconfirmed is allowed for reasons that are known, and counted.
+
+use std::collections::BTreeMap;
+
+use super::generator::reset_prepared;
+use super::item::{Item, Session};
+use super::random::{Random, scripts};
+use super::scope_generator::{Doubt, SETUP, SHADOW, script};
+use super::shrink::shrink;
+use super::support::proxy::PROD;
+use super::support::{Cluster, Major, Message, Proxy};
+
+/// What is wrong with a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wrong {
+    /// Confirmed for the proxy, and not for the server.
+    Miss,
+    /// The other way round.
+    FalseAlarm,
+}
+
+struct Ground {
+    cluster: Cluster,
+    proxy: Proxy,
+}
+
+/// Runs a statement without touching the unnamed statement, or any that a script uses.
+fn aside(text: &str) -> Vec<Item> {
+    vec![
+        Item::Parse("aside", text.into()),
+        Item::Bind("aside", "aside"),
+        Item::Execute("aside", 0),
+        Item::CloseStatement("aside"),
+        Item::ClosePortal("aside"),
+    ]
+}
+
+/// The server's account of the parallel parameter.
+fn shadow(session: &mut Session<'_>) -> bool {
+    let answers = session.send(&aside(&format!("SHOW {SHADOW}")));
+    let row = answers.iter().find(|message| message.tag == b'D').map(Message::columns);
+    let value = row.and_then(|columns| columns[0].clone()).unwrap_or_else(|| {
+        panic!("no value\n{}", session.transcript.join("\n"));
+    });
+    matches!(value.as_str(), "true" | "on" | "yes" | "1")
+}
+
+/// The proxy's view. Inside a transaction a refusal is undone again.
+fn confirmed(session: &mut Session<'_>) -> bool {
+    let inside = session.status == Some(b'T');
+    if inside {
+        session.send(&aside("SAVEPOINT aside"));
+    }
+    let answers = session.send(&[
+        Item::Parse("ddl", "COMMENT ON TABLE probe IS 'y'".into()),
+        Item::CloseStatement("ddl"),
+    ]);
+    let error = answers.iter().find(|message| message.tag == b'E').map(Message::fields);
+    if let Some(error) = &error {
+        let blocked = error.detail().contains("unconfirmed");
+        assert!(blocked, "{error}\n{}", session.transcript.join("\n"));
+    }
+    if inside {
+        session.send(&aside("ROLLBACK TO aside"));
+        session.send(&aside("RELEASE aside"));
+    }
+    error.is_none()
+}
+
+impl Ground {
+    fn new(major: Major) -> Ground {
+        let cluster = Cluster::builder().major(major).start();
+        cluster.sql("app", &format!("SET ROLE app; {SETUP}"));
+        let proxy =
+            Proxy::builder().upstream("prod", PROD, &cluster).trusted("prod", "prod", "").start();
+        Ground { cluster, proxy }
+    }
+
+    /// Runs a script; gives what is wrong first, of what `counts`, and what led to it.
+    fn run(
+        &self,
+        items: &[Item],
+        options: &str,
+        mut judge: impl FnMut(usize, Wrong) -> bool,
+    ) -> Option<(Wrong, String)> {
+        reset_prepared(&mut self.cluster.connect("app"));
+        let mut wire = self.proxy.try_connect(&self.proxy.login("prod").options(options)).unwrap();
+        let mut session = Session::new(&mut wire, false);
+        for (index, item) in items.iter().enumerate() {
+            session.send(std::slice::from_ref(item));
+            if !matches!(session.status, Some(b'I' | b'T')) {
+                continue;
+            }
+            session.transcript.push("?".into());
+            let wrong = match (confirmed(&mut session), shadow(&mut session)) {
+                (true, false) => Wrong::Miss,
+                (false, true) => Wrong::FalseAlarm,
+                _ => continue,
+            };
+            if judge(index, wrong) {
+                return Some((wrong, session.transcript.join("\n")));
+            }
+        }
+        None
+    }
+}
+
+fn views_agree(major: Major) {
+    let ground = Ground::new(major);
+    let mut faults = Vec::new();
+    let mut probes = 0;
+    let mut alarms: BTreeMap<Vec<Doubt>, usize> = BTreeMap::new();
+    for seed in scripts(60) {
+        let mut random = Random::new(seed);
+        let (doubts, at_startup) =
+            (random.chance(50) && std::env::var_os("ND").is_none(), random.chance(40));
+        let length = 3 + random.below(25);
+        let (items, found): (Vec<Item>, Vec<Vec<Doubt>>) =
+            script(&mut random, length, doubts).into_iter().unzip();
+        probes += items.len();
+        let options = if at_startup {
+            "-c authority.confirm_prod_migrations=true -c shadow.confirm=true"
+        } else {
+            "-c shadow.confirm=false"
+        };
+        let failure = ground.run(&items, options, |index, wrong| {
+            let mut reasons: Vec<Doubt> = found[..=index].concat();
+            reasons.sort_unstable();
+            reasons.dedup();
+            let excused = wrong == Wrong::FalseAlarm && !reasons.is_empty();
+            if excused {
+                *alarms.entry(reasons).or_default() += 1;
+            }
+            !excused
+        });
+        let Some((wrong, said)) = failure else { continue };
+        let (_, said) = shrink(items, said, |shorter| {
+            ground.run(shorter, options, |_, other| other == wrong).map(|(_, said)| said)
+        });
+        faults.push(format!("STATE_SEED={seed} ({options}) {wrong:?}\n{said}"));
+        if faults.len() == 3 {
+            break;
+        }
+    }
+    eprintln!("{probes} views compared; excused: {alarms:?}");
+    assert!(faults.is_empty(), "{}", faults.join("\n\n"));
+}
+
+#[test]
+fn the_view_of_the_confirmation_is_the_servers_on_15() {
+    views_agree(Major::V15);
+}
+
+#[test]
+fn the_view_of_the_confirmation_is_the_servers_on_18() {
+    views_agree(Major::V18);
+}
