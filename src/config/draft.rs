@@ -66,6 +66,9 @@ pub(super) struct DraftUpstream {
     pub(super) password_file: Option<Located<String>>,
     pub(super) password_env: Option<Located<String>>,
     pub(super) chain: bool,
+    pub(super) require_seal: bool,
+    pub(super) backstop_key_file: Option<Located<String>>,
+    pub(super) backstop_key_env: Option<Located<String>>,
 }
 
 /// `[databases.*]`.

@@ -154,6 +154,9 @@ fn upstream((name, table): (Located<String>, Table<'_>)) -> DraftUpstream {
         password_file: table.string("password_file"),
         password_env: table.string("password_env"),
         chain: table.boolean("chain").is_some_and(|chain| chain.value),
+        require_seal: table.boolean("require_seal").is_some_and(|required| required.value),
+        backstop_key_file: table.string("backstop_key_file"),
+        backstop_key_env: table.string("backstop_key_env"),
         name,
     }
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::{AdminRule, Authority, ConfirmHow, DecisionTable, Declaration};
+use crate::contract::{AdminRule, Authority, ConfirmHow, DecisionTable, Declaration, backstop};
 
 /// A sound configuration.
 #[derive(Debug)]
@@ -224,6 +224,10 @@ pub struct Upstream {
     pub endpoint: Endpoint,
     /// `chain`: it may be another pgauthority.
     pub chain: bool,
+    /// `require_seal`: the seal in the database must agree with the declaration.
+    pub require_seal: bool,
+    /// The key of the backstop in the database, from `backstop_key_file` or `backstop_key_env`.
+    pub backstop: Option<Arc<backstop::Key>>,
 }
 
 /// Where and how to connect; libpq's connection parameters by their libpq names.

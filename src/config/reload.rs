@@ -184,6 +184,8 @@ fn upstream_lines(upstream: &Upstream) -> Lines {
         ("options", format!("{options:?}")),
         ("application_name", format!("{application_name:?}")),
         ("chain", upstream.chain.to_string()),
+        ("require_seal", upstream.require_seal.to_string()),
+        ("backstop_key", format!("{:?}", upstream.backstop)),
     ]
 }
 

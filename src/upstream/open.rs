@@ -129,6 +129,7 @@ pub async fn open<C: RelayClient>(
         search_path: declared.search_path,
         pooler: declare::is_pooler(upstream),
         announced: declared.announced,
+        signable: declared.signable,
         observations: declared.observations,
     })
 }
@@ -268,6 +269,8 @@ pub(super) mod tests {
                 application_name: None,
             },
             chain: false,
+            require_seal: false,
+            backstop: None,
         }
     }
 

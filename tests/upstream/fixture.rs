@@ -42,6 +42,8 @@ pub fn upstream(port: u16) -> Upstream {
             application_name: None,
         },
         chain: false,
+        require_seal: false,
+        backstop: None,
     }
 }
 
