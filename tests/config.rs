@@ -77,6 +77,7 @@ fn the_full_example_loads_with_what_it_leaves_in_comments() {
     fs::write(folder.path().join("clients-ca.crt"), authority.pem()).unwrap();
     fs::write(folder.path().join("userlist.txt"), "\"app\" \"secret\"\n").unwrap();
     fs::write(folder.path().join("neon.password"), "secret\n").unwrap();
+    fs::write(folder.path().join("backstop.key"), format!("{}\n", "5e".repeat(32))).unwrap();
     let text = fs::read_to_string(root().join("config/pgauthority.toml")).unwrap();
     // what is commented out begins with a key or a table
     let is_setting = |line: &str| {
@@ -92,6 +93,7 @@ fn the_full_example_loads_with_what_it_leaves_in_comments() {
         })
         // a user's password has four sources, an upstream's two: one is enough
         .filter(|line| !line.starts_with("password_env"))
+        .filter(|line| !line.starts_with("backstop_key_env"))
         .filter(|line| !line.starts_with("password_file = \"nova.password\""))
         .collect();
     assert!(uncommented.iter().filter(|line| !line.starts_with('#')).count() > 60);
@@ -101,6 +103,7 @@ fn the_full_example_loads_with_what_it_leaves_in_comments() {
     assert!(config.server.tls.config.is_some() && config.server.tls.client_certificates);
     assert!(config.users.contains_key("app"));
     assert!(config.upstreams["neon-prod"].endpoint.password.is_some());
+    assert!(config.upstreams["neon-prod"].backstop.is_some());
 }
 
 #[test]

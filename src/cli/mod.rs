@@ -6,11 +6,14 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub mod audit;
+pub mod backstop;
 pub mod check;
 pub mod classify;
+mod database;
 pub mod exec;
 pub mod explain;
 pub mod guard;
+pub mod seal;
 pub mod serve;
 
 /// A PostgreSQL wire-protocol proxy that enforces declared database authority.
@@ -43,6 +46,10 @@ enum Command {
     Classify(classify::ClassifyArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
+    /// Write the declaration of an upstream into its database
+    Seal(seal::SealArgs),
+    /// Event triggers in a prod database, for DDL that hides from the proxy or comes round it
+    Backstop(backstop::BackstopArgs),
 }
 
 /// Parses the arguments, runs the command, gives its exit code.
@@ -57,6 +64,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Audit(args) => audit::run(&args),
+        Command::Seal(args) => seal::run(&args),
+        Command::Backstop(args) => backstop::run(&args),
     }
 }
 

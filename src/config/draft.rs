@@ -69,6 +69,9 @@ pub(super) struct DraftUpstream {
     pub(super) password_env: Option<Located<String>>,
     pub(super) chain: bool,
     pub(super) trusted_routines: Vec<TrustedRoutine>,
+    pub(super) require_seal: bool,
+    pub(super) backstop_key_file: Option<Located<String>>,
+    pub(super) backstop_key_env: Option<Located<String>>,
 }
 
 /// `[databases.*]`.

@@ -91,6 +91,9 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
         password_env: None,
         chain: false,
         trusted_routines: Vec::new(),
+        require_seal: false,
+        backstop_key_file: None,
+        backstop_key_env: None,
         url: url.clone(),
     });
     draft.databases.push(DraftEntry {
@@ -111,25 +114,27 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
     draft
 }
 
-/// A draft of nothing but the pgauthority that `DATABASE_URL` leads to, for a command that is its
-/// client.
-pub(super) fn client(declaration: Declaration, url: String) -> Draft {
-    const NAME: &str = "DATABASE_URL";
-    fn given<T>(value: T) -> Located<T> {
-        Located { value, at: At::Variable(0, NAME) }
+/// A draft of nothing but what a URL leads to, for a command that is its client. `name` is how the
+/// URL was given.
+pub(super) fn client(name: &'static str, declaration: Declaration, url: String) -> Draft {
+    fn located<T>(name: &'static str, value: T) -> Located<T> {
+        Located { value, at: At::Variable(0, name) }
     }
     let mut draft = Draft::new(PathBuf::from("."));
     draft.upstreams.push(DraftUpstream {
-        name: given(NAME.to_owned()),
-        authority: Some(given(declaration.authority)),
-        role: Some(given(declaration.role)),
-        env: Some(given(declaration.environment)),
-        url: Some(given(url)),
+        name: located(name, name.to_owned()),
+        authority: Some(located(name, declaration.authority)),
+        role: Some(located(name, declaration.role)),
+        env: Some(located(name, declaration.environment)),
+        url: Some(located(name, url)),
         hostaddr: None,
         password_file: None,
         password_env: None,
         chain: true,
         trusted_routines: Vec::new(),
+        require_seal: false,
+        backstop_key_file: None,
+        backstop_key_env: None,
     });
     draft
 }

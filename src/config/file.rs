@@ -159,6 +159,9 @@ fn upstream((name, table): (Located<String>, Table<'_>)) -> DraftUpstream {
             .strings("trusted_routines")
             .map(|list| list.value.iter().filter_map(|item| trusted(&table, item)).collect())
             .unwrap_or_default(),
+        require_seal: table.boolean("require_seal").is_some_and(|required| required.value),
+        backstop_key_file: table.string("backstop_key_file"),
+        backstop_key_env: table.string("backstop_key_env"),
         name,
     }
 }

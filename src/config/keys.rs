@@ -71,7 +71,6 @@ pub const SECTIONS: &[(&str, &str)] = &[
 /// Keys that are planned, refused until they do something.
 pub(super) const RESERVED: &[(&str, &str)] = &[
     ("cluster", "sharing cancel requests between instances"),
-    ("upstreams.*.require_seal", "comparing seals"),
     ("upstreams.*.pool_mode", "pooling"),
     ("upstreams.*.pool_size", "pooling"),
     ("upstreams.*.min_pool_size", "pooling"),
@@ -177,6 +176,12 @@ keys! {
             "It may be another pgauthority: its tags are compared, its host is not judged.";
         "trusted_routines": "list of `SCHEMA.NAME -- REASON`, `SCHEMA.NAME(TYPE, …) -- REASON`", "`[]`", NewSessions,
             "Routines whose effect is known though it cannot be read: what would be `opaque` in their own body counts as `write`. Each has a reason.";
+        "require_seal": "boolean", "`false`", NewSessions,
+            "Whether a database that is [sealed](seal.md) otherwise, or not at all, is refused at connect.";
+        "backstop_key_file": "path", "none", NewSessions,
+            "A file that holds the key of the [backstop](backstop.md) in the database, as `pgauthority backstop install` writes it. On prod upstreams only.";
+        "backstop_key_env": "variable name", "none", NewSessions,
+            "An environment variable that holds it.";
     }
     "databases.*" {
         "upstream": "upstream name", "none", NewSessions,

@@ -73,20 +73,21 @@ pub fn from_environment(vars: &dyn Fn(&str) -> Option<String>) -> Result<Config,
     }
 }
 
-/// The pgauthority that a command's `DATABASE_URL` leads to, as an upstream of that command.
+/// What a command's own URL leads to, as an upstream of that command; it may be a pgauthority.
 ///
-/// `url` is in libpq's form; a relative path in it starts from the working folder. `variables`
-/// say where a password file is.
+/// `url` is in libpq's form and was given as `name`, `DATABASE_URL` for example; a relative path in
+/// it starts from the working folder. `variables` say where a password file is.
 ///
 /// # Errors
 /// Every fault of the URL at once; none quotes it.
 pub fn client_upstream(
+    name: &'static str,
     declaration: Declaration,
     url: String,
     variables: Variables<'_>,
 ) -> Result<Upstream, Faults> {
     let report = Report::new(Source::new("environment".to_owned(), String::new()));
-    let draft = environment::client(declaration, url);
+    let draft = environment::client(name, declaration, url);
     match build::upstream(&report, &draft, variables) {
         Some(upstream) => Ok(upstream),
         None => Err(report.into_faults()),

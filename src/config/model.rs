@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::contract::{AdminRule, Authority, ConfirmHow, DecisionTable, Declaration};
+use crate::contract::{AdminRule, Authority, ConfirmHow, DecisionTable, Declaration, backstop};
 use crate::sql::catalog::Trusted;
 
 /// A sound configuration.
@@ -227,6 +227,10 @@ pub struct Upstream {
     pub chain: bool,
     /// `trusted_routines`: what they hide counts as `write`.
     pub trusted_routines: Vec<TrustedRoutine>,
+    /// `require_seal`: the seal in the database must agree with the declaration.
+    pub require_seal: bool,
+    /// The key of the backstop in the database, from `backstop_key_file` or `backstop_key_env`.
+    pub backstop: Option<Arc<backstop::Key>>,
 }
 
 /// An item of `trusted_routines`.

@@ -185,6 +185,8 @@ fn upstream_lines(upstream: &Upstream) -> Lines {
         ("application_name", format!("{application_name:?}")),
         ("chain", upstream.chain.to_string()),
         ("trusted_routines", format!("{:?}", upstream.trusted_routines)),
+        ("require_seal", upstream.require_seal.to_string()),
+        ("backstop_key", format!("{:?}", upstream.backstop)),
     ]
 }
 

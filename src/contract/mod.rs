@@ -2,6 +2,8 @@
 //!
 //! Pure values. Nothing here is ever inferred: each is read from a declaration (contract §1).
 
+pub mod backstop;
+
 mod declaration;
 pub use declaration::{Authority, Declaration, Environment, Role};
 
@@ -20,3 +22,5 @@ mod nearest;
 pub use nearest::nearest;
 
 pub mod parameter;
+
+pub mod seal;

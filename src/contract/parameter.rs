@@ -1,9 +1,12 @@
-//! The `authority.*` session parameters (contract §2): which a client sets, which the proxy does.
+//! The `authority.*` session parameters (contract §2): which a client sets, which the proxy does;
+//! and `pgauthority.*`, where the proxy speaks to the backstop and no client does.
 
 use super::{Authority, Environment, Role};
 
 /// The namespace, in PostgreSQL's custom parameters.
 pub const PREFIX: &str = "authority.";
+/// The namespace of what the proxy says to the backstop: nobody's to set but the proxy's.
+pub const BACKSTOP_PREFIX: &str = "pgauthority.";
 /// A true boolean confirms what needs a confirmation.
 pub const CONFIRM: &str = "authority.confirm_prod_migrations";
 /// Free text recorded with every audit event.
@@ -37,17 +40,23 @@ pub enum Parameter {
     ExpectRole,
     /// [`EXPECT_ENV`].
     ExpectEnv,
-    /// One of [`TAGS`].
+    /// One of [`TAGS`], or of the namespace [`BACKSTOP_PREFIX`]: the proxy alone sets it.
     Tag,
     /// Any other name of the namespace.
     Undefined,
 }
 
 impl Parameter {
-    /// Recognises a parameter's name without regard to case; `None` outside the namespace.
+    /// Recognises a parameter's name without regard to case; `None` outside the namespaces.
     pub fn from_name(name: &str) -> Option<Parameter> {
-        let prefix = name.get(..PREFIX.len())?;
-        if !prefix.eq_ignore_ascii_case(PREFIX) {
+        let within = |namespace: &str| {
+            let prefix = name.as_bytes().get(..namespace.len());
+            prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(namespace.as_bytes()))
+        };
+        if within(BACKSTOP_PREFIX) {
+            return Some(Parameter::Tag);
+        }
+        if !within(PREFIX) {
             return None;
         }
         let is = |known: &str| name.eq_ignore_ascii_case(known);
@@ -122,6 +131,8 @@ mod tests {
     fn names_are_compared_without_case() {
         assert_eq!(Parameter::from_name("Authority.ROLE"), Some(Parameter::Tag));
         assert_eq!(Parameter::from_name("authority.x"), Some(Parameter::Undefined));
+        assert_eq!(Parameter::from_name("PGauthority.Token"), Some(Parameter::Tag));
+        assert_eq!(Parameter::from_name("pgauthority"), None);
         assert_eq!(Parameter::from_name("authority"), None);
         assert_eq!(Parameter::from_name("authorıty.task"), None);
         assert_eq!(Parameter::from_name("search_path"), None);

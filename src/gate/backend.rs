@@ -159,6 +159,21 @@ impl Gate {
                 self.hear_look(message, body);
                 return Heard::Absorb;
             }
+            Some(Own::Token { closes }) if message == kind::CLOSE_COMPLETE => {
+                self.pop();
+                if closes > 1 {
+                    let rest = Owed::Own(Own::Token { closes: closes - 1 });
+                    self.owed.push_front(rest);
+                }
+                return Heard::Absorb;
+            }
+            // the client's pipeline fails with it
+            Some(Own::Token { .. }) if message == kind::ERROR_RESPONSE => {
+                return self.error_response(body);
+            }
+            Some(Own::SyncedToken | Own::Token { .. }) => {
+                "the upstream refused the backstop's token"
+            }
             Some(Own::Undo { .. }) => "the upstream did not take back a look at its catalog",
             _ => "the upstream refused to take the tags again",
         };
@@ -185,7 +200,7 @@ impl Gate {
                 self.pop();
                 Heard::Looked(Looked { results: None, private })
             }
-            Some(Own::Restore) => {
+            Some(Own::Restore | Own::SyncedToken | Own::Token { .. }) => {
                 self.settle_boundary(status);
                 Heard::Absorb
             }

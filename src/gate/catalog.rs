@@ -80,7 +80,10 @@ impl Lookups {
 
     fn resolve(&self, statement: &Statement, path: &Path, now: Instant) -> Resolved {
         match (self.snapshot(now), &statement.uses) {
-            (Some(snapshot), _) => snapshot.catalog.resolve(statement, path, self.backstop),
+            (Some(snapshot), _) => {
+                let backstop = self.backstop && snapshot.catalog.has_backstop();
+                snapshot.catalog.resolve(statement, path, backstop)
+            }
             (None, Some(uses)) if calls(statement, uses) => {
                 unseen(statement, "calls routines, and the catalog cannot be read")
             }
@@ -217,10 +220,12 @@ impl Gate {
     }
 
     /// The message at the front is dealt with.
+    #[inline]
     pub(super) fn front_is_done(&mut self) {
         if let Some(lookups) = &mut self.lookups {
             lookups.looked = false;
         }
+        self.signed = false;
     }
 
     /// What was sent, or was answered, may change the catalog.
@@ -336,7 +341,8 @@ impl Gate {
         let lookups = self.lookups()?;
         match lookups.snapshot(now) {
             Some(snapshot) => {
-                Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, lookups.backstop))
+                let backstop = lookups.backstop && snapshot.catalog.has_backstop();
+                Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, backstop))
             }
             None => {
                 let called = Statement::new(Class::Write, "FUNCTION CALL");

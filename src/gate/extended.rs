@@ -182,6 +182,12 @@ impl Gate {
             self.owe(Owed::PlainExecute { writes: true });
             return Message::Admit(length);
         };
+        if plan.is_confirmed()
+            && self.cleared.is_some()
+            && let Some(token) = self.token_for(judgement.text.as_deref().unwrap_or_default(), now)
+        {
+            return Message::Stop(Next::Own(token));
+        }
         let ids = match (plan.needs_record(), self.cleared.take()) {
             (true, None) => {
                 let text = judgement.text.clone().unwrap_or_else(|| Arc::from(&b""[..]));

@@ -219,6 +219,12 @@ impl Gate {
                 self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
             }
             Ok(plan) => {
+                if plan.is_confirmed()
+                    && self.cleared.is_some()
+                    && let Some(token) = self.token_for(text, now)
+                {
+                    return Message::Stop(Next::Own(token));
+                }
                 let ids = match (plan.needs_record(), self.cleared.take()) {
                     (true, None) => {
                         return Message::Stop(self.record(plan, text));

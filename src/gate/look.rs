@@ -117,7 +117,7 @@ fn undo(private: bool) -> &'static [&'static str] {
 }
 
 /// Parse, Bind and Execute of a statement of the gate's own.
-fn run(out: &mut BytesMut, text: &str) {
+pub(super) fn run(out: &mut BytesMut, text: &str) {
     close(out);
     message::frame(out, frame::frontend::PARSE, |body| {
         message::put_cstring(body, NAME);
@@ -136,7 +136,7 @@ fn run(out: &mut BytesMut, text: &str) {
 }
 
 /// Close of it, which is no error where there is none.
-fn close(out: &mut BytesMut) {
+pub(super) fn close(out: &mut BytesMut) {
     for what in [b'P', b'S'] {
         message::frame(out, frame::frontend::CLOSE, |body| {
             body.put_u8(what);
@@ -145,7 +145,7 @@ fn close(out: &mut BytesMut) {
     }
 }
 
-fn sync(out: &mut BytesMut) {
+pub(super) fn sync(out: &mut BytesMut) {
     message::frame(out, frame::frontend::SYNC, |_| {});
 }
 

@@ -20,6 +20,7 @@ mod refusing;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token;
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::contract::backstop::Signer;
 use crate::policy::{Denial, Permit, Policy};
 use crate::session::{Batch, Ended, Instant, Names, Parameters, State, Temporary};
 use crate::sql::{Class, Judgement};
@@ -203,6 +205,10 @@ pub struct Gate {
     frontend_discard: usize,
     backend_pass: usize,
     replication: bool,
+    /// What makes the backstop's tokens, where the upstream has a key.
+    signer: Option<Signer>,
+    /// The token for the message at the front has been set.
+    signed: bool,
     /// What the catalog says; `None`: judged by the text alone.
     lookups: Option<Lookups>,
     /// The judgement of the message at the front, where it was made elsewhere.
@@ -249,6 +255,8 @@ pub struct Beginning {
     pub reports: Vec<(String, String)>,
     /// The search path mentions `pg_temp`, or is not known.
     pub search_path_doubtful: bool,
+    /// What makes the backstop's tokens, where the upstream has a key.
+    pub signer: Option<Signer>,
     /// Whether routines are looked up in the catalog; `None`: the text alone decides.
     pub lookups: Option<Asked>,
     /// A replication connection.
@@ -290,6 +298,8 @@ impl Gate {
             frontend_discard: 0,
             backend_pass: 0,
             replication: beginning.replication,
+            signer: beginning.signer,
+            signed: false,
             lookups: beginning.lookups.map(|asked| Lookups::new(asked.path, asked.backstop)),
             judged: None,
             cleared: None,

@@ -52,6 +52,10 @@ pub(super) enum Own {
     Restore,
     /// The catalog is looked at; `private`: in a transaction block.
     Look { private: bool },
+    /// A token is set, with a Sync of its own.
+    SyncedToken,
+    /// A token is set inside the client's pipeline; so many CloseCompletes are still to come.
+    Token { closes: u8 },
     /// A look that failed is undone.
     Undo { private: bool },
 }
@@ -106,7 +110,7 @@ impl Owed {
                 | Owed::Sync
                 | Owed::FunctionCall
                 | Owed::RefusedQuery(_)
-                | Owed::Own(_)
+                | Owed::Own(Own::Restore | Own::Look { .. } | Own::Undo { .. } | Own::SyncedToken)
                 | Owed::Check(Check { synced: true, .. })
         )
     }

@@ -33,6 +33,11 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Some statement runs because the session has confirmed.
+    pub(super) fn is_confirmed(&self) -> bool {
+        !self.confirmed.is_empty()
+    }
+
     /// Needs an event before it goes.
     pub(super) fn needs_record(&self) -> bool {
         !self.confirmed.is_empty() || self.confirming.is_some()

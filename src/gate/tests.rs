@@ -49,6 +49,7 @@ fn bench(role: Role) -> Bench {
         parameters: Parameters::default(),
         reports: Vec::new(),
         search_path_doubtful: false,
+        signer: None,
         lookups: None,
         replication: false,
         nonce: "feed".into(),

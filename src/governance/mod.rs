@@ -1,7 +1,11 @@
-//! The gates around the proxy: the environment gate, and commands run under the contract.
+//! The gates around the proxy: the environment gate, commands run under the contract, and what is
+//! written into databases: the seal and the backstop.
 //!
-//! [`gate`] and [`url`] are pure.
+//! [`gate`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
 
+pub mod backstop;
+pub mod confirmed;
 pub mod exec;
 pub mod gate;
+pub mod seal;
 pub mod url;

@@ -97,6 +97,10 @@ rules! {
     ConnectionLimit = "connection.limit", "53300";
     /// The upstream cannot be reached.
     UpstreamUnreachable = "upstream.unreachable", "08006";
+    /// The database is sealed as another than the upstream is declared to be.
+    SealMismatch = "seal.mismatch", "28000";
+    /// The upstream requires a seal, and its database has none that can be read.
+    SealMissing = "seal.missing", "28000";
     /// The upstream contradicts its declaration, or is another pgauthority.
     UpstreamContradiction = "upstream.contradiction", "08004";
     /// The proxy is shutting down.

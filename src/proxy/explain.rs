@@ -65,6 +65,7 @@ pub fn explain(
         parameters: declared.parameters,
         reports: Vec::new(),
         search_path_doubtful: declared.search_path_doubtful,
+        signer: None,
         lookups: None,
         replication: false,
         nonce: "0".into(),

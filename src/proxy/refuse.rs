@@ -74,6 +74,8 @@ impl Newcomer {
     async fn refuse_upstream(&mut self, error: &ConnectError) {
         let rule = match error.kind() {
             ConnectErrorKind::Contract => Rule::UpstreamContradiction,
+            ConnectErrorKind::SealMismatch => Rule::SealMismatch,
+            ConnectErrorKind::SealMissing => Rule::SealMissing,
             ConnectErrorKind::Authentication | ConnectErrorKind::Client => {
                 Rule::AuthenticationFailed
             }
@@ -97,7 +99,9 @@ impl Newcomer {
 
     fn event(&self, rule: Rule, reason: String) -> Event {
         let kind = match rule {
-            Rule::UpstreamContradiction => EventKind::UpstreamRefused,
+            Rule::UpstreamContradiction | Rule::SealMismatch | Rule::SealMissing => {
+                EventKind::UpstreamRefused
+            }
             _ => EventKind::SessionRefused,
         };
         let (place, who) = (Arc::new(self.place.clone()), Arc::new(self.who()));

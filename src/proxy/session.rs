@@ -313,6 +313,7 @@ impl Newcomer {
             reports: reports.collect(),
             search_path_doubtful: begun.declared.search_path_doubtful
                 || connection.search_path.to_ascii_lowercase().contains("pg_temp"),
+            signer: connection.signable.as_ref().map(|one| one.signer(self.worker.now())),
             lookups,
             replication: self.client.startup.replication.is_some(),
             nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
@@ -344,11 +345,13 @@ impl Newcomer {
             _ => upstream.endpoint.dbname.as_bytes(),
         };
         let user = std::str::from_utf8(&connection.user).ok();
-        let asked =
-            Asked { path: Path::of_setting(&connection.search_path, user), backstop: false };
+        let asked = Asked {
+            path: Path::of_setting(&connection.search_path, user),
+            backstop: upstream.backstop.is_some(),
+        };
         let options = Options {
             migration_tables: self.loaded.config.contract.migration_tables.clone(),
-            ..Options::default()
+            trusted: upstream.trusted_routines.iter().map(|one| one.routine.clone()).collect(),
         };
         let slot = self.worker.shared.catalogs.slot(&upstream.name, database);
         Some((asked, Box::new(Looking::new(slot, options))))

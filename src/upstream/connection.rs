@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
 
+use super::backstop::Signable;
 use super::cancel::CancelToken;
 use super::connect::ServerAddress;
 use super::wire::{Message, take_string};
@@ -85,6 +86,9 @@ pub struct Connection {
     pub pooler: bool,
     /// Another pgauthority's tags, where it is one.
     pub announced: Option<Announced>,
+    /// What signs for the backstop in the database, where the upstream has its key and the server
+    /// told what is needed.
+    pub signable: Option<Signable>,
     /// Observed facts that contradict the declaration, worded for people. Warnings: they never
     /// replace a declaration.
     pub observations: Vec<String>,

@@ -1,10 +1,15 @@
 //! The tags and the read-only default: read back before they are believed, set where the
 //! upstream dropped them, and refused where they do not hold (contract §2, §4; proxy §2).
 
+use std::borrow::Cow;
+use std::time::Instant;
+
+use super::backstop::{self, Signable};
 use super::connect::place;
 use super::connection::{Announced, GuardBy, Reports, TagsBy};
 use super::error::{ConnectError, ConnectErrorKind, ErrorFields};
 use super::query::{QueryError, Row, literal, query};
+use super::seal;
 use super::startup::{Ours, READ_ONLY, tags};
 use super::tls::gone;
 use super::wire::Wire;
@@ -18,6 +23,7 @@ pub(super) struct Declared {
     pub(super) guard: GuardBy,
     pub(super) search_path: String,
     pub(super) announced: Option<Announced>,
+    pub(super) signable: Option<Signable>,
     pub(super) observations: Vec<String>,
 }
 
@@ -32,8 +38,8 @@ pub(super) struct Wanted {
     pub(super) shows_only: bool,
 }
 
-/// Makes sure that the tags and the guard hold. One round trip where the upstream took them as
-/// startup options.
+/// Makes sure that the tags and the guard hold, and the seal where one is required. One round trip
+/// where the upstream took them as startup options; one more for the seal.
 pub(super) async fn declare(
     wire: &mut Wire,
     reports: &mut Reports,
@@ -69,8 +75,19 @@ pub(super) async fn declare(
         (true, true) => GuardBy::Set,
         (true, false) => GuardBy::Options,
     };
-    let observations = observations(upstream, reports.parameter("in_hot_standby"));
-    Ok(Declared { tags, guard, search_path: state.search_path, announced, observations })
+    if upstream.require_seal {
+        seal::require(wire, reports, upstream, wanted.shows_only).await?;
+    }
+    let mut observations = observations(upstream, reports.parameter("in_hot_standby"));
+    let State { search_path, signable, .. } = state;
+    if upstream.backstop.is_some() && signable.is_none() && !wanted.shows_only {
+        observations.push(format!(
+            "upstream \"{}\" does not tell its backend's start: its backstop will refuse what is \
+             confirmed here",
+            upstream.name
+        ));
+    }
+    Ok(Declared { tags, guard, search_path, announced, signable, observations })
 }
 
 /// What the server says.
@@ -79,17 +96,24 @@ struct State {
     tags: [String; 4],
     read_only: bool,
     search_path: String,
+    signable: Option<Signable>,
 }
 
 impl State {
-    fn from_columns(columns: impl IntoIterator<Item = String>) -> State {
+    /// From the columns of a [`READ`] that was sent at `at`.
+    fn from_columns(
+        upstream: &Upstream,
+        columns: impl IntoIterator<Item = String>,
+        at: Instant,
+    ) -> State {
         let mut columns = columns.into_iter();
         let mut next = || columns.next().unwrap_or_default();
-        State {
-            tags: [next(), next(), next(), next()],
-            read_only: next() == "on",
-            search_path: next(),
-        }
+        let (tags, read_only) = ([next(), next(), next(), next()], next() == "on");
+        let search_path = next();
+        let rest: Vec<String> = columns.collect();
+        let key = upstream.backstop.as_ref();
+        let signable = key.and_then(|key| Signable::read(key, &rest, at));
+        State { tags, read_only, search_path, signable }
     }
 
     fn tags_hold(&self, upstream: &Upstream) -> bool {
@@ -129,14 +153,19 @@ async fn read(
     upstream: &Upstream,
     wanted: Wanted,
 ) -> Result<State, ConnectError> {
+    let at = Instant::now();
     let text = |row: Row| {
         row.into_iter()
             .map(|column| String::from_utf8_lossy(&column.unwrap_or_default()).into_owned())
     };
     if !wanted.shows_only {
-        let rows = query(wire, reports, READ).await;
+        let statement = match upstream.backstop {
+            Some(_) => Cow::Owned(format!("{READ}{}", backstop::COLUMNS)),
+            None => Cow::Borrowed(READ),
+        };
+        let rows = query(wire, reports, &statement).await;
         let rows = rows.map_err(|error| failed(upstream, error))?;
-        return Ok(State::from_columns(rows.into_iter().flat_map(text)));
+        return Ok(State::from_columns(upstream, rows.into_iter().flat_map(text), at));
     }
     let mut columns = Vec::with_capacity(SHOWS.len());
     for show in SHOWS {
@@ -147,7 +176,7 @@ async fn read(
             Err(error) => return Err(failed(upstream, error)),
         }
     }
-    Ok(State::from_columns(columns))
+    Ok(State::from_columns(upstream, columns, at))
 }
 
 async fn set(

@@ -27,6 +27,10 @@ pub enum ConnectErrorKind {
     /// The contract forbids this upstream: a contradiction, a loop, tags or a guard that do not
     /// hold (audit event `upstream_refused`).
     Contract,
+    /// The database is sealed otherwise than the upstream is declared.
+    SealMismatch,
+    /// The upstream requires a seal, and none can be read.
+    SealMissing,
     /// The client whose authentication is relayed went away, or cannot be relayed.
     Client,
 }

@@ -8,26 +8,33 @@
 
 mod authenticate;
 mod backoff;
+mod backstop;
 mod cancel;
 mod connect;
 mod connection;
 mod declare;
+mod direct;
 mod error;
 mod exchange;
+mod installed;
 mod login;
 mod observe;
 mod open;
 mod query;
 mod reach;
 mod relay;
+mod seal;
 mod startup;
 mod tls;
 mod wire;
 
+pub use backstop::Signable;
 pub use cancel::CancelToken;
 pub use connect::ServerAddress;
 pub use connection::{Announced, Connection, GuardBy, TagsBy};
+pub use direct::{Direct, DirectError};
 pub use error::{ConnectError, ConnectErrorKind};
+pub use installed::{FoundFunction, FoundKey, FoundTrigger, Installed};
 pub use login::Login;
 pub use observe::{Observed, observe};
 pub use open::{Request, open};

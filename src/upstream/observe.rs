@@ -8,12 +8,15 @@ use super::connect::{ServerAddress, place};
 use super::connection::Announced;
 use super::declare;
 use super::error::{ConnectError, ConnectErrorKind, ErrorFields};
+use super::installed::{self, Installed};
 use super::login::Login;
 use super::open::{Purpose, Request, establish};
 use super::query::{QueryError, Row, query};
 use super::relay::NoClient;
+use super::seal::{self, Found};
 use super::tls::gone;
 use crate::config::Upstream;
+use crate::contract::seal::Seal;
 
 /// Facts about an upstream at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +37,10 @@ pub struct Observed {
     pub system_identifier: Option<String>,
     /// The tags of another pgauthority, where it is one.
     pub announced: Option<Announced>,
+    /// The seal, or why there is none.
+    pub seal: Result<Seal, String>,
+    /// What of the backstop is there; `None` where it could not be asked for.
+    pub backstop: Option<Installed>,
     /// A transaction pooler by its host name (Neon's `-pooler`).
     pub pooler: bool,
     /// One query there and back.
@@ -64,6 +71,12 @@ pub async fn observe(upstream: &Arc<Upstream>) -> Result<Observed, ConnectError>
         Ok(rows) => texts(rows).next(),
         Err(_) => None,
     };
+    let seal = match seal::read(&mut wire, &mut reports).await {
+        Ok(Found::Sealed(seal)) => Ok(seal),
+        Ok(Found::Nothing(why)) => Err(why),
+        Err(error) => return Err(failed(upstream, QueryError::Io(error))),
+    };
+    let backstop = installed::read(&mut wire, &mut reports).await.ok();
     // politeness: the server's log shows no broken connection
     let _ = wire.write(b"X\0\0\0\x04").await;
     Ok(Observed {
@@ -75,6 +88,8 @@ pub async fn observe(upstream: &Arc<Upstream>) -> Result<Observed, ConnectError>
         user,
         system_identifier,
         announced: reports.announced(),
+        seal,
+        backstop,
         pooler: declare::is_pooler(upstream),
         round_trip,
     })

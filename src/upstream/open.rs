@@ -129,6 +129,7 @@ pub async fn open<C: RelayClient>(
         search_path: declared.search_path,
         pooler: declare::is_pooler(upstream),
         announced: declared.announced,
+        signable: declared.signable,
         observations: declared.observations,
     })
 }
@@ -269,6 +270,8 @@ pub(super) mod tests {
             },
             chain: false,
             trusted_routines: Vec::new(),
+            require_seal: false,
+            backstop: None,
         }
     }
 

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::open::Request;
 use crate::config::Upstream;
+use crate::contract::parameter;
 use crate::protocol::message::{self, protocol_version};
 use crate::protocol::options::append;
 use crate::protocol::startup::MAX_STARTUP_PACKET_LENGTH;
@@ -70,7 +71,11 @@ fn is_passed_on(name: &[u8], guarded: bool) -> bool {
     ];
     let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
     let guard = guarded && is(READ_ONLY.as_bytes());
-    let held_back = name.is_empty() || name.starts_with(b"_pq_.") || guard;
+    // what the backstop is told, the proxy alone says
+    let namespace = parameter::BACKSTOP_PREFIX.as_bytes();
+    let backstop =
+        name.get(..namespace.len()).is_some_and(|start| start.eq_ignore_ascii_case(namespace));
+    let held_back = name.is_empty() || name.starts_with(b"_pq_.") || guard || backstop;
     !held_back && !TAKEN.iter().any(|other| is(other))
 }
 
@@ -126,6 +131,7 @@ mod tests {
             (b"application_name", b"psql"),
             (b"_pq_.x", b"1"),
             (b"AUTHORITY.role", b"staging"),
+            (b"PgAuthority.token", b"1.2.3"),
             (b"Default_Transaction_Read_Only", b"off"),
             (b"authority.ticket", b"T-1"),
         ];

@@ -43,6 +43,8 @@ pub fn upstream(port: u16) -> Upstream {
         },
         chain: false,
         trusted_routines: Vec::new(),
+        require_seal: false,
+        backstop: None,
     }
 }
 

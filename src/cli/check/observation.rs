@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use crate::config::{Config, Upstream};
 use crate::contract::Role;
+use crate::governance::backstop::findings;
 use crate::upstream::{Observed, observe};
 
 /// One upstream looked at.
@@ -75,6 +76,7 @@ pub(super) fn contradictions(observations: &[Observation]) -> Vec<String> {
         match &observation.seen {
             Seen::Facts(facts) => {
                 against_declaration(&observation.upstream, facts, &mut say);
+                written(&observation.upstream, facts, &mut say);
                 for other in &observations[..index] {
                     same_server(&observation.upstream, facts, other, &mut say);
                 }
@@ -84,6 +86,45 @@ pub(super) fn contradictions(observations: &[Observation]) -> Vec<String> {
         }
     }
     found
+}
+
+/// The seal and the backstop in the database.
+fn written(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) {
+    let declared = upstream.declaration;
+    match &facts.seal {
+        Ok(seal) if !seal.agrees(declared) => say(format!(
+            "it is declared {}, {}, {}, and sealed {}",
+            declared.authority,
+            declared.role,
+            declared.environment,
+            plain(&seal.words())
+        )),
+        Err(why) if upstream.require_seal => {
+            say(format!("require_seal = true, and it has no seal: {}", plain(why)));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    // behind another pgauthority it is that one's
+    let Some(backstop) = facts.backstop.as_ref().filter(|_| facts.announced.is_none()) else {
+        return;
+    };
+    let found = findings(backstop, upstream);
+    match declared.role {
+        Role::Prod if found.installed => {
+            for problem in found.problems {
+                say(format!("backstop: {}", plain(&problem)));
+            }
+        }
+        Role::Prod if upstream.backstop.is_some() => {
+            say("it has a backstop key, and no backstop is installed".to_owned());
+        }
+        Role::Staging if found.installed => say(
+            "it is declared staging, and has a backstop, which lets no schema change pass there"
+                .to_owned(),
+        ),
+        // a replica has its primary's
+        Role::Prod | Role::Staging | Role::Replica => {}
+    }
 }
 
 fn against_declaration(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) {
@@ -185,6 +226,8 @@ mod tests {
             user: "u".to_owned(),
             system_identifier: None,
             announced: None,
+            seal: Err("there is none".to_owned()),
+            backstop: None,
             pooler: false,
             round_trip: std::time::Duration::from_millis(1),
         }

@@ -7,6 +7,9 @@ use super::observation::{Observation, Seen, plain};
 use crate::config::{
     AuditTarget, Config, Endpoint, Entry, EntryTarget, SslMode, Upstream, Word as _,
 };
+use crate::contract::Role;
+use crate::governance::backstop::findings;
+use crate::upstream::Observed;
 
 /// The whole report for people.
 pub(super) fn table(
@@ -100,8 +103,17 @@ fn tls(endpoint: &Endpoint) -> &'static str {
 }
 
 fn observed(observations: &[Observation]) -> Table {
-    let mut table =
-        new_table(&["name", "declared", "in recovery", "server", "TLS", "database", "cluster"]);
+    let mut table = new_table(&[
+        "name",
+        "declared",
+        "in recovery",
+        "seal",
+        "backstop",
+        "server",
+        "TLS",
+        "database",
+        "cluster",
+    ]);
     for Observation { upstream, seen } in observations {
         let declaration = upstream.declaration;
         let declared = format!("{} {}", declaration.authority, declaration.role);
@@ -114,6 +126,8 @@ fn observed(observations: &[Observation]) -> Table {
                     name,
                     declared,
                     recovery.to_owned(),
+                    facts.seal.as_ref().map_or("none".to_owned(), |seal| plain(&seal.words())),
+                    backstop(upstream, facts).to_owned(),
                     format!("{} at {}", plain(&facts.server_version), facts.peer),
                     tls.map_or("no".to_owned(), |(version, cipher)| format!("{version} {cipher}")),
                     plain(&facts.database),
@@ -133,6 +147,19 @@ fn observed(observations: &[Observation]) -> Table {
         }
     }
     table
+}
+
+fn backstop(upstream: &Upstream, facts: &Observed) -> &'static str {
+    match &facts.backstop {
+        None => "(not told)",
+        Some(found) => match findings(found, upstream) {
+            found if !found.installed => "none",
+            found if found.is_sound() => "sound",
+            // a replica has its primary's, which names the primary
+            _ if upstream.declaration.role == Role::Replica => "its primary's",
+            _ => "NOT SOUND",
+        },
+    }
 }
 
 fn entries(config: &Config) -> Table {
@@ -229,6 +256,8 @@ fn upstream_json(upstream: &Upstream) -> Value {
         "sslmode": sslmode.word(),
         "user": user,
         "chain": upstream.chain,
+        "require_seal": upstream.require_seal,
+        "backstop_key": upstream.backstop.is_some(),
     })
 }
 
@@ -268,6 +297,22 @@ fn observation_json(observation: &Observation) -> Value {
             "database": facts.database,
             "user": facts.user,
             "system_identifier": facts.system_identifier,
+            "seal": facts.seal.as_ref().ok().map(|seal| json!({
+                "authority": seal.authority,
+                "role": seal.role,
+                "env": seal.env,
+                "sealed_at": seal.sealed_at,
+                "sealed_by": seal.sealed_by,
+            })),
+            "backstop": facts.backstop.as_ref().map(|found| {
+                let found = findings(found, &observation.upstream);
+                json!({
+                    "installed": found.installed,
+                    "sound": found.is_sound(),
+                    "owner": found.owner,
+                    "problems": found.problems,
+                })
+            }),
             "pgauthority": facts.announced.is_some(),
             "pooler": facts.pooler,
             "round_trip_ms": facts.round_trip.as_secs_f64() * 1000.0,

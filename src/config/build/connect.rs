@@ -160,7 +160,9 @@ fn password(
     };
     let found = match (&draft.password_file, &draft.password_env) {
         (Some(file), _) => super::users::from_file(context, file),
-        (None, Some(variable)) => super::users::from_variable(context, variable),
+        (None, Some(variable)) => {
+            super::users::from_variable(context, "password_env", "DB_PASSWORD", variable)
+        }
         (None, None) => match &info.password {
             Some(password) if password.is_empty() => return (None, OwnLogin::Ready),
             Some(password) => Some(Secret(password.clone())),

@@ -1,13 +1,14 @@
 //! Upstreams: declarations that agree, a URL that can be read, no way back to the proxy itself.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 
 use super::{Context, connect};
 use crate::config::conninfo::{self, ConnInfo};
 use crate::config::draft::DraftUpstream;
 use crate::config::fault::{At, Located};
-use crate::config::model::{Endpoint, ListenAddress, Upstream};
-use crate::contract::{Authority, Declaration, MappedUpstream, Role};
+use crate::config::model::{Endpoint, ListenAddress, Secret, Upstream};
+use crate::contract::{Authority, Declaration, MappedUpstream, Role, backstop};
 
 /// An upstream as far as it could be read.
 pub(super) struct Candidate<'a> {
@@ -18,6 +19,7 @@ pub(super) struct Candidate<'a> {
     pub(super) endpoint: Option<Endpoint>,
     /// How the proxy itself could log in there.
     pub(super) login: connect::OwnLogin,
+    backstop: Option<Arc<backstop::Key>>,
 }
 
 /// Reads them all.
@@ -40,7 +42,8 @@ fn candidate<'a>(context: &Context<'a>, draft: &'a DraftUpstream) -> Candidate<'
         Some(info) => connect::endpoint(context, draft, info),
         None => (None, connect::OwnLogin::Unknown),
     };
-    Candidate { name, draft, declaration, endpoint, login }
+    let backstop = backstop_key(context, draft).map(Arc::new);
+    Candidate { name, draft, declaration, endpoint, login, backstop }
 }
 
 /// The local database's role is staging (contract §1): anything else is a hard failure.
@@ -55,6 +58,49 @@ fn local_is_staging(context: &Context<'_>, draft: &DraftUpstream) {
         );
         context.report.fault(&role.at, message, context.assign(&role.at, "role", "staging"));
     }
+}
+
+/// The key of the backstop: given once, well formed, and where there is something to confirm.
+fn backstop_key(context: &Context<'_>, draft: &DraftUpstream) -> Option<backstop::Key> {
+    let name = &draft.name.value;
+    let given = match (&draft.backstop_key_file, &draft.backstop_key_env) {
+        (None, None) => return None,
+        (Some(_), Some(second)) => {
+            let message = format!("upstream \"{name}\" has more than one backstop key");
+            let hint = "keep one of backstop_key_file and backstop_key_env";
+            context.report.fault(&second.at, message, hint);
+            return None;
+        }
+        (Some(given), None) | (None, Some(given)) => given,
+    };
+    if backstop::Key::parse(&given.value).is_some() {
+        if let At::Span(start, end) = given.at {
+            context.report.source.mask(start..end);
+        }
+        let message = format!("upstream \"{name}\": the backstop key itself does not belong here");
+        let hint = "write backstop_key_file = \"backstop.key\", and make another key";
+        context.report.fault(&given.at, message, hint);
+        return None;
+    }
+    if let Some(role) = draft.role.as_ref().filter(|role| role.value != Role::Prod) {
+        let message = format!(
+            "upstream \"{name}\" has a backstop key and is role {}: the backstop is for role prod",
+            role.value
+        );
+        context.report.fault(&given.at, message, "remove the key");
+    }
+    let Secret(text) = match draft.backstop_key_file {
+        Some(_) => super::users::from_file(context, given)?,
+        None => super::users::from_variable(context, "backstop_key_env", "BACKSTOP_KEY", given)?,
+    };
+    let key = backstop::Key::parse(&text);
+    if key.is_none() {
+        let message =
+            format!("the backstop key of upstream \"{name}\" is not 64 hexadecimal digits");
+        let hint = "use the file that pgauthority backstop install wrote";
+        context.report.fault(&given.at, message, hint);
+    }
+    key
 }
 
 fn read_url(
@@ -109,6 +155,8 @@ impl Candidate<'_> {
             endpoint: self.endpoint?,
             chain: self.draft.chain,
             trusted_routines: self.draft.trusted_routines.clone(),
+            require_seal: self.draft.require_seal,
+            backstop: self.backstop,
         })
     }
 }

@@ -123,7 +123,7 @@ fn password(context: &Context<'_>, draft: &DraftUser) -> Result<Option<Secret>, 
     } else if password_file.is_some() {
         from_file(context, given)
     } else if password_env.is_some() {
-        from_variable(context, given)
+        from_variable(context, "password_env", "DB_PASSWORD", given)
     } else {
         from_userlist(context, given, &name.value)
     };
@@ -142,12 +142,17 @@ pub(super) fn from_file(context: &Context<'_>, file: &Located<String>) -> Option
 }
 
 /// The secret of an environment variable; a fault is noted where there is none.
-pub(super) fn from_variable(context: &Context<'_>, name: &Located<String>) -> Option<Secret> {
+pub(super) fn from_variable(
+    context: &Context<'_>,
+    key: &str,
+    example: &str,
+    name: &Located<String>,
+) -> Option<Secret> {
     let Located { value, at } = name;
-    // whatever is no name may be the password itself: it is not shown
+    // whatever is no name may be the secret itself: it is not shown
     if !is_variable_name(value) {
-        let message = "password_env is not the name of an environment variable";
-        context.report.fault(at, message, "write password_env = \"DB_PASSWORD\"");
+        let message = format!("{key} is not the name of an environment variable");
+        context.report.fault(at, message, format!("write {key} = \"{example}\""));
         return None;
     }
     let secret = (context.variables)(value).filter(|secret| !secret.is_empty());

@@ -37,8 +37,9 @@ impl Proxy {
     ) -> Result<Proxy, Refusal> {
         let settings = Settings::read(url, environment)?;
         let variables = |name: &str| environment.get(name).cloned();
-        let upstream = config::client_upstream(declaration, settings.conninfo(), &variables)
-            .map_err(|faults| unusable(&faults))?;
+        let upstream =
+            config::client_upstream("DATABASE_URL", declaration, settings.conninfo(), &variables)
+                .map_err(|faults| unusable(&faults))?;
         let given = settings.get("password").is_some();
         let found = upstream.endpoint.password.as_ref().filter(|_| !given);
         let found_password = found.map(|password| password.0.clone());

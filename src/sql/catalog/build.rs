@@ -72,7 +72,12 @@ impl Builder<'_> {
                     routine.parts = c.oids(2)?;
                 }
             }
-            b'v' => self.model.event_triggers.push(c.number(1)?),
+            b'v' => {
+                self.model.event_triggers.push(c.number(1)?);
+                if c.letter(3)? == b'A' {
+                    self.model.always.push((c.number(1)?, c.text(2)?.into()));
+                }
+            }
             _ => self.of_relation(kind, c)?,
         }
         Ok(())

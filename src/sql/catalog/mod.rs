@@ -148,6 +148,18 @@ impl Catalog {
         }
     }
 
+    /// The backstop is installed and cannot be switched off by a session: `pgauthority backstop`
+    /// makes event triggers of these events, ENABLE ALWAYS, which only a superuser can.
+    pub fn has_backstop(&self) -> bool {
+        let guards = |oid: &u32| {
+            let routine = self.model.routines.get(oid);
+            routine.is_some_and(|one| &*one.schema == "pgauthority" && &*one.name == "guard")
+        };
+        ["ddl_command_start", "ddl_command_end", "sql_drop", "table_rewrite"]
+            .iter()
+            .all(|event| self.model.always.iter().any(|(oid, on)| &**on == *event && guards(oid)))
+    }
+
     /// What a call of a routine is whose OID is known (the fastpath call): at least that of its
     /// body, `read` included.
     pub fn resolve_routine(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {

@@ -145,6 +145,8 @@ pub(super) struct Model {
     /// Names of PostgreSQL's own types, row types aside.
     pub builtin_types: Map<u32, Box<str>>,
     pub event_triggers: Vec<u32>,
+    /// Those that are ENABLE ALWAYS: the function and the event.
+    pub always: Vec<(u32, Box<str>)>,
     /// Domains whose checks or defaults call something, each under every name that a variable's
     /// declaration can mention to be of it.
     pub declarable: Vec<(Box<str>, u32)>,

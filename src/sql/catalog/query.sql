@@ -180,6 +180,6 @@ FROM pg_catalog.pg_aggregate AS m
 WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
 SELECT 'v', v.evtfoid::pg_catalog.text, v.evtevent::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  v.evtenabled::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_event_trigger AS v
 WHERE v.evtenabled OPERATOR(pg_catalog.<>) 'D'

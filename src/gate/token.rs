@@ -1,0 +1,39 @@
+//! Tokens for the backstop in the database: set just before a statement that runs because the
+//! session has confirmed, for that text alone (see [`crate::contract::backstop`]).
+//!
+//! They are set in the extended protocol under a name of the proxy's own, since a Query would drop
+//! the client's unnamed statement: behind a ReadyForQuery with a Sync, and inside a pipeline of the
+//! client's without, so that the pipeline stays one.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Gate;
+use super::look::{close, run, sync};
+use super::owed::{Owed, Own};
+use crate::contract::backstop;
+use crate::session::Instant;
+
+impl Gate {
+    /// The messages that set the token for the confirmed text at the front; `None`: none is due.
+    /// A failed transaction runs nothing, and takes no token.
+    pub(super) fn token_for(&mut self, text: &[u8], now: Instant) -> Option<Bytes> {
+        let signer = self.signer.as_ref()?;
+        if self.signed || self.skipping || self.state.is_failed() {
+            return None;
+        }
+        let token = signer.token(text, now);
+        self.signed = true;
+        let mut out = BytesMut::new();
+        let set =
+            format!("SELECT pg_catalog.set_config('{}', '{token}', false)", backstop::PARAMETER);
+        run(&mut out, &set);
+        close(&mut out);
+        if self.open {
+            self.owe(Owed::Own(Own::Token { closes: 4 }));
+        } else {
+            sync(&mut out);
+            self.owe_boundary(Owed::Own(Own::SyncedToken));
+        }
+        Some(out.freeze())
+    }
+}
