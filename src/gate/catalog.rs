@@ -78,25 +78,31 @@ impl Lookups {
         self.look.snapshot.as_ref().filter(|_| usable)
     }
 
-    fn resolve(&self, statement: &Statement, path: &Path, now: Instant) -> Resolved {
+    /// `relying`: on the backstop, for what routines hide.
+    fn resolve(&self, statement: &Statement, path: &Path, relying: bool, now: Instant) -> Resolved {
         match (self.snapshot(now), &statement.uses) {
-            (Some(snapshot), _) => {
-                let backstop = self.backstop && snapshot.catalog.has_backstop();
-                snapshot.catalog.resolve(statement, path, backstop)
-            }
+            (Some(snapshot), _) => snapshot.catalog.resolve(statement, path, relying),
             (None, Some(uses)) if calls(statement, uses) => {
                 unseen(statement, "calls routines, and the catalog cannot be read")
             }
             (None, _) => as_written(statement),
         }
     }
+
+    /// The backstop is there: configured, and seen in the database.
+    fn has_backstop(&self, now: Instant) -> bool {
+        self.backstop && self.snapshot(now).is_some_and(|known| known.catalog.has_backstop())
+    }
 }
 
 impl Lookups {
     fn ask(&self, judgement: &Judgement, number: u64, now: Instant) -> Arc<Known> {
         let statements = &judgement.statements;
-        let each: Box<[Resolved]> =
-            statements.iter().map(|one| self.resolve(one, &self.path, now)).collect();
+        let resolve = |relying: bool| -> Box<[Resolved]> {
+            statements.iter().map(|one| self.resolve(one, &self.path, relying, now)).collect()
+        };
+        let each = resolve(false);
+        let relying = if self.has_backstop(now) { resolve(true) } else { Box::default() };
         let calls =
             statements.iter().map(|one| one.uses.as_deref().is_some_and(|uses| calls(one, uses)));
         let known = Arc::new(Known {
@@ -106,6 +112,7 @@ impl Lookups {
             runs_routines: each.iter().any(|one| one.runs_routines),
             missing: each.iter().zip(calls).any(|(one, calls)| one.missing && calls),
             each,
+            relying,
         });
         judgement.known.set(Arc::clone(&known));
         known
@@ -317,6 +324,7 @@ impl Gate {
         statement: &Statement,
         now: Instant,
         (changed, lost): (bool, bool),
+        confirmed: bool,
     ) -> Resolved {
         let (Some(lookups), Some(uses), Some(known)) = (self.lookups(), &statement.uses, known)
         else {
@@ -325,14 +333,16 @@ impl Gate {
         if changed && calls(statement, uses) {
             return unseen(statement, "calls routines that what runs before it may change");
         }
-        match known.each.get(index) {
+        // who has confirmed gets a token for what is hidden, and an event; who has not, neither
+        let relying = !confirmed && !known.relying.is_empty();
+        match if relying { known.relying.get(index) } else { known.each.get(index) } {
             Some(resolved) if !lost => {
                 if resolved.missing && !lookups.looked && calls(statement, uses) {
                     return unseen(statement, "calls a routine that the catalog did not have yet");
                 }
                 resolved.clone()
             }
-            _ => lookups.resolve(statement, &Path::Unknown, now),
+            _ => lookups.resolve(statement, &Path::Unknown, relying, now),
         }
     }
 
@@ -340,10 +350,7 @@ impl Gate {
     pub(super) fn resolved_routine(&self, oid: u32, now: Instant) -> Option<Resolved> {
         let lookups = self.lookups()?;
         match lookups.snapshot(now) {
-            Some(snapshot) => {
-                let backstop = lookups.backstop && snapshot.catalog.has_backstop();
-                Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, backstop))
-            }
+            Some(snapshot) => Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, false)),
             None => {
                 let called = Statement::new(Class::Write, "FUNCTION CALL");
                 Some(unseen(&called, "a function call by OID, and the catalog cannot be read"))

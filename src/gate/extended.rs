@@ -182,10 +182,8 @@ impl Gate {
             self.owe(Owed::PlainExecute { writes: true });
             return Message::Admit(length);
         };
-        if plan.is_confirmed()
-            && self.cleared.is_some()
-            && let Some(token) = self.token_for(judgement.text.as_deref().unwrap_or_default(), now)
-        {
+        let text = judgement.text.as_deref().unwrap_or_default();
+        if let Some(token) = self.token_due(&plan, text, now) {
             return Message::Stop(Next::Own(token));
         }
         let ids = match (plan.needs_record(), self.cleared.take()) {

@@ -219,10 +219,7 @@ impl Gate {
                 self.refuse_message(message.len(), *denial, Form::Query, Some((text, judgement)))
             }
             Ok(plan) => {
-                if plan.is_confirmed()
-                    && self.cleared.is_some()
-                    && let Some(token) = self.token_for(text, now)
-                {
+                if let Some(token) = self.token_due(&plan, text, now) {
                     return Message::Stop(Next::Own(token));
                 }
                 let ids = match (plan.needs_record(), self.cleared.take()) {

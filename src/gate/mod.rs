@@ -209,6 +209,8 @@ pub struct Gate {
     signer: Option<Signer>,
     /// The token for the message at the front has been set.
     signed: bool,
+    /// The session may have a token of an earlier statement.
+    has_token: bool,
     /// What the catalog says; `None`: judged by the text alone.
     lookups: Option<Lookups>,
     /// The judgement of the message at the front, where it was made elsewhere.
@@ -300,6 +302,7 @@ impl Gate {
             replication: beginning.replication,
             signer: beginning.signer,
             signed: false,
+            has_token: false,
             lookups: beginning.lookups.map(|asked| Lookups::new(asked.path, asked.backstop)),
             judged: None,
             cleared: None,

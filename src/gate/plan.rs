@@ -25,6 +25,8 @@ pub(super) struct Plan {
     pub(super) unseen: bool,
     /// What EXECUTE or FETCH runs may write.
     pub(super) triggers: bool,
+    /// Something hides what the backstop is relied on to refuse.
+    pub(super) relies: bool,
     /// The catalog may have changed, and `search_path`.
     pub(super) touches: bool,
     pub(super) moves_path: bool,

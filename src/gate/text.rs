@@ -125,7 +125,8 @@ impl Gate {
         for (index, statement) in judgement.statements.iter().enumerate() {
             let view = self.view(&state, in_string, now);
             let before = (plan.touches, plan.moves_path);
-            let resolved = self.resolved(known.as_deref(), index, statement, now, before);
+            let resolved =
+                self.resolved(known.as_deref(), index, statement, now, before, view.confirmed);
             if resolved.runs_routines {
                 self.routine_is_guarded(statement, &judgement.statements[..index])?;
             }
@@ -174,7 +175,8 @@ impl Gate {
             }
             let known = self.known(judgement, now);
             let before = (plan.touches, plan.moves_path);
-            let resolved = self.resolved(known.as_deref(), at, meaning, now, before);
+            let resolved =
+                self.resolved(known.as_deref(), at, meaning, now, before, view.confirmed);
             let class = class_of(meaning, &resolved, temporary);
             self.settled_enough(meaning, class)?;
             strongest = strongest.max(class);

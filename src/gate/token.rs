@@ -11,7 +11,7 @@ use super::Gate;
 use super::look::{close, run, sync};
 use super::owed::{Owed, Own};
 use crate::contract::backstop;
-use crate::session::Instant;
+use crate::session::{Block, Instant};
 
 impl Gate {
     /// The messages that set the token for the confirmed text at the front; `None`: none is due.
@@ -22,6 +22,22 @@ impl Gate {
             return None;
         }
         let token = signer.token(text, now);
+        self.has_token = true;
+        Some(self.set_token(&token))
+    }
+
+    /// The messages that take back the token of an earlier statement, before one that runs without
+    /// a confirmation and relies on the backstop for what it hides; `None`: there is none.
+    pub(super) fn no_token(&mut self) -> Option<Bytes> {
+        if !self.has_token || self.signed || self.skipping || self.state.is_failed() {
+            return None;
+        }
+        // what is taken back in a transaction is there again after its rollback
+        self.has_token = self.open || self.state.block() != Block::None;
+        Some(self.set_token(""))
+    }
+
+    fn set_token(&mut self, token: &str) -> Bytes {
         self.signed = true;
         let mut out = BytesMut::new();
         let set =
@@ -34,6 +50,6 @@ impl Gate {
             sync(&mut out);
             self.owe_boundary(Owed::Own(Own::SyncedToken));
         }
-        Some(out.freeze())
+        out.freeze()
     }
 }

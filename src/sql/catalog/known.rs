@@ -16,6 +16,8 @@ pub struct Known {
     pub path: Path,
     /// Statement by statement.
     pub each: Box<[Resolved]>,
+    /// The same where the backstop is relied on for what routines hide; empty: it is not there.
+    pub relying: Box<[Resolved]>,
     /// The strongest class of any.
     pub strongest: Class,
     /// Some statement runs a routine that is not PostgreSQL's own.
