@@ -346,6 +346,12 @@ impl Gate {
         }
     }
 
+    /// A statement is weaker than what it runs, since the backstop refuses what that hides.
+    pub(super) fn relies(&self, known: Option<&Known>, index: usize, resolved: &Resolved) -> bool {
+        let strict = known.and_then(|known| known.each.get(index));
+        strict.is_some_and(|strict| strict.class > resolved.class)
+    }
+
     /// What the fastpath call of a routine by OID is.
     pub(super) fn resolved_routine(&self, oid: u32, now: Instant) -> Option<Resolved> {
         let lookups = self.lookups()?;

@@ -13,6 +13,7 @@ mod extended;
 mod frontend;
 mod look;
 mod names;
+mod next;
 mod owed;
 mod plan;
 mod refusal;
@@ -23,20 +24,17 @@ mod text;
 mod token;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::rc::Rc;
-use std::sync::Arc;
-
-use bytes::Bytes;
 
 use crate::contract::backstop::Signer;
-use crate::policy::{Denial, Permit, Policy};
+use crate::policy::Policy;
 use crate::session::{Batch, Ended, Instant, Names, Parameters, State, Temporary};
 use crate::sql::{Class, Judgement};
 
 pub use backend::{Answer, Answered};
 pub use catalog::{Look, Snapshot};
 pub use look::Looked;
+pub use next::{Next, Record, Step};
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
 pub use text::ConfirmedStatement;
@@ -55,67 +53,6 @@ impl Judging for crate::sql::Judge {
     fn judge(&mut self, text: &[u8]) -> Option<Rc<Judgement>> {
         Some(crate::sql::Judge::judge(self, text))
     }
-}
-
-/// What the relay does after sending the permit.
-#[derive(Debug)]
-pub enum Next {
-    /// Everything was judged: read more.
-    Read,
-    /// An incomplete message remains at the end of the buffer: come back once it holds this many
-    /// bytes (of that message).
-    Need(usize),
-    /// Nothing more may go until the server has answered: come back after the next answer.
-    Wait,
-    /// Drop this many bytes of the buffer: they belong to a refused message, or to one that the
-    /// server would not have answered either.
-    Skip(usize),
-    /// The text at this place of the rest is to be judged elsewhere, while other sessions go on.
-    /// Then [`Gate::judged`], and come back with the same bytes.
-    Judge(Range<usize>),
-    /// The message at the front of the rest needs these events first. Then [`Gate::recorded`], and
-    /// come back with the same bytes.
-    Record(Box<Record>),
-    /// The message at the front of the rest is refused: record it, then [`Gate::refuse`], and skip
-    /// its bytes.
-    Refuse(Box<Refusal>),
-    /// The catalog in force is too old or missing: [`Gate::set_catalog`] with a newer one, or
-    /// [`Gate::look`] at the server, then come back with the same bytes. `private`: a transaction
-    /// block is open, whose changes only this session sees.
-    Catalog {
-        /// See above.
-        private: bool,
-    },
-    /// Send these bytes of the proxy's own first, then come back with the same bytes.
-    Own(Bytes),
-    /// The client said goodbye (and its Terminate is part of the permit).
-    Terminate,
-    /// The session cannot go on.
-    Fatal(Box<Denial>),
-}
-
-/// What [`Gate::frontend`] gives: bytes that may go now, and what to do then.
-#[derive(Debug)]
-pub struct Step<'a> {
-    /// The judged prefix of the buffer.
-    pub permit: Permit<'a>,
-    /// What to do after sending it.
-    pub next: Next,
-}
-
-/// Events to write before a message may go.
-#[derive(Debug)]
-pub struct Record {
-    /// Statements that run because the session has confirmed, in order.
-    pub confirmed: Vec<ConfirmedStatement>,
-    /// The message changes the confirmation.
-    pub confirming: Option<ConfirmedStatement>,
-    /// Whether the session will have confirmed once the message is done.
-    pub confirms: bool,
-    /// The text of the message.
-    pub text: Arc<[u8]>,
-    /// A transaction block is open.
-    pub in_transaction: bool,
 }
 
 /// What the server reported of itself that judging depends on.

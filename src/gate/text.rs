@@ -127,6 +127,7 @@ impl Gate {
             let before = (plan.touches, plan.moves_path);
             let resolved =
                 self.resolved(known.as_deref(), index, statement, now, before, view.confirmed);
+            plan.relies |= self.relies(known.as_deref(), index, &resolved);
             if resolved.runs_routines {
                 self.routine_is_guarded(statement, &judgement.statements[..index])?;
             }
@@ -177,6 +178,7 @@ impl Gate {
             let before = (plan.touches, plan.moves_path);
             let resolved =
                 self.resolved(known.as_deref(), at, meaning, now, before, view.confirmed);
+            plan.relies |= self.relies(known.as_deref(), at, &resolved);
             let class = class_of(meaning, &resolved, temporary);
             self.settled_enough(meaning, class)?;
             strongest = strongest.max(class);

@@ -10,13 +10,23 @@ use bytes::{Bytes, BytesMut};
 use super::Gate;
 use super::look::{close, run, sync};
 use super::owed::{Owed, Own};
+use super::plan::Plan;
 use crate::contract::backstop;
 use crate::session::{Block, Instant};
 
 impl Gate {
+    /// What is to be sent before a text that may run: its token, or the end of an earlier one.
+    pub(super) fn token_due(&mut self, plan: &Plan, text: &[u8], now: Instant) -> Option<Bytes> {
+        match plan.is_confirmed() {
+            true if self.cleared.is_some() => self.token_for(text, now),
+            false if plan.relies => self.no_token(),
+            _ => None,
+        }
+    }
+
     /// The messages that set the token for the confirmed text at the front; `None`: none is due.
     /// A failed transaction runs nothing, and takes no token.
-    pub(super) fn token_for(&mut self, text: &[u8], now: Instant) -> Option<Bytes> {
+    fn token_for(&mut self, text: &[u8], now: Instant) -> Option<Bytes> {
         let signer = self.signer.as_ref()?;
         if self.signed || self.skipping || self.state.is_failed() {
             return None;
@@ -28,7 +38,7 @@ impl Gate {
 
     /// The messages that take back the token of an earlier statement, before one that runs without
     /// a confirmation and relies on the backstop for what it hides; `None`: there is none.
-    pub(super) fn no_token(&mut self) -> Option<Bytes> {
+    fn no_token(&mut self) -> Option<Bytes> {
         if !self.has_token || self.signed || self.skipping || self.state.is_failed() {
             return None;
         }

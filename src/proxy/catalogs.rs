@@ -19,10 +19,13 @@ const MAX_AGE: Duration = Duration::from_secs(5);
 /// While one session compares, the others go on with what is there; for so long.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// An upstream's name and a database there.
+type Place = (String, Vec<u8>);
+
 /// One slot a database.
 #[derive(Debug, Default)]
 pub(super) struct Catalogs {
-    slots: Mutex<HashMap<(String, Vec<u8>), Arc<Slot>>>,
+    slots: Mutex<HashMap<Place, Arc<Slot>>>,
 }
 
 /// Snapshots are numbered over the whole process.

@@ -5,7 +5,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::relay::{Ending, Hold, Pause, Relay};
+use super::hold::{Ending, Hold, Pause};
+use super::relay::Relay;
 use crate::policy::{Denial, Rule};
 use crate::protocol::ErrorResponse;
 

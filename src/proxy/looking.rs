@@ -8,7 +8,8 @@ use std::task::{Context, Poll, ready};
 use tokio::sync::oneshot;
 
 use super::catalogs::{Slot, private_until};
-use super::relay::{Hold, Relay};
+use super::hold::Hold;
+use super::relay::Relay;
 use crate::gate::{Look, Looked, Snapshot};
 use crate::sql::catalog::{Catalog, Options};
 

@@ -4,6 +4,7 @@ pub mod authenticate;
 pub mod catalogs;
 mod client;
 pub mod handshake;
+mod hold;
 mod judges;
 mod leg;
 mod looking;

@@ -6,21 +6,18 @@
 
 use std::future::Future;
 use std::io;
-use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use tokio::sync::oneshot;
-
+use super::hold::{AfterReceipt, Ending, Hold, Pause};
 use super::judges::Judged;
 use super::leg::Leg;
-use super::looking::Building;
 use super::port::Port;
 use super::recorder::Recorder;
 use super::worker::{SessionHandle, Worker};
 use crate::audit::Receipt;
-use crate::gate::{Answer, EventId, Next, Refusal, Refused};
+use crate::gate::{Answer, Next, Refusal, Refused};
 use crate::observe::{Direction, Verdict};
 use crate::policy::Rule;
 
@@ -28,44 +25,6 @@ use crate::sql::Class;
 
 /// Reads a direction does in one poll before it lets other sessions run.
 const READS_A_POLL: usize = 8;
-
-/// Why the frontend direction stands still.
-pub(super) enum Hold {
-    None,
-    /// The bytes held are incomplete: they must grow to this length first.
-    Grow(usize),
-    /// The server has to answer first.
-    Answers,
-    /// The text at this place of the bytes held is to be judged elsewhere.
-    ToJudge(Range<usize>),
-    /// It is being judged; the bytes held are there meanwhile.
-    Judging(oneshot::Receiver<Judged>),
-    /// A snapshot of the catalog is being made.
-    Building(Building),
-    /// Events are being written.
-    Receipt(Receipt, AfterReceipt),
-}
-
-pub(super) enum AfterReceipt {
-    /// Let the message at the front go.
-    Clear(Vec<EventId>),
-    /// Refuse it.
-    Refuse(Box<Refusal>, uuid::Uuid),
-}
-
-/// Why the backend direction stands still.
-pub(super) enum Pause {
-    None,
-    /// Outcomes are being written; then this many bytes of what is held go to the client.
-    Receipt(Receipt, usize),
-}
-
-/// How far a session's end has got.
-pub(super) enum Ending {
-    No,
-    /// Write what is unsent to the client, then close.
-    Flush,
-}
 
 /// A session between login and end. Completes when both sides are closed.
 pub(super) struct Relay {

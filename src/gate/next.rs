@@ -1,0 +1,71 @@
+//! What the gate tells the relay to do with the client's bytes.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::refusal::Refusal;
+use super::text::ConfirmedStatement;
+use crate::policy::{Denial, Permit};
+
+/// What the relay does after sending the permit.
+#[derive(Debug)]
+pub enum Next {
+    /// Everything was judged: read more.
+    Read,
+    /// An incomplete message remains at the end of the buffer: come back once it holds this many
+    /// bytes (of that message).
+    Need(usize),
+    /// Nothing more may go until the server has answered: come back after the next answer.
+    Wait,
+    /// Drop this many bytes of the buffer: they belong to a refused message, or to one that the
+    /// server would not have answered either.
+    Skip(usize),
+    /// The text at this place of the rest is to be judged elsewhere, while other sessions go on.
+    /// Then [`Gate::judged`], and come back with the same bytes.
+    Judge(Range<usize>),
+    /// The message at the front of the rest needs these events first. Then [`Gate::recorded`], and
+    /// come back with the same bytes.
+    Record(Box<Record>),
+    /// The message at the front of the rest is refused: record it, then [`Gate::refuse`], and skip
+    /// its bytes.
+    Refuse(Box<Refusal>),
+    /// The catalog in force is too old or missing: [`Gate::set_catalog`] with a newer one, or
+    /// [`Gate::look`] at the server, then come back with the same bytes. `private`: a transaction
+    /// block is open, whose changes only this session sees.
+    Catalog {
+        /// See above.
+        private: bool,
+    },
+    /// Send these bytes of the proxy's own first, then come back with the same bytes.
+    Own(Bytes),
+    /// The client said goodbye (and its Terminate is part of the permit).
+    Terminate,
+    /// The session cannot go on.
+    Fatal(Box<Denial>),
+}
+
+/// What [`Gate::frontend`] gives: bytes that may go now, and what to do then.
+#[derive(Debug)]
+pub struct Step<'a> {
+    /// The judged prefix of the buffer.
+    pub permit: Permit<'a>,
+    /// What to do after sending it.
+    pub next: Next,
+}
+
+/// Events to write before a message may go.
+#[derive(Debug)]
+pub struct Record {
+    /// Statements that run because the session has confirmed, in order.
+    pub confirmed: Vec<ConfirmedStatement>,
+    /// The message changes the confirmation.
+    pub confirming: Option<ConfirmedStatement>,
+    /// Whether the session will have confirmed once the message is done.
+    pub confirms: bool,
+    /// The text of the message.
+    pub text: Arc<[u8]>,
+    /// A transaction block is open.
+    pub in_transaction: bool,
+}
