@@ -268,6 +268,46 @@ compiled(pga_stream *out, const PLpgSQL_function *function)
 		elog(ERROR, "%u of %u PL/pgSQL statements found", w.statements, function->nstatements);
 }
 
+/*
+ * "#option dump" in front of a body makes PL/pgSQL print it to stdout, where it could pass for
+ * output of ours. Options come before anything else.
+ */
+static void
+refuse_dump(const char *body)
+{
+	int			depth = 0;
+	const char *at = body;
+
+	/* comments nest, and those with two dashes end with the line */
+	for (; *at != '\0'; at++)
+	{
+		if (at[0] == '/' && at[1] == '*')
+			depth++, at++;
+		else if (depth > 0 && at[0] == '*' && at[1] == '/')
+			depth--, at++;
+		else if (depth == 0 && at[0] == '-' && at[1] == '-')
+			at += strcspn(at, "\r\n") - 1;
+		else if (depth == 0 && strchr(" \t\r\n\f\v", *at) == NULL)
+			break;
+	}
+	for (; *at == '#' && *body != '\0'; body++)
+	{
+		if (pg_strncasecmp(body, "dump", 4) == 0)
+			elog(ERROR, "a body that is dumped is not read");
+	}
+}
+
+static const char *
+source_of(const CreateFunctionStmt *function)
+{
+	foreach_ptr(DefElem, option, function->options)
+	{
+		if (strcmp(option->defname, "as") == 0 && IsA(option->arg, List))
+			return strVal(linitial((List *) option->arg));
+	}
+	return "";
+}
+
 /* mode: 0 the body of a DO block, 1 a CREATE FUNCTION or PROCEDURE statement */
 void
 pga_write_plpgsql(pga_stream *out, const char *text, int mode)
@@ -277,6 +317,7 @@ pga_write_plpgsql(pga_stream *out, const char *text, int mode)
 
 	if (mode == 0)
 	{
+		refuse_dump(text);
 		compiled(out, plpgsql_compile_inline((char *) text));
 		return;
 	}
@@ -284,5 +325,6 @@ pga_write_plpgsql(pga_stream *out, const char *text, int mode)
 	node = list_length(tree) == 1 ? ((RawStmt *) linitial(tree))->stmt : NULL;
 	if (node == NULL || !IsA(node, CreateFunctionStmt))
 		elog(ERROR, "not a function");
+	refuse_dump(source_of((CreateFunctionStmt *) node));
 	compiled(out, compile_create_function_stmt_via_callback((CreateFunctionStmt *) node));
 }

@@ -254,11 +254,26 @@ fn routines_of_every_kind_compile() {
     assert!(parse_plpgsql_routine("SELECT 1").is_err());
     assert!(parse_plpgsql_routine("").is_err());
     assert!(parse_plpgsql_routine("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql").is_err());
+}
+
+#[test]
+fn no_body_is_printed() {
+    for body in [
+        "#option dump\nBEGIN END",
+        " /* a /* b */ */ -- c\r\n\t#variable_conflict error\n # OPTION DuMp\nBEGIN END",
+        "--\n#option/**/dump BEGIN END",
+    ] {
+        assert!(parse_plpgsql(body).is_err(), "{body}");
+        let routine = format!("CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS '{body}'");
+        assert!(parse_plpgsql_routine(&routine).is_err(), "{body}");
+    }
+    for body in
+        ["BEGIN PERFORM dump(); END", "#variable_conflict error\nBEGIN END", "-- #dump\nBEGIN END"]
+    {
+        assert!(parse_plpgsql(body).is_ok(), "{body}");
+    }
     assert!(
-        parse_plpgsql_routine(
-            "CREATE FUNCTION f(x nosuchtype) RETURNS void LANGUAGE plpgsql AS 'BEGIN END'"
-        )
-        .is_err()
+        parse_plpgsql("--").is_err() && parse_plpgsql("/*").is_err() && parse_plpgsql("-").is_err()
     );
 }
 

@@ -39,6 +39,12 @@ pub(super) fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
     (matches!(kind, b'S' | b'P') && rest.is_empty()).then_some((*kind, name))
 }
 
+/// The parameter types of a Parse, from what follows its text: as many as are there.
+pub(super) fn parameter_types(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+    let types = bytes.get(2..).unwrap_or_default();
+    types.chunks_exact(4).map(|oid| oid.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

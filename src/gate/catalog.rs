@@ -1,5 +1,6 @@
 //! What the catalog says of a text: the snapshot in force, and when a newer look is due.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::look::Looking;
@@ -29,6 +30,9 @@ pub struct Look {
     /// It need not be compared with the server's until then.
     pub until: Instant,
 }
+
+/// The first OID that is not PostgreSQL's own (`FirstNormalObjectId`).
+const FIRST_NORMAL: u32 = 16384;
 
 /// Beyond this age, where a newer look cannot be taken, a snapshot is as good as none.
 const OLDEST: Instant = Instant::from_secs(60);
@@ -344,6 +348,28 @@ impl Gate {
             }
             _ => lookups.resolve(statement, &Path::Unknown, relying, now),
         }
+    }
+
+    /// A text with parameters of these types: a domain's checks run when they are bound, whatever
+    /// the text says.
+    pub(super) fn with_parameters(
+        &self,
+        judgement: Rc<Judgement>,
+        types: impl Iterator<Item = u32>,
+        now: Instant,
+    ) -> Rc<Judgement> {
+        let Some(lookups) = self.lookups() else { return judgement };
+        let mut judgement = judgement;
+        for oid in types.filter(|oid| *oid >= FIRST_NORMAL) {
+            let resolved = match lookups.snapshot(now) {
+                Some(snapshot) => snapshot.catalog.resolve_type(oid, &Path::Unknown, false),
+                None => continue,
+            };
+            if resolved.class > Class::Read || resolved.unseen_code {
+                Rc::make_mut(&mut judgement).strengthen(&resolved);
+            }
+        }
+        judgement
     }
 
     /// A statement is weaker than what it runs, since the backstop refuses what that hides.

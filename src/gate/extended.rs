@@ -31,6 +31,8 @@ impl Gate {
             Ok(judgement) => judgement,
             Err(stop) => return stop,
         };
+        let types = &message[start + text.len() + 1..];
+        let judgement = self.with_parameters(judgement, body::parameter_types(types), now);
         if let Err(stop) = self.certain_name(name) {
             let form = Form::Parse(Rc::from(&b""[..]));
             return self.stop(message.len(), stop, form, Some((text, judgement)));

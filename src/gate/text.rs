@@ -131,7 +131,7 @@ impl Gate {
             if resolved.runs_routines {
                 self.routine_is_guarded(statement, &judgement.statements[..index])?;
             }
-            let about = (index, statement, &resolved);
+            let about = (index, statement, &resolved.at_least(judgement.floor));
             let confirmed = plan.confirmed.len();
             self.decide_statement(about, view, &temporary, now, &mut plan)?;
             if plan.confirmed.len() > confirmed && state.parameters.is_doubted() {
@@ -179,6 +179,7 @@ impl Gate {
             let resolved =
                 self.resolved(known.as_deref(), at, meaning, now, before, view.confirmed);
             plan.relies |= self.relies(known.as_deref(), at, &resolved);
+            let resolved = resolved.at_least(judgement.floor);
             let class = class_of(meaning, &resolved, temporary);
             self.settled_enough(meaning, class)?;
             strongest = strongest.max(class);

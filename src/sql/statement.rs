@@ -23,6 +23,8 @@ pub struct Judgement {
     pub strongest: Class,
     /// Some statement uses what only the catalog can judge ([`Statement::uses`]).
     pub needs_catalog: bool,
+    /// Every statement has this class at least ([`Judgement::strengthen`]).
+    pub floor: Class,
     /// What the catalog said of it last.
     pub known: Memo,
     /// The text itself, unless `plain`: what an event says when a prepared statement runs.
@@ -35,6 +37,7 @@ impl Judgement {
         let plain = statements.iter().all(Statement::is_plain);
         Judgement {
             strongest: statements.iter().map(|one| one.class).max().unwrap_or(Class::Session),
+            floor: Class::Session,
             known: Memo::default(),
             needs_catalog: statements.iter().any(|one| one.uses.is_some()),
             statements: statements.into(),
@@ -81,7 +84,8 @@ impl Judgement {
         })
     }
 
-    /// Counts what the catalog says besides what is known.
+    /// Counts what the catalog says besides the text: nothing that is said of the text itself
+    /// later makes it weaker.
     pub fn strengthen(&mut self, resolved: &Resolved) {
         for statement in &mut self.statements {
             if resolved.class > statement.class {
@@ -90,8 +94,9 @@ impl Judgement {
             }
             statement.unseen_code |= resolved.unseen_code;
         }
+        self.floor = self.floor.max(resolved.class);
         self.strongest = self.strongest.max(resolved.class);
-        self.plain = self.statements.iter().all(Statement::is_plain);
+        self.plain = false;
     }
 
     /// The fastpath call of a function by its OID (contract §4: `write`). Built-in functions

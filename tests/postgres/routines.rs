@@ -172,3 +172,24 @@ fn an_unreadable_catalog_means_the_stricter_answer() {
     wire.sql("SELECT count(*) FROM things");
     wire.sql("SELECT now()");
 }
+
+/// A parameter of a domain runs its checks when it is bound, whatever the text says.
+#[test]
+fn the_type_of_a_parameter_counts() {
+    let ground = ground(Major::V15);
+    let domain = "SET ROLE app; CREATE FUNCTION checks(int) RETURNS bool LANGUAGE sql AS \
+                  'SELECT makes() = $1'; CREATE DOMAIN checked AS int CHECK (checks(VALUE))";
+    ground.cluster.sql("app", domain);
+    let oid = ground.cluster.value("app", "SELECT 'checked'::regtype::oid");
+    let mut wire = ground.proxy.connect("prod");
+    let harmless = ground.cluster.value("app", "SELECT 'things'::regtype::oid");
+    for (oid, refused) in [(oid, true), (harmless, false)] {
+        let parse = Frames::new().parse("", "SELECT $1 IS NULL", &[oid.parse().unwrap()]).sync();
+        let messages = wire.exchange(&parse);
+        let error = messages.iter().find(|one| one.tag == b'E');
+        assert_eq!(error.is_some(), refused, "{messages:?}");
+        if let Some(error) = error {
+            assert!(error.fields().detail().starts_with("rule prod.ddl_unconfirmed"), "{error:?}");
+        }
+    }
+}

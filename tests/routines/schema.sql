@@ -91,6 +91,9 @@ CREATE PROCEDURE lib.proc_call() LANGUAGE plpgsql AS $$ BEGIN CALL lib.proc_ddl(
 -- C and internal
 CREATE FUNCTION lib.internal(int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'pg_terminate_backend';
 
+CREATE FUNCTION lib.c_code(text) RETURNS text LANGUAGE c IMMUTABLE AS '$libdir/fuzzystrmatch', 'soundex';
+CREATE FUNCTION lib.own_lower(text) RETURNS text LANGUAGE internal IMMUTABLE AS 'lower';
+
 -- aggregates
 CREATE FUNCTION lib.step(int, int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
 CREATE AGGREGATE lib.agg_ddl(int) (SFUNC = lib.step, STYPE = int, INITCOND = '0');
@@ -233,3 +236,10 @@ CREATE FUNCTION lib.exception() RETURNS int LANGUAGE plpgsql STABLE AS
     $$ BEGIN RETURN 1 / 0; EXCEPTION WHEN division_by_zero THEN RETURN lib.ddl(); END $$;
 CREATE TABLE commented (a int DEFAULT 1, b text DEFAULT 'lib.ddl()', c timestamptz DEFAULT now());
 GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+CREATE FUNCTION lib.declares_mood() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE v mood := 'ok'; BEGIN RETURN v + 1; END $$;
+CREATE FUNCTION lib.declares_mood_of() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE v moods.m%TYPE; BEGIN v := 'ok'; RETURN abs(v); END $$;
+CREATE TYPE outer_pair AS (p pair, x int);
+CREATE FUNCTION lib.declares_outer() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE v outer_pair; BEGIN v.p := ROW('x', 1); RETURN 1; END $$;

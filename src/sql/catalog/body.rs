@@ -1,6 +1,6 @@
 //! What the body of one routine does by itself; what it calls is followed elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use pgauthority_grammar::{Mode, parse_plpgsql_routine};
 
@@ -20,7 +20,7 @@ pub(super) struct Body {
     pub sets: bool,
     /// What it names.
     pub uses: Option<Box<Uses>>,
-    /// Domains that its variables may have.
+    /// Types that its variables may have, as far as they matter.
     pub declared: Vec<u32>,
 }
 
@@ -42,7 +42,7 @@ pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSe
     let mut body = match routine.language {
         // an aggregate or a window function of C is what it consists of
         _ if routine.kind == b'a' => Body::of(Class::Read, ""),
-        Language::Native => return native(routine),
+        Language::Native => native(routine, model),
         Language::Other => {
             Body::of(Class::Opaque, format!("is in {}, which is not read", routine.language_name))
         }
@@ -65,17 +65,32 @@ pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSe
             _ => {}
         }
     }
-    if routine.volatile && routine.kind != b'a' {
+    // what was looked at by hand needs no second opinion
+    let reviewed = native_verdict(routine).is_some();
+    if routine.volatile && routine.kind != b'a' && !reviewed {
         body.raise(Class::Write, "is VOLATILE");
     }
     body
 }
 
-fn native(routine: &Routine) -> Body {
-    let extension = routine.extension.as_deref().unwrap_or_default();
-    match extensions::native(extension, &routine.name, routine.volatile) {
+/// What is known of a C function of an extension.
+fn native_verdict(routine: &Routine) -> Option<Class> {
+    let extension = routine.extension.as_deref().filter(|_| routine.language == Language::Native);
+    extensions::native(extension?, &routine.name, routine.volatile)
+}
+
+fn native(routine: &Routine, model: &Model) -> Body {
+    match native_verdict(routine) {
         Some(Class::Write) if routine.volatile => Body::of(Class::Write, "is VOLATILE"),
-        Some(class) => Body::of(class, format!("is of the extension {extension}")),
+        Some(class) => {
+            let extension = routine.extension.as_deref().unwrap_or_default();
+            Body::of(class, format!("is of the extension {extension}"))
+        }
+        // another name for a function that is compiled into the server
+        None if &*routine.language_name == "internal" => {
+            let class = model.symbols.get(&routine.source).copied();
+            Body::of(class.unwrap_or(Class::Read), format!("is {}()", routine.source))
+        }
         None => Body::of(Class::Opaque, "is C code that is not known"),
     }
 }
@@ -125,22 +140,22 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     body
 }
 
-/// Domains that the text may declare a variable of. Names are compared without case: more is
-/// never weaker.
+/// Types that matter and that the text may declare a variable of. Names are compared without case:
+/// more is never weaker.
 pub(super) fn declared(source: &str, model: &Model) -> Vec<u32> {
     if model.declarable.is_empty() || source.is_empty() {
         return Vec::new();
     }
     let source = source.to_lowercase();
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     // a name written in escapes can be any
     let escapes = source.contains("u&");
-    let mut found: Vec<u32> = model
-        .declarable
-        .iter()
-        .filter(|(name, _)| escapes || source.contains(&**name))
-        .map(|(_, oid)| *oid)
-        .collect();
+    let words: HashSet<&str> = source.split(|c| !is_word(c)).collect();
+    let mentioned = |name: &str| {
+        escapes || words.contains(name) || !name.chars().all(is_word) && source.contains(name)
+    };
+    let found = model.declarable.iter().filter(|(name, _)| mentioned(name));
+    let mut found: Vec<u32> = found.flat_map(|(_, oids)| oids).copied().collect();
     found.sort_unstable();
-    found.dedup();
     found
 }

@@ -1,13 +1,14 @@
 //! From rows to a model: each kind of row, then what they are to each other.
 
+use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::Columns;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::{Options, Row, Unreadable, definition};
-use crate::sql::How;
 use crate::sql::routines;
+use crate::sql::{Class, How};
 
 /// Majors whose catalogs and stored trees are known.
 const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
@@ -93,6 +94,10 @@ impl Builder<'_> {
             routines::Routine::Unknown => routines::lookup(Some("information_schema"), c.text(2)?),
             known => known,
         };
+        if let Some(class) = class_of(verdict) {
+            let known = self.model.symbols.entry(c.text(3)?.into()).or_insert(class);
+            *known = class.max(*known);
+        }
         // these are there for what they read or make without naming it
         let name = c.text(2)?;
         let special = ["_to_xml", "populate_record", "pg_input_"];
@@ -335,25 +340,52 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Domains that a variable may have.
+    /// Types of which a value may run something, each with the names that can stand for it in the
+    /// declaration of a variable: its own and those of all that it is part of.
     fn finish(&mut self) {
-        let model = &mut self.model;
-        for (oid, found) in &model.types {
-            if found
-                .checks
+        let model = &self.model;
+        let runs = |found: &Type| {
+            let checks = |refs: &Refs| !refs.routines.is_empty() || !refs.operators.is_empty();
+            let functions = [&found.carry, &found.casts, &found.classes];
+            functions.iter().any(|list| !list.is_empty()) || found.checks.iter().any(checks)
+        };
+        let mut found: BTreeSet<u32> =
+            model.types.iter().filter(|(_, found)| runs(found)).map(|(oid, _)| *oid).collect();
+        loop {
+            let before = found.len();
+            let rows = model
+                .relations
+                .values()
+                .filter(|relation| relation.types.iter().any(|oid| found.contains(oid)));
+            let rows: Vec<u32> = rows.map(|relation| relation.row_type).collect();
+            let others = model
+                .types
                 .iter()
-                .any(|refs| !refs.routines.is_empty() || !refs.operators.is_empty())
-            {
-                model.declarable.push((found.name.to_lowercase().into(), *oid));
-                let of_columns = model.relations.values().filter(|r| r.types.contains(oid));
-                model
-                    .declarable
-                    .extend(of_columns.map(|relation| (relation.name.to_lowercase().into(), *oid)));
+                .filter(|(_, outer)| outer.inner.iter().any(|oid| found.contains(oid)));
+            let others: Vec<u32> = others.map(|(oid, _)| *oid).collect();
+            found.extend(rows.into_iter().chain(others));
+            if found.len() == before {
+                break;
             }
         }
-        model.declarable.sort_unstable();
-        model.declarable.dedup();
+        for oid in found {
+            if let Some(found) = self.model.types.get(&oid) {
+                let name: Box<str> = found.name.to_lowercase().into();
+                self.model.declarable.entry(name).or_default().push(oid);
+            }
+        }
     }
+}
+
+/// The class of a built-in of which nothing but its name is known; `None`: `read`.
+pub(super) fn class_of(verdict: routines::Routine) -> Option<Class> {
+    Some(match verdict {
+        routines::Routine::Read => return None,
+        routines::Routine::Session => Class::Session,
+        routines::Routine::Write | routines::Routine::Unknown => Class::Write,
+        routines::Routine::Admin => Class::Admin,
+        routines::Routine::SetConfig | routines::Routine::Dynamic => Class::Opaque,
+    })
 }
 
 /// The second column where it is an OID.

@@ -131,7 +131,10 @@ impl Catalog {
             if fires {
                 walk.event_triggers(at);
             }
-            names::follow(walk, uses, at, names::By::Statement);
+            // a temporary relation may hide a permanent one: what it takes over counts at once
+            let makes = uses.class < Class::Ddl
+                && matches!(statement.tag, "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO");
+            names::follow(walk, uses, at, names::By::Statement { makes });
         });
         let class = outcome.class.max(uses.class);
         let reason = match outcome.class > uses.class {
@@ -198,6 +201,13 @@ impl Catalog {
         };
         let outcome = from(false);
         if outcome.sets { from(true) } else { outcome }
+    }
+}
+
+impl Resolved {
+    /// This, and no weaker than `floor`.
+    pub fn at_least(&self, floor: Class) -> Resolved {
+        Resolved { class: self.class.max(floor), found: self.found.max(floor), ..self.clone() }
     }
 }
 

@@ -5,8 +5,7 @@ use std::sync::OnceLock;
 
 use super::body::Body;
 use super::tree::Refs;
-use crate::sql::How;
-use crate::sql::routines;
+use crate::sql::{Class, How, routines};
 
 /// A map whose keys come from a server.
 pub(super) type Map<K, V> = HashMap<K, V, ahash::RandomState>;
@@ -130,6 +129,8 @@ pub(super) struct Model {
     pub routine_names: Map<Box<str>, Vec<u32>>,
     /// PostgreSQL's own routines that do more than read.
     pub builtins: Map<u32, (routines::Routine, Box<str>)>,
+    /// The classes of their symbols, by which a function of language `internal` names them.
+    pub symbols: Map<Box<str>, Class>,
     pub relations: Map<u32, Relation>,
     pub relation_names: Map<Box<str>, Vec<u32>>,
     pub operators: Map<u32, Operator>,
@@ -147,7 +148,6 @@ pub(super) struct Model {
     pub event_triggers: Vec<u32>,
     /// Those that are ENABLE ALWAYS: the function and the event.
     pub always: Vec<(u32, Box<str>)>,
-    /// Domains whose checks or defaults call something, each under every name that a variable's
-    /// declaration can mention to be of it.
-    pub declarable: Vec<(Box<str>, u32)>,
+    /// Types of which a value may run something, by name in lower case.
+    pub declarable: Map<Box<str>, Vec<u32>>,
 }

@@ -11,15 +11,17 @@ use crate::sql::{Call, CallKind, Class, How, Name, Uses};
 /// Who names something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum By {
-    /// The statement itself: what is not there at all is worth a newer snapshot.
-    Statement,
+    /// The statement itself: what is not there at all is worth a newer snapshot. `makes`: a
+    /// relation after the model of those named.
+    Statement { makes: bool },
     /// The body of a routine. `volatile`: PostgreSQL keeps the others from changing relations.
     Body { volatile: bool },
 }
 
 /// Follows all that is named.
 pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
-    let top = by == By::Statement;
+    let top = matches!(by, By::Statement { .. });
+    let makes = by == By::Statement { makes: true };
     let model = walk.ground.model;
     for call in &uses.calls {
         follow_call(walk, call, at, top);
@@ -43,7 +45,10 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
                 _ => used.how,
             };
             walk.relation(oid, how, at);
-            if uses.populates {
+            if makes {
+                walk.relation(oid, How::MAINTAIN, at);
+            }
+            if uses.populates || makes {
                 let row_type = model.relations.get(&oid).map_or(0, |relation| relation.row_type);
                 walk.data_type(row_type, true, at);
             }
@@ -69,7 +74,7 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         walk.all_relations(How::SELECT, at);
     }
     if uses.makes_any {
-        model.declarable.iter().for_each(|(_, oid)| walk.data_type(*oid, true, at));
+        model.declarable.values().flatten().for_each(|oid| walk.data_type(*oid, true, at));
     }
     for oid in body::declared(&uses.code, model) {
         walk.data_type(oid, true, at);

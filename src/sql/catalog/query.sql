@@ -27,8 +27,8 @@ FROM pg_catalog.pg_proc AS p
   LEFT JOIN pg_catalog.pg_extension AS e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
 WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
-SELECT 'b', p.oid::pg_catalog.text, p.proname::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'b', p.oid::pg_catalog.text, p.proname::pg_catalog.text, p.prosrc,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_proc AS p
 WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
   AND (p.provolatile OPERATOR(pg_catalog.=) 'v'

@@ -32,7 +32,8 @@ impl Trusted {
         let tree = tree.ok()?;
         let mut statements = tree.statements();
         let statement = statements.next()?.node(field::stmt)?;
-        if statement.tag() != tag::AlterFunctionStmt || statements.next().is_some() {
+        let one = statements.next().is_none() && statement.list(field::actions).count() == 1;
+        if statement.tag() != tag::AlterFunctionStmt || !one {
             return None;
         }
         let function = statement.node(field::func)?;
@@ -104,9 +105,16 @@ mod tests {
             found("a.f", Some("int4 _text timestamptz t"))
         );
         assert_eq!(shown("a.f(x int, OUT y int)"), found("a.f", Some("int4")));
-        for refused in
-            ["f", "a.b.c", "", "a.f COST 2; DROP TABLE t", "a.f(", "a.f COST 1; --", "a.*"]
-        {
+        for refused in [
+            "f",
+            "a.b.c",
+            "",
+            "a.f COST 2; DROP TABLE t",
+            "a.f(",
+            "a.f COST 1; --",
+            "a.f COST 2",
+            "a.*",
+        ] {
             assert_eq!(shown(refused), None, "{refused}");
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::build::class_of;
 use super::model::{Language, Model, Relation, Routine};
 use super::path::Path;
 use super::tree::{FIRST_NORMAL, Refs};
@@ -140,14 +141,7 @@ impl<'m> Walk<'m> {
         if name.contains("_to_xml") {
             self.all_relations(How::SELECT, at);
         }
-        let class = match verdict {
-            routines::Routine::Read => return,
-            routines::Routine::Session => Class::Session,
-            routines::Routine::Write | routines::Routine::Unknown => Class::Write,
-            routines::Routine::Admin => Class::Admin,
-            // what they are given is not known here
-            routines::Routine::SetConfig | routines::Routine::Dynamic => Class::Opaque,
-        };
+        let Some(class) = class_of(*verdict) else { return };
         self.out.sets |= *verdict == routines::Routine::SetConfig;
         self.raise(class, || format!("runs {name}()"));
     }
@@ -203,7 +197,7 @@ impl<'m> Walk<'m> {
             rows.for_each(|relation| self.data_type(relation.row_type, true, at));
         }
         if refs.routines.iter().any(|oid| self.name_of(*oid).starts_with("pg_input_")) {
-            model.declarable.iter().for_each(|(_, oid)| self.data_type(*oid, true, at));
+            model.declarable.values().flatten().for_each(|oid| self.data_type(*oid, true, at));
         }
     }
 
@@ -325,7 +319,9 @@ impl<'m> Walk<'m> {
         }
         if made {
             found.casts.iter().for_each(|oid| self.routine(*oid, at));
-            for base in found.inner.iter().filter(|oid| **oid < FIRST_NORMAL) {
+            // a domain's base may be a type of PostgreSQL's own, to which there are casts
+            let bases = found.inner.iter().filter(|oid| found.kind == b'd' && **oid < FIRST_NORMAL);
+            for base in bases {
                 let name = model.builtin_types.get(base);
                 let casts = name.and_then(|name| model.casts.get(name));
                 casts.into_iter().flatten().for_each(|oid| self.routine(*oid, at));
