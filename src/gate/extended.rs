@@ -71,14 +71,16 @@ impl Gate {
         }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
-            // in a failed transaction nothing can be bound but what ends it
-            Lookup::Unknown if !self.unseen_ran || self.has_failed() => Meanings::new(),
+            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
             Lookup::Unknown | Lookup::Uncertain => {
                 let unseen = Rc::new(Judgement::unreadable(b""));
                 smallvec![unseen]
             }
         };
-        if let Some(stop) = self.refuse_meanings(&meanings, length, now) {
+        // in a failed transaction nothing can be bound but what ends it: the server's word counts
+        if !self.has_failed()
+            && let Some(stop) = self.refuse_meanings(&meanings, length, now)
+        {
             return stop;
         }
         if !self.skipping {

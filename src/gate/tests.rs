@@ -522,3 +522,22 @@ fn a_block_that_fails_may_have_withdrawn_before() {
     bench.asked(&query(DROP), "off", Some(b'I'));
     assert_eq!(bench.send(&query(DROP)), BLOCKED);
 }
+
+#[test]
+fn a_question_is_asked_once_and_only_where_its_answer_helps() {
+    let mut bench = bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.send(&query("CALL f(); SELECT 1"));
+    bench.error();
+    bench.ready(b'I');
+    let after_commit = query("COMMIT AND CHAIN; DROP TABLE t");
+    bench.asked(&after_commit, "true", Some(b'I'));
+    assert_eq!(bench.send(&after_commit), Got::Recorded);
+    // what is in force after a COMMIT to come, nobody can be asked
+    let mut bench = self::bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.run("BEGIN", &["BEGIN"], b'T');
+    bench.run("SELECT f()", &["SELECT 1"], b'T');
+    bench.asked(&after_commit, "true", Some(b'T'));
+    assert_eq!(bench.send(&after_commit), BLOCKED);
+}

@@ -98,8 +98,11 @@ impl Gate {
                     .confirm_max_age
                     .is_none_or(|max_age| now.saturating_sub(since) <= max_age)
         };
+        // what will be in force after a COMMIT to come, the server cannot be asked
+        let unanswerable =
+            state.parameters.is_doubted() && !self.state.parameters.is_doubted();
         View {
-            confirmed: !state.is_failed() && since.is_some_and(fresh),
+            confirmed: !state.is_failed() && !unanswerable && since.is_some_and(fresh),
             in_transaction,
             in_string,
         }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 
-use super::generator::reset_prepared;
 use super::item::{Item, Session};
 use super::random::{Random, scripts};
 use super::scope_generator::{Doubt, SETUP, SHADOW, script};
@@ -87,7 +86,10 @@ impl Ground {
         options: &str,
         mut judge: impl FnMut(usize, Wrong) -> bool,
     ) -> Option<(Wrong, String)> {
-        reset_prepared(&mut self.cluster.connect("app"));
+        let mut superuser = self.cluster.connect("app");
+        for row in superuser.sql("SELECT gid FROM pg_prepared_xacts") {
+            superuser.sql(&format!("ROLLBACK PREPARED '{}'", row[0].clone().unwrap()));
+        }
         let mut wire = self.proxy.try_connect(&self.proxy.login("prod").options(options)).unwrap();
         let mut session = Session::new(&mut wire, false);
         for (index, item) in items.iter().enumerate() {
