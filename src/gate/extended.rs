@@ -90,6 +90,11 @@ impl Gate {
         Message::Admit(length)
     }
 
+    /// An answer to come may say which of several statements a name means.
+    fn is_undecided(&self, meanings: &Meanings) -> bool {
+        meanings.len() > 1 && self.boundaries > 0
+    }
+
     /// The transaction block has failed, and nothing that could end it is on its way.
     fn has_failed(&self) -> bool {
         self.state.is_failed() && self.boundaries == 0 && self.stirring == 0
@@ -108,6 +113,9 @@ impl Gate {
             }
             if self.is_plain(judgement, now) {
                 continue;
+            }
+            if self.is_undecided(meanings) {
+                return Some(self.wait(length, Form::Other));
             }
             match self.decide(judgement, false, now) {
                 Ok(_) => {}
@@ -161,6 +169,9 @@ impl Gate {
 
     fn execute_meanings(&mut self, meanings: Meanings, length: usize, now: Instant) -> Message {
         self.lapse(now);
+        if self.is_undecided(&meanings) {
+            return self.wait(length, Form::Other);
+        }
         let uncertain = meanings.len() != 1;
         let mut chosen = None;
         for judgement in &meanings {
