@@ -256,6 +256,21 @@ impl Gate {
         }
     }
 
+    fn lost(&mut self, owed: Option<Owed>) {
+        match owed {
+            Some(Owed::Parse(change) | Owed::CloseStatement(change)) => {
+                self.statements.lost(&change);
+            }
+            Some(Owed::Bind(change) | Owed::ClosePortal(change)) => self.portals.lost(&change),
+            Some(Owed::Execute(run) | Owed::Query(run)) => {
+                self.fail(run.confirmed);
+                run.statements.iter().for_each(|(_, change)| self.statements.lost(change));
+                run.portals.iter().for_each(|(_, change)| self.portals.lost(change));
+            }
+            _ => {}
+        }
+    }
+
     fn fail(&mut self, confirmed: VecDeque<(usize, super::EventId)>) {
         self.fates.extend(confirmed.into_iter().map(|(_, id)| (id, Fate::Failed)));
     }
@@ -282,16 +297,14 @@ impl Gate {
             }
             // its answer never came
             let lost = self.pop();
-            self.skipped(lost);
+            self.lost(lost);
             self.distrust();
         }
         let batch = self.answering;
         match self.pop() {
             None => self.distrust(),
-            Some(Owed::Query(run)) => {
-                self.fail(run.confirmed);
-                self.skip_changes(run.statements, run.portals);
-            }
+            // an error has taken what it skipped: of the rest nobody has said a word
+            lost @ Some(Owed::Query(_)) => self.lost(lost),
             Some(Owed::PlainQuery { writes: true } | Owed::FunctionCall) => self.unseen(false),
             Some(_) => {}
         }

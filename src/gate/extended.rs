@@ -73,14 +73,16 @@ impl Gate {
         }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
-            // in a failed transaction nothing can be bound but what ends it
-            Lookup::Unknown if !self.unseen_ran || self.has_failed() => Meanings::new(),
+            Lookup::Unknown if !self.unseen_ran => Meanings::new(),
             Lookup::Unknown | Lookup::Uncertain => {
                 let unseen = Rc::new(Judgement::unreadable(b""));
                 smallvec![unseen]
             }
         };
-        if let Some(stop) = self.refuse_meanings(&meanings, length, now) {
+        // in a failed transaction nothing can be bound but what ends it: the server's word counts
+        if !self.has_failed()
+            && let Some(stop) = self.refuse_meanings(&meanings, length, now)
+        {
             return stop;
         }
         if !self.skipping {
@@ -88,6 +90,11 @@ impl Gate {
             self.owe(Owed::Bind(change));
         }
         Message::Admit(length)
+    }
+
+    /// An answer to come may say which of several statements a name means.
+    fn is_undecided(&self, meanings: &Meanings) -> bool {
+        meanings.len() > 1 && self.boundaries > 0
     }
 
     /// The transaction block has failed, and nothing that could end it is on its way.
@@ -108,6 +115,9 @@ impl Gate {
             }
             if self.is_plain(judgement, now) {
                 continue;
+            }
+            if self.is_undecided(meanings) {
+                return Some(self.wait(length, Form::Other));
             }
             match self.decide(judgement, false, now) {
                 Ok(_) => {}
@@ -161,6 +171,9 @@ impl Gate {
 
     fn execute_meanings(&mut self, meanings: Meanings, length: usize, now: Instant) -> Message {
         self.lapse(now);
+        if self.is_undecided(&meanings) {
+            return self.wait(length, Form::Other);
+        }
         let uncertain = meanings.len() != 1;
         let mut chosen = None;
         for judgement in &meanings {

@@ -522,3 +522,47 @@ fn a_block_that_fails_may_have_withdrawn_before() {
     bench.asked(&query(DROP), "off", Some(b'I'));
     assert_eq!(bench.send(&query(DROP)), BLOCKED);
 }
+
+#[test]
+fn a_question_is_asked_once_and_only_where_its_answer_helps() {
+    let mut bench = bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.send(&query("CALL f(); SELECT 1"));
+    bench.error();
+    bench.ready(b'I');
+    let after_commit = query("COMMIT AND CHAIN; DROP TABLE t");
+    bench.asked(&after_commit, "true", Some(b'I'));
+    assert_eq!(bench.send(&after_commit), Got::Recorded);
+    // what is in force after a COMMIT to come, nobody can be asked
+    let mut bench = self::bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.run("BEGIN", &["BEGIN"], b'T');
+    bench.run("SELECT f()", &["SELECT 1"], b'T');
+    bench.asked(&after_commit, "true", Some(b'T'));
+    assert_eq!(bench.send(&after_commit), BLOCKED);
+}
+
+#[test]
+fn a_temporary_table_is_known_to_the_rest_of_its_string() {
+    const MADE: &str = "CREATE TEMP TABLE a (i int)";
+    let mut bench = bench(Role::Prod);
+    for (text, expected) in [
+        (format!("{MADE}; DROP TABLE a"), Got::Forwarded),
+        (format!("BEGIN; {MADE}; COMMIT; TRUNCATE a; DROP TABLE a"), Got::Forwarded),
+        (format!("{MADE}; DROP TABLE a; DROP TABLE a"), BLOCKED),
+        (format!("BEGIN; {MADE}; ROLLBACK; DROP TABLE a"), BLOCKED),
+        (format!("BEGIN; SAVEPOINT s; {MADE}; ROLLBACK TO s; DROP TABLE a"), BLOCKED),
+        (format!("BEGIN; {MADE} ON COMMIT DROP; COMMIT; DROP TABLE a"), BLOCKED),
+        (format!("SET search_path = public, pg_temp; {MADE}; DROP TABLE a"), BLOCKED),
+        ("CREATE TEMP TABLE IF NOT EXISTS a (i int); DROP TABLE a".to_owned(), BLOCKED),
+    ] {
+        let mut bench = self::bench(Role::Prod);
+        assert_eq!(bench.send(&query(&text)), expected, "{text}");
+    }
+    // in another string it counts only once the server has said so
+    bench.send(&query(MADE));
+    assert_eq!(bench.send(&query("DROP TABLE a")), Got::Waits);
+    bench.error();
+    bench.ready(b'I');
+    assert_eq!(bench.send(&query("DROP TABLE a")), BLOCKED);
+}

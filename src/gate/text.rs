@@ -98,8 +98,10 @@ impl Gate {
                     .confirm_max_age
                     .is_none_or(|max_age| now.saturating_sub(since) <= max_age)
         };
+        // what will be in force after a COMMIT to come, the server cannot be asked
+        let unanswerable = state.parameters.is_doubted() && !self.state.parameters.is_doubted();
         View {
-            confirmed: !state.is_failed() && since.is_some_and(fresh),
+            confirmed: !state.is_failed() && !unanswerable && since.is_some_and(fresh),
             in_transaction,
             in_string,
         }
@@ -150,6 +152,7 @@ impl Gate {
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
+            temporary.forget_foreseen();
             plan.temporary = Some(temporary);
             plan.after = Some(Box::new(state));
         }
@@ -246,8 +249,8 @@ impl Gate {
         }
     }
 
-    /// Notes what a statement will do to names and temporary relations when it runs. Of temporary
-    /// relations only what is lost: what is made counts when the server says so.
+    /// Notes what a statement will do to names and temporary relations when it runs. What is made
+    /// of temporary relations counts for the rest of the string, and then when the server says so.
     fn foresee(
         &self,
         statement: &Statement,
@@ -273,6 +276,9 @@ impl Gate {
             }
             Effect::CloseCursor(Some(name)) => {
                 plan.portals.push(index, name, Meanings::new());
+            }
+            Effect::CreateTemp { names, on_commit_drop } => {
+                temporary.foreseen(names, *on_commit_drop);
             }
             Effect::Forget { names } => temporary.forget(names),
             Effect::Rollback(_) | Effect::RollbackTo(_) => temporary.rolled_back(),

@@ -78,6 +78,14 @@ impl Slot {
 
     fn skipped(&mut self, change: u64) {
         if self.change == change {
+            self.current = std::mem::take(&mut self.prior);
+            self.current_overflows = std::mem::take(&mut self.prior_overflows);
+            self.settled = true;
+        }
+    }
+
+    fn lost(&mut self, change: u64) {
+        if self.change == change {
             let prior = std::mem::take(&mut self.prior);
             merge(&mut self.current, &prior);
             self.current_overflows |= std::mem::take(&mut self.prior_overflows);
@@ -163,9 +171,14 @@ impl Names {
         self.settle(change, Slot::succeeded);
     }
 
-    /// The message failed, or was skipped after an earlier error.
+    /// The message failed, or was skipped after an earlier error: it gave no meaning.
     pub fn skipped(&mut self, change: &Change) {
         self.settle(change, Slot::skipped);
+    }
+
+    /// What became of the message is not known.
+    pub fn lost(&mut self, change: &Change) {
+        self.settle(change, Slot::lost);
     }
 
     fn settle(&mut self, change: &Change, settle: fn(&mut Slot, u64)) {
@@ -246,7 +259,10 @@ mod tests {
         let second = names.change(b"s", smallvec![read.clone()], 2);
         assert_eq!(names.look_up(b"s", 3), Lookup::Known(smallvec![read.clone(), ddl.clone()]));
         names.skipped(&second);
-        assert_eq!(names.look_up(b"s", 4), Lookup::Known(smallvec![read.clone(), ddl]));
+        assert_eq!(names.look_up(b"s", 4), Lookup::Known(smallvec![ddl.clone()]));
+        let lost = names.change(b"s", smallvec![read.clone()], 4);
+        names.lost(&lost);
+        assert_eq!(names.look_up(b"s", 5), Lookup::Known(smallvec![read.clone(), ddl]));
         let third = names.change(b"s", smallvec![read.clone()], 5);
         names.succeeded(&third);
         assert_eq!(names.look_up(b"s", 6), Lookup::Known(smallvec![read]));
@@ -255,11 +271,11 @@ mod tests {
     #[test]
     fn too_many_meanings_make_the_past_uncertain_and_not_the_present() {
         let mut names = Names::default();
-        for index in 0..=MEANINGS_LIMIT {
+        let many = MEANINGS_LIMIT + 1;
+        for index in 0..many {
             let mut statement = Statement::new(Class::Read, "");
             statement.location = u32::try_from(index).unwrap_or_default();
-            let skipped = names.change(b"", smallvec![Rc::new(Judgement::of(statement))], 1);
-            names.skipped(&skipped);
+            names.change(b"", smallvec![Rc::new(Judgement::of(statement))], 1);
         }
         let read = judgement(Class::Read);
         let latest = names.change(b"", smallvec![read.clone()], 2);

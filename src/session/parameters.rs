@@ -170,6 +170,11 @@ impl Parameters {
         self.doubt = Doubt { now: true, later: true, here: true };
     }
 
+    /// As `unseen`, for the parameters at the start of the transaction: the code ended it.
+    pub fn unseen_before(&mut self) {
+        self.doubt = Doubt { now: true, later: true, here: false };
+    }
+
     /// Whether the confirmation in force may have been withdrawn unseen.
     pub fn is_doubted(&self) -> bool {
         self.doubt.now

@@ -18,17 +18,37 @@ pub struct Temporary {
 struct Made {
     in_transaction: bool,
     on_commit_drop: bool,
+    /// Not reported yet: it is there for what follows in the same string, which would not run
+    /// otherwise.
+    foreseen: bool,
 }
 
 impl Temporary {
     /// The server reported the creation done.
     pub fn created(&mut self, names: &[Box<str>], in_transaction: bool, on_commit_drop: bool) {
+        let made = Made { in_transaction, on_commit_drop, foreseen: false };
+        self.insert(names, made);
+    }
+
+    /// An earlier statement of the string creates them.
+    pub fn foreseen(&mut self, names: &[Box<str>], on_commit_drop: bool) {
+        let made = Made { in_transaction: true, on_commit_drop, foreseen: true };
+        self.insert(names, made);
+    }
+
+    fn insert(&mut self, names: &[Box<str>], made: Made) {
         if self.search_path_doubtful {
             return;
         }
         for name in names {
-            Rc::make_mut(&mut self.names)
-                .insert(name.clone(), Made { in_transaction, on_commit_drop });
+            Rc::make_mut(&mut self.names).insert(name.clone(), made);
+        }
+    }
+
+    /// The end of the string: what was foreseen counts only once it is reported.
+    pub fn forget_foreseen(&mut self) {
+        if self.names.values().any(|made| made.foreseen) {
+            Rc::make_mut(&mut self.names).retain(|_, made| !made.foreseen);
         }
     }
 
@@ -108,6 +128,19 @@ mod tests {
         assert!(!temporary.holds_all(&names(&["a"])));
         temporary.rolled_back();
         assert!(temporary.holds_all(&names(&["b"])));
+    }
+
+    #[test]
+    fn what_is_foreseen_ends_with_its_string() {
+        let mut temporary = Temporary::default();
+        temporary.created(&names(&["a"]), false, false);
+        temporary.foreseen(&names(&["b"]), false);
+        assert!(temporary.holds_all(&names(&["a", "b"])));
+        temporary.forget_foreseen();
+        assert!(temporary.holds_all(&names(&["a"])) && !temporary.holds_all(&names(&["b"])));
+        temporary.foreseen(&names(&["b"]), false);
+        temporary.rolled_back();
+        assert!(!temporary.holds_all(&names(&["b"])));
     }
 
     #[test]

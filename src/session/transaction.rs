@@ -246,7 +246,7 @@ impl State {
             && self.block != Block::Explicit
             && let Some(start) = &mut self.at_start
         {
-            start.unseen();
+            start.unseen_before();
         }
     }
 

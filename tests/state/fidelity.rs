@@ -1,17 +1,17 @@
 //! Random scripts give the same transcripts direct and through the proxy.
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, Instant};
 
-use super::generator::{Flavour, SETUP, reset_prepared, script};
+use super::generator::{Flavour, SETUP, script};
 use super::item::{Item, Session};
 use super::random::{Random, scripts};
 use super::shrink::shrink;
 use super::support::cluster::PASSWORD;
-use super::support::process::eventually;
 use super::support::proxy::{PROD, STAGING};
 use super::support::transcript::difference;
-use super::support::wire::Frames;
-use super::support::{Cluster, Login, Major, Proxy, Wire};
+use super::support::wire::{Failure, Frames};
+use super::support::{Cluster, Login, Major, Message, Proxy, Wire};
 
 /// Startup options of both sides.
 const CONFIRMED: &str = "-c authority.confirm_prod_migrations=true";
@@ -38,22 +38,31 @@ impl Ground {
 
     /// The database as every script finds it.
     fn reset(&mut self) {
-        if self.superuser.send(&Frames::new().query("")).is_err()
-            || self.superuser.receive().is_err()
-            || self.superuser.receive().is_err()
-        {
-            // a script has brought the server down: see `broke`
+        // a script may have brought the server down: see `broke`
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = self.try_reset() {
+            assert!(Instant::now() < deadline, "the server is not back: {error}");
+            std::thread::sleep(Duration::from_millis(20));
             let login = Login::new("postgres", "app").password(PASSWORD);
-            let port = self.cluster.port();
-            self.superuser = eventually("the server is back", Duration::from_secs(20), || {
-                Wire::tcp(port, &login).ok()
-            });
+            if let Ok(superuser) = Wire::tcp(self.cluster.port(), &login) {
+                self.superuser = superuser;
+            }
         }
-        reset_prepared(&mut self.superuser);
-        self.superuser.sql(&format!(
-            "SET lock_timeout = 0; SET client_min_messages = error; DROP SCHEMA public CASCADE; CREATE SCHEMA public; \
-             GRANT ALL ON SCHEMA public TO PUBLIC; SET ROLE app; {SETUP} RESET ROLE"
-        ));
+    }
+
+    fn try_reset(&mut self) -> io::Result<()> {
+        let superuser = &mut self.superuser;
+        let prepared = answers(superuser, "SELECT gid FROM pg_prepared_xacts")?;
+        for row in prepared.iter().filter(|message| message.tag == b'D') {
+            let gid = row.columns()[0].clone().unwrap();
+            answers(superuser, &format!("ROLLBACK PREPARED '{gid}'"))?;
+        }
+        let text = format!(
+            "SET lock_timeout = 0; SET client_min_messages = error; DROP SCHEMA public CASCADE; \
+             CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC; \
+             SET ROLE app; {SETUP} RESET ROLE"
+        );
+        answers(superuser, &text).map(drop)
     }
 
     fn run(&mut self, target: Target, items: &[Item], split: bool) -> Vec<String> {
@@ -67,10 +76,17 @@ impl Ground {
             Target::Entry(entry, _) => (self.proxy.port, entry),
         };
         let login = Login::new("app", database).password(PASSWORD).options(options);
-        let mut wire = Wire::tcp(port, &login).unwrap();
+        let mut wire = loop {
+            match Wire::tcp(port, &login) {
+                Ok(wire) => break wire,
+                // the script before has brought the server down after all
+                Err(Failure::Server(error)) if error.code() == "57P03" => self.reset(),
+                Err(failure) => panic!("{failure}"),
+            }
+        };
         let mut session = Session::new(&mut wire, split);
         session.run(items);
-        session.transcript
+        session.transcript.into_iter().map(without_source_of_abort).collect()
     }
 
     /// How the transcripts of a script differ.
@@ -98,6 +114,30 @@ fn broke(transcript: &[String]) -> bool {
     let end = &transcript[transcript.len().saturating_sub(2)..];
     end.last().is_some_and(|line| line == "   closed")
         && !end.iter().any(|line| line.contains("\"FATAL\""))
+}
+
+/// In a failed transaction a refused message's substitute is refused in its place, by the same
+/// words from another line of the server's source.
+fn without_source_of_abort(line: String) -> String {
+    match line.contains("C=\"25P02\"") {
+        true => "   ErrorResponse 25P02".into(),
+        false => line,
+    }
+}
+
+/// What a statement that must succeed is answered, unless the connection is over.
+fn answers(wire: &mut Wire, text: &str) -> io::Result<Vec<Message>> {
+    wire.send(&Frames::new().query(text))?;
+    let mut messages = Vec::new();
+    loop {
+        let message = wire.receive()?;
+        match message.tag {
+            b'Z' => return Ok(messages),
+            b'E' if message.fields().get('S') == "FATAL" => {}
+            b'E' => panic!("{text}\n{}", message.fields()),
+            _ => messages.push(message),
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

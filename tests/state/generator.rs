@@ -2,15 +2,6 @@
 
 use super::item::Item;
 use super::random::Random;
-use super::support::Wire;
-
-/// Rolls back what scripts have left prepared.
-pub fn reset_prepared(superuser: &mut Wire) {
-    for row in superuser.sql("SELECT gid FROM pg_prepared_xacts") {
-        let gid = row[0].clone().unwrap();
-        superuser.sql(&format!("ROLLBACK PREPARED '{gid}'"));
-    }
-}
 
 /// What a script may have in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

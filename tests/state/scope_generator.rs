@@ -42,6 +42,11 @@ pub enum Doubt {
     RowLimit,
 }
 
+impl Doubt {
+    pub const ALL: [Doubt; 5] =
+        [Doubt::NotBare, Doubt::Indirect, Doubt::Hidden, Doubt::EndsTransaction, Doubt::RowLimit];
+}
+
 /// A statement, and the doubt that it brings.
 type Part = (String, Option<Doubt>);
 
@@ -114,11 +119,20 @@ const OTHERS: &[&str] = &[
     "",
 ];
 
-/// Statements whose account the proxy cannot keep exactly.
-fn doubtful(random: &mut Random) -> Part {
+/// Statements whose account the proxy cannot keep exactly, for this reason.
+fn doubtful(random: &mut Random, wanted: Doubt) -> String {
+    loop {
+        let (text, doubt) = any_doubtful(random);
+        if doubt == wanted {
+            return text;
+        }
+    }
+}
+
+fn any_doubtful(random: &mut Random) -> (String, Doubt) {
     let (value, local) = (value(random), local(random));
     let bare = set_configs(value, local);
-    let (text, doubt) = match random.below(14) {
+    match random.below(14) {
         0 => (format!("{bare} FROM (VALUES (1)) v"), Doubt::NotBare),
         1 => (format!("{bare} WHERE {}", random.of(&["true", "false"])), Doubt::NotBare),
         2 => (format!("DO $$ BEGIN PERFORM pair('{value}', {local}); END $$"), Doubt::Hidden),
@@ -150,16 +164,14 @@ fn doubtful(random: &mut Random) -> Part {
             Doubt::Hidden,
         ),
         _ => (format!("SELECT pair('{value}', {local})"), Doubt::Hidden),
-    };
-    (text, Some(doubt))
+    }
 }
 
-fn part(random: &mut Random, doubts: bool) -> Part {
-    match random.below(100) {
-        0..35 => (settings(random), None),
-        35..68 => (random.of(CONTROL).to_owned(), None),
-        68..85 => (random.of(OTHERS).to_owned(), None),
-        _ if doubts => doubtful(random),
+fn part(random: &mut Random, doubt: Option<Doubt>) -> Part {
+    match (random.below(100), doubt) {
+        (35..68, _) => (random.of(CONTROL).to_owned(), None),
+        (68..85, _) => (random.of(OTHERS).to_owned(), None),
+        (85.., Some(doubt)) if doubt != Doubt::RowLimit => (doubtful(random, doubt), Some(doubt)),
         _ => (settings(random), None),
     }
 }
@@ -186,11 +198,11 @@ fn extended(random: &mut Random, text: &str) -> Vec<Item> {
     items
 }
 
-/// One message or pipeline, and the doubts in it.
-fn message(random: &mut Random, doubts: bool) -> (Item, Vec<Doubt>) {
+/// One message or pipeline, and the doubt in it.
+fn message(random: &mut Random, doubt: Option<Doubt>) -> (Item, Option<Doubt>) {
     let count = random.of(&[&1, &1, &1, &2, &3, &4]).to_owned();
-    let parts: Vec<Part> = (0..count).map(|_| part(random, doubts)).collect();
-    let mut found: Vec<Doubt> = parts.iter().filter_map(|(_, doubt)| *doubt).collect();
+    let parts: Vec<Part> = (0..count).map(|_| part(random, doubt)).collect();
+    let mut found = parts.iter().find_map(|(_, doubt)| *doubt);
     let texts = parts.into_iter().map(|(text, _)| text);
     if random.chance(55) {
         return (Item::Query(texts.collect()), found);
@@ -202,7 +214,7 @@ fn message(random: &mut Random, doubts: bool) -> (Item, Vec<Doubt>) {
             items.push(random.of(&[&Item::Sync, &Item::Flush]).clone());
         }
     }
-    if doubts && random.chance(10) {
+    if doubt == Some(Doubt::RowLimit) && random.chance(20) {
         items.extend([
             Item::Parse("", set_configs(value(random), "false")),
             Item::Bind("", ""),
@@ -211,13 +223,17 @@ fn message(random: &mut Random, doubts: bool) -> (Item, Vec<Doubt>) {
         if random.chance(50) {
             items.push(Item::Execute("", 0));
         }
-        found.push(Doubt::RowLimit);
+        found = doubt;
     }
     items.push(Item::Sync);
     (Item::Group(items), found)
 }
 
-/// A script; each message with the doubts that it brings.
-pub fn script(random: &mut Random, length: usize, doubts: bool) -> Vec<(Item, Vec<Doubt>)> {
-    (0..length).map(|_| message(random, doubts)).collect()
+/// A script with doubts of one kind, or none; each message with the doubt that it brings.
+pub fn script(
+    random: &mut Random,
+    length: usize,
+    doubt: Option<Doubt>,
+) -> Vec<(Item, Option<Doubt>)> {
+    (0..length).map(|_| message(random, doubt)).collect()
 }
