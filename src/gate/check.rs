@@ -14,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::backend::Heard;
 use super::frontend::Message;
-use super::owed::{Check, Owed};
+use super::owed::{Check, Owed, Own};
 use super::refusal::Form;
 use super::{CopyIn, Gate, Next};
 use crate::contract::parameter;
@@ -35,7 +35,10 @@ impl Gate {
 
     /// The server is being asked: nothing goes until it has answered.
     pub(super) fn is_asking(&self) -> bool {
-        matches!(self.owed.back(), Some(Owed::Check(_)))
+        matches!(
+            self.owed.back(),
+            Some(Owed::Check(_) | Owed::Own(Own::Look { .. } | Own::Undo { .. }))
+        )
     }
 
     /// The message at the front needs a confirmation that is doubted.

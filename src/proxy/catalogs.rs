@@ -58,6 +58,7 @@ impl Catalogs {
 pub(super) struct Slot {
     /// Counts changes of `look`: read by every session for every message, written rarely.
     stamp: AtomicU64,
+    touches: AtomicU64,
     look: RwLock<Look>,
 }
 
@@ -84,15 +85,29 @@ impl Slot {
     }
 
     /// What came of it: the same snapshot or a newer one; `None`: the catalog cannot be read.
-    pub(super) fn set(&self, snapshot: Option<Arc<Snapshot>>, now: Instant) -> Look {
-        let new = Look { snapshot, until: now.saturating_add(MAX_AGE) };
-        self.change(|look| *look = new.clone());
+    /// `touches`: as they were when the look set out; it may have missed what came since.
+    pub(super) fn set(&self, snapshot: Option<Arc<Snapshot>>, touches: u64, now: Instant) -> Look {
+        let mut new = Look { snapshot, until: now.saturating_add(MAX_AGE) };
+        self.change(|look| {
+            if self.touches() != touches {
+                new.until = Instant::ZERO;
+            }
+            *look = new.clone();
+        });
         new
     }
 
     /// Something that passed through the proxy may have changed the catalog.
     pub(super) fn touch(&self) {
-        self.change(|look| look.until = Instant::ZERO);
+        self.change(|look| {
+            self.touches.fetch_add(1, Ordering::AcqRel);
+            look.until = Instant::ZERO;
+        });
+    }
+
+    /// How often that was so.
+    pub(super) fn touches(&self) -> u64 {
+        self.touches.load(Ordering::Acquire)
     }
 
     fn change(&self, change: impl FnOnce(&mut Look)) {

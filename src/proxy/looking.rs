@@ -22,6 +22,8 @@ pub(super) struct Looking {
     slot: Arc<Slot>,
     options: Options,
     seen: u64,
+    /// The slot's, when the look under way set out.
+    touches: u64,
     /// The snapshot is to be read anew, not only compared.
     anew: bool,
     failures: u8,
@@ -35,7 +37,7 @@ pub(super) struct Building {
 
 impl Looking {
     pub(super) fn new(slot: Arc<Slot>, options: Options) -> Self {
-        Looking { slot, options, seen: u64::MAX, anew: false, failures: 0 }
+        Looking { slot, options, seen: u64::MAX, touches: 0, anew: false, failures: 0 }
     }
 }
 
@@ -67,6 +69,7 @@ impl Relay {
     pub(super) fn look(&mut self, private: bool) -> bytes::Bytes {
         let now = self.worker.now();
         let Some(looking) = &mut self.leg.looking else { return self.leg.gate.look(&[]) };
+        looking.touches = looking.slot.touches();
         let known = if private {
             self.leg.gate.catalog().is_some()
         } else {
@@ -131,9 +134,7 @@ impl Relay {
         let look = if private {
             Look { snapshot, until: private_until(now) }
         } else {
-            let look = looking.slot.set(snapshot, now);
-            looking.seen = looking.slot.stamp();
-            look
+            looking.slot.set(snapshot, looking.touches, now)
         };
         self.leg.gate.set_catalog(look, private);
     }
