@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit demo bench clean
+.PHONY: help install build test lint unit fuzz-state demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,14 @@ lint:
 
 unit:
 	scripts/test.sh $(TESTS)
+
+SCRIPTS ?= 3000
+SEED ?= $(shell date +%s)
+
+fuzz-state: ## random scripts of messages, direct and proxied, for half an hour (SCRIPTS=3000 SEED=)
+	@scripts/install.sh test
+	STATE_SCRIPTS=$(SCRIPTS) STATE_SEED=$(SEED) \
+		$(CARGO) test --locked --test state -- --nocapture --test-threads=2
 
 demo: ## three throw-away servers, the proxy in front, a guided tour (ARGS=--once leaves at its end)
 	@demo/run $(ARGS)

@@ -68,7 +68,8 @@ impl Gate {
         let under_way = &mut lookups.under_way;
         match kind {
             frame::backend::BIND_COMPLETE => {
-                if under_way.collecting.pop() == Some(true) {
+                let collects = under_way.collecting.pop() == Some(true);
+                if collects {
                     under_way.results.push(Vec::new());
                 }
             }

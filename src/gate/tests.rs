@@ -418,6 +418,14 @@ fn a_string_that_is_certain_to_fail_is_left_to_the_server() {
         bench.error();
         bench.ready(b'I');
     }
+    bench.run("BEGIN", &["BEGIN"], b'T');
+    bench.send(&query("SELECT 1/0"));
+    bench.error();
+    bench.ready(b'E');
+    assert_eq!(bench.send(&query("ROLLBACK TO a; DROP TABLE t")), Got::Recorded);
+    bench.error();
+    bench.ready(b'E');
+    bench.run("ROLLBACK", &["ROLLBACK"], b'I');
     // here nobody knows which savepoints there are
     bench.send(&query("SELECT 1"));
     bench.ready(b'T');

@@ -2,6 +2,8 @@
 
 mod names;
 mod parameters;
+#[cfg(test)]
+mod properties;
 mod savepoints;
 mod temporary;
 mod transaction;

@@ -161,6 +161,7 @@ impl State {
             && !self.lost
             && !self.savepoints.has(name)
         {
+            self.failed = false;
             return;
         }
         self.completed(statement, Tag::foreseen(self.failed), now);

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::open::Request;
 use crate::config::Upstream;
-use crate::contract::parameter;
+use crate::contract::parameter::{self, Parameter};
 use crate::protocol::message::{self, protocol_version};
 use crate::protocol::options::append;
 use crate::protocol::startup::MAX_STARTUP_PACKET_LENGTH;
@@ -41,14 +41,20 @@ pub(super) fn packet(
     let mut parameters: Vec<(&[u8], &[u8])> =
         vec![(b"user", user), (b"database", request.database)];
     let passed_on = |(name, _): &&(&[u8], &[u8])| is_passed_on(name, request.guarded);
-    parameters.extend(request.parameters.iter().filter(passed_on));
+    let (declared, plain): (Vec<_>, Vec<_>) = request
+        .parameters
+        .iter()
+        .filter(passed_on)
+        .copied()
+        .partition(|(name, _)| is_declaration(name));
+    parameters.extend(plain);
     if let Some(name) = &upstream.endpoint.application_name {
         let named = |(name, _): &(&[u8], &[u8])| name.eq_ignore_ascii_case(b"application_name");
         if !parameters.iter().any(named) {
             parameters.push((b"application_name", name.as_bytes()));
         }
     }
-    let options = options(upstream, request.options, ours)?;
+    let options = options(upstream, request.options, &declared, ours)?;
     if !options.is_empty() {
         parameters.push((b"options", &options));
     }
@@ -79,9 +85,20 @@ fn is_passed_on(name: &[u8], guarded: bool) -> bool {
     !held_back && !TAKEN.iter().any(|other| is(other))
 }
 
-/// The URL's options, then the client's, then ours: the last of several wins.
-/// `None` for an upstream's name that no option can hold.
-fn options(upstream: &Upstream, client: Option<&[u8]>, ours: Ours) -> Option<Vec<u8>> {
+/// Whether it is one of the client's declarations. They go into `options`: a host that drops
+/// plain parameters which it does not know (Neon) would leave the session without.
+fn is_declaration(name: &[u8]) -> bool {
+    std::str::from_utf8(name).is_ok_and(|name| Parameter::from_name(name).is_some())
+}
+
+/// The URL's options, then the client's, its declarations, then ours: the last of several wins.
+/// `None` for a value that no option can hold.
+fn options(
+    upstream: &Upstream,
+    client: Option<&[u8]>,
+    declared: &[(&[u8], &[u8])],
+    ours: Ours,
+) -> Option<Vec<u8>> {
     let mut options = Vec::new();
     for theirs in [upstream.endpoint.options.as_deref().map(str::as_bytes), client] {
         let theirs = whole(theirs.unwrap_or_default());
@@ -89,6 +106,9 @@ fn options(upstream: &Upstream, client: Option<&[u8]>, ours: Ours) -> Option<Vec
             options.push(b' ');
         }
         options.extend_from_slice(theirs);
+    }
+    for (name, value) in declared {
+        append(&mut options, std::str::from_utf8(name).ok()?, value).ok()?;
     }
     if ours.tags {
         for (name, value) in tags(upstream) {
@@ -140,8 +160,8 @@ mod tests {
         assert_eq!(&packet[4..8], &[0, 3, 0, 0]);
         assert_eq!(
             text(&packet[8..]),
-            "user|app|database|nova|application_name|psql|authority.ticket|T-1|options|\
-             -c work_mem=1MB -c authority.role=staging -c authority.upstream=neon-prod \
+            "user|app|database|nova|application_name|psql|options|\
+             -c work_mem=1MB -c authority.role=staging -c authority.ticket=T-1 -c authority.upstream=neon-prod \
              -c authority.authority=neon -c authority.role=prod -c authority.env=prod-like \
              -c default_transaction_read_only=on||"
         );
@@ -151,7 +171,7 @@ mod tests {
     fn a_dangling_backslash_does_not_swallow_ours() {
         let upstream = upstream("a b\\c");
         let ours = Ours { tags: true, guard: false };
-        let options = options(&upstream, Some(b"-c x=y\\"), ours).unwrap();
+        let options = options(&upstream, Some(b"-c x=y\\"), &[], ours).unwrap();
         assert!(text(&options).starts_with(r"-c x=y -c authority.upstream=a\ b\\c -c "));
         assert_eq!(whole(br"x\\"), br"x\\");
         assert_eq!(whole(br"x\\\"), br"x\\");
