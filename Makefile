@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit fuzz-state demo bench clean
+.PHONY: help install build test lint unit fuzz-state oracle traffic demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,14 @@ fuzz-state: ## random scripts of messages, direct and proxied, for half an hour 
 	@scripts/install.sh test
 	STATE_SCRIPTS=$(SCRIPTS) STATE_SEED=$(SEED) \
 		$(CARGO) test --locked --test state -- --nocapture --test-threads=2
+
+oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 10 minutes (ORACLE_SECONDS=280 on each, ORACLE_SEED=1)
+	@scripts/install.sh build test
+	ORACLE_SECONDS=$${ORACLE_SECONDS:-280} $(CARGO) test --locked --test oracle -- --nocapture --test-threads 2
+
+traffic: ## record what the clients of tests/clients/ send anew, for the oracle
+	@scripts/install.sh build test
+	RECORD_TRAFFIC=1 $(CARGO) test --locked --test clients -- --test-threads 1
 
 demo: ## three throw-away servers, the proxy in front, a guided tour (ARGS=--once leaves at its end)
 	@demo/run $(ARGS)

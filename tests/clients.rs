@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use support::cluster::PASSWORD;
 use support::proxy::{PROD, REPLICA, STAGING};
-use support::{CertificateAuthority, Cluster, Proxy, tools};
+use support::{CertificateAuthority, Cluster, Proxy, tools, traffic};
 
 const SETUP: &str = "
 SET ROLE app;
@@ -24,10 +24,10 @@ CREATE FUNCTION tell(text) RETURNS text LANGUAGE plpgsql AS $$ BEGIN RETURN $1; 
 /// blocked statements. `auth`: how the entries authenticate (`own`: SCRAM by the proxy, `relay`).
 fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde_json::Value> {
     let authority = CertificateAuthority::new();
-    let primary = Cluster::builder().tls(&authority).tls_only().start();
+    let primary = traffic::logged(Cluster::builder().tls(&authority).tls_only()).start();
     primary.sql("app", SETUP);
     let replica = primary.replica();
-    let staging = Cluster::builder().tls(&authority).tls_only().start();
+    let staging = traffic::logged(Cluster::builder().tls(&authority).tls_only()).start();
     staging.sql("app", SETUP);
     let builder = Proxy::builder()
         .tls(&authority, "require")
@@ -71,6 +71,10 @@ fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde
         String::from_utf8_lossy(&output.stderr),
         proxy.events("statement_blocked"),
     );
+    if traffic::is_recorded() && auth == "own" {
+        let client = file.split('.').next().unwrap_or(file).trim_end_matches("_driver");
+        traffic::record(&client.to_ascii_lowercase(), &[&primary, &replica, &staging]);
+    }
     proxy.events("statement_blocked")
 }
 

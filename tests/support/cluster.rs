@@ -20,16 +20,24 @@ pub const PASSWORD: &str = "s3cret";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Major {
     V15,
+    V16,
+    V17,
     V18,
 }
 
 impl Major {
+    /// The oldest and the newest supported: what most tests run on.
     pub const ALL: [Major; 2] = [Major::V15, Major::V18];
+
+    /// Every supported one.
+    pub const EVERY: [Major; 4] = [Major::V15, Major::V16, Major::V17, Major::V18];
 
     /// Its programs.
     pub fn bin(self) -> PathBuf {
         tools::tool(match self {
             Major::V15 => "postgresql-15",
+            Major::V16 => "postgresql-16",
+            Major::V17 => "postgresql-17",
             Major::V18 => "postgresql-18",
         })
         .join("bin")

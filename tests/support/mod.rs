@@ -13,6 +13,7 @@ pub mod cluster;
 pub mod process;
 pub mod proxy;
 pub mod tools;
+pub mod traffic;
 pub mod transcript;
 pub mod wire;
 

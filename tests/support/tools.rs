@@ -9,8 +9,8 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A folder of `.tools/`: `python`, `node_modules`, `postgresql-15`, `postgresql-18`; installs them
-/// first where they are missing.
+/// A folder of `.tools/`: `python`, `node_modules`, `postgresql-15` to `postgresql-18`; installs
+/// them first where they are missing.
 pub fn tool(name: &str) -> PathBuf {
     static INSTALL: Once = Once::new();
     let link = repository().join(".tools").join(name);

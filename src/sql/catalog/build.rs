@@ -7,6 +7,7 @@ use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::Columns;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::{Options, Row, Unreadable, definition};
+use crate::sql::classify::{makes_any, reads_any};
 use crate::sql::routines;
 use crate::sql::{Class, How};
 
@@ -100,8 +101,8 @@ impl Builder<'_> {
         }
         // these are there for what they read or make without naming it
         let name = c.text(2)?;
-        let special = ["_to_xml", "populate_record", "pg_input_"];
-        if verdict != routines::Routine::Read || special.iter().any(|part| name.contains(part)) {
+        let special = makes_any(name) || reads_any(name) || name.contains("populate_record");
+        if verdict != routines::Routine::Read || special {
             self.model.builtins.insert(c.number(1)?, (verdict, c.text(2)?.into()));
         }
         Ok(())

@@ -10,6 +10,7 @@ use super::model::{Language, Model, Relation, Routine};
 use super::path::Path;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::{body, names};
+use crate::sql::classify::{makes_any, reads_any};
 use crate::sql::routines;
 use crate::sql::{Class, How};
 
@@ -181,6 +182,11 @@ impl<'m> Walk<'m> {
     /// A stored tree. `changes`: it may change rows.
     fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
         let model = self.ground.model;
+        let calls =
+            |known: fn(&str) -> bool| refs.routines.iter().any(|oid| known(self.name_of(*oid)));
+        let (makes, reads) = (calls(makes_any), calls(reads_any));
+        // these are STABLE: called for estimates, and so all that they run
+        let at = At { planned: at.planned && !makes && !reads, ..at };
         if changes && (refs.changes || refs.utility) && !at.planned {
             self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
         }
@@ -196,7 +202,7 @@ impl<'m> Walk<'m> {
             let rows = refs.relations.iter().filter_map(|oid| model.relations.get(oid));
             rows.for_each(|relation| self.data_type(relation.row_type, true, at));
         }
-        if refs.routines.iter().any(|oid| self.name_of(*oid).starts_with("pg_input_")) {
+        if makes {
             model.declarable.values().flatten().for_each(|oid| self.data_type(*oid, true, at));
         }
     }

@@ -16,6 +16,7 @@ use pgauthority_grammar::{Mode, Node, field, tag};
 
 pub(in crate::sql) use scan::Scan;
 use temporary::Temp;
+pub(in crate::sql) use uses::{makes_any, reads_any};
 pub(in crate::sql) use utility::{Own, option_text};
 
 use super::lexer;

@@ -251,6 +251,10 @@ impl<'c> Scan<'c> {
                 }
                 tag::RangeVar => self.object(Qualified::of_relation(node)),
                 tag::RangeTableSample => self.sample(node),
+                // the target's schema is made when its name is looked up
+                tag::IntoClause if node.node(field::rel).is_some_and(temporary::is_temporary) => {
+                    self.raise(Class::Temp, || "makes the temporary schema".into());
+                }
                 _ => {}
             }
         }

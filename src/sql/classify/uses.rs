@@ -27,8 +27,22 @@ const POPULATING: &[&[u8]] = &[
     b"populate_record", // hstore
 ];
 
-/// Built-ins that take the name of any type and make a value of it.
-const MAKING: &[&[u8]] = &[b"pg_input_is_valid", b"pg_input_error_info"];
+/// Built-ins that take the name or number of any type and make a value of it, or compare some.
+const MAKING: &[&[u8]] = &[
+    b"array_in",
+    b"array_recv",
+    b"domain_in",
+    b"domain_recv",
+    b"multirange_in",
+    b"multirange_recv",
+    b"pg_input_error_info",
+    b"pg_input_is_valid",
+    b"range_in",
+    b"range_recv",
+    b"record_in",
+    b"record_recv",
+    b"satisfies_hash_partition",
+];
 
 /// Built-ins that read any relations.
 const READING: &[&[u8]] = &[
@@ -48,6 +62,16 @@ const MAINTAINING: &[&[u8]] = &[
     b"bt_index_parent_check",
     b"gin_index_check",
 ];
+
+/// Whether a built-in makes values of, or compares, any type: [`MAKING`].
+pub(in crate::sql) fn makes_any(name: &str) -> bool {
+    MAKING.contains(&name.as_bytes())
+}
+
+/// Whether a built-in reads any relation: [`READING`].
+pub(in crate::sql) fn reads_any(name: &str) -> bool {
+    READING.contains(&name.as_bytes())
+}
 
 /// A class and what made it so.
 #[derive(Debug)]
@@ -194,8 +218,11 @@ impl Found {
             return;
         }
         self.populates |= POPULATING.contains(&found.name);
-        self.makes_any |= MAKING.contains(&found.name);
-        self.reads_all |= READING.contains(&found.name);
+        let (makes, reads) = (MAKING.contains(&found.name), READING.contains(&found.name));
+        // these are STABLE: EXPLAIN calls them for its estimates, and so all that they run
+        self.planned &= !makes && !reads;
+        self.makes_any |= makes;
+        self.reads_all |= reads;
         self.maintains_all |= MAINTAINING.contains(&found.name);
         if is_system(found) && known != Routine::Unknown {
             return;
