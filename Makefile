@@ -7,7 +7,7 @@ export CARGO
 .PHONY: help install build test lint unit fuzz-state oracle traffic demo bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## what building, testing, the demo and the benchmark need (Debian's packages: as root)
 	@scripts/install.sh
