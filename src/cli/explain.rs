@@ -95,6 +95,15 @@ fn decision(fate: &Fate) -> &'static str {
     }
 }
 
+/// What no text shows and no server is asked about here.
+const NOTE: &str = "by the text alone: the running proxy also reads in the database's catalog what \
+                    the routines, views and triggers behind it do, and may judge it more strictly";
+
+/// The running proxy would ask the catalog.
+fn runs_more(judgement: &Judgement) -> bool {
+    judgement.needs_catalog && judgement.statements.iter().any(|one| one.unseen_code)
+}
+
 fn print_table(judgement: &Judgement, explained: &Explained) {
     let mut statements = Table::new();
     statements.load_preset(presets::NOTHING).set_header(["statement", "class", "why", "objects"]);
@@ -134,6 +143,9 @@ fn print_table(judgement: &Judgement, explained: &Explained) {
         table.add_row(["why", &denial.message]);
         table.add_row(["instead", &denial.full_hint()]);
     }
+    if runs_more(judgement) {
+        table.add_row(["note", NOTE]);
+    }
     println!("{}", table.trim_fmt());
 }
 
@@ -163,6 +175,7 @@ fn print_json(judgement: &Judgement, explained: &Explained) {
         "env": upstream.map(|upstream| upstream.declaration.environment.as_str()),
         "task": explained.task,
         "allowed": denial.is_none(),
+        "by_text_alone": runs_more(judgement),
         "confirmed": explained.fate == Fate::RunsConfirmed,
         "rule": denial.map(|denial| denial.rule.id()),
         "sqlstate": denial.map(|denial| denial.rule.sqlstate()),
