@@ -6,6 +6,7 @@ mod names;
 mod parameters;
 mod scan;
 mod tags;
+mod telling;
 mod temporary;
 mod uses;
 mod utility;
@@ -15,8 +16,8 @@ use std::collections::BTreeSet;
 use pgauthority_grammar::{Mode, Node, field, tag};
 
 pub(in crate::sql) use scan::Scan;
+pub(in crate::sql) use telling::{makes_any, reads_any};
 use temporary::Temp;
-pub(in crate::sql) use uses::{makes_any, reads_any};
 pub(in crate::sql) use utility::{Own, option_text};
 
 use super::lexer;

@@ -10,68 +10,13 @@ use pgauthority_grammar::{Node, field, tag, value};
 
 use super::names::{Qualified, name, string};
 use super::scan::Scan;
+use super::telling::{MAINTAINING, MAKING, POPULATING, READING};
 use super::{temporary, utility};
 use crate::sql::routines::Routine;
 use crate::sql::{Call, CallKind, Class, How, Name, RelationUse, Uses};
 
 /// Different things of one kind in a statement beyond which anything may be in it.
 const ENOUGH: usize = 4096;
-
-/// Built-ins that make rows of a type which an argument of theirs has.
-const POPULATING: &[&[u8]] = &[
-    b"json_populate_record",
-    b"json_populate_recordset",
-    b"jsonb_populate_record",
-    b"jsonb_populate_record_valid",
-    b"jsonb_populate_recordset",
-    b"populate_record", // hstore
-];
-
-/// Built-ins that take the name or number of any type and make a value of it, or compare some.
-const MAKING: &[&[u8]] = &[
-    b"array_in",
-    b"array_recv",
-    b"domain_in",
-    b"domain_recv",
-    b"multirange_in",
-    b"multirange_recv",
-    b"pg_input_error_info",
-    b"pg_input_is_valid",
-    b"range_in",
-    b"range_recv",
-    b"record_in",
-    b"record_recv",
-    b"satisfies_hash_partition",
-];
-
-/// Built-ins that read any relations.
-const READING: &[&[u8]] = &[
-    b"database_to_xml",
-    b"database_to_xml_and_xmlschema",
-    b"schema_to_xml",
-    b"schema_to_xml_and_xmlschema",
-    b"table_to_xml",
-    b"table_to_xml_and_xmlschema",
-];
-
-/// Built-ins, and those of an extension, that compute what an index stores.
-const MAINTAINING: &[&[u8]] = &[
-    b"brin_summarize_new_values",
-    b"brin_summarize_range",
-    b"bt_index_check",
-    b"bt_index_parent_check",
-    b"gin_index_check",
-];
-
-/// Whether a built-in makes values of, or compares, any type: [`MAKING`].
-pub(in crate::sql) fn makes_any(name: &str) -> bool {
-    MAKING.contains(&name.as_bytes())
-}
-
-/// Whether a built-in reads any relation: [`READING`].
-pub(in crate::sql) fn reads_any(name: &str) -> bool {
-    READING.contains(&name.as_bytes())
-}
 
 /// A class and what made it so.
 #[derive(Debug)]

@@ -1,0 +1,57 @@
+//! Built-ins whose arguments decide what else they run or read: which of them tell what.
+
+/// Built-ins that make rows of a type which an argument of theirs has.
+pub(super) const POPULATING: &[&[u8]] = &[
+    b"json_populate_record",
+    b"json_populate_recordset",
+    b"jsonb_populate_record",
+    b"jsonb_populate_record_valid",
+    b"jsonb_populate_recordset",
+    b"populate_record", // hstore
+];
+
+/// Built-ins that take the name or number of any type and make a value of it, or compare some.
+pub(super) const MAKING: &[&[u8]] = &[
+    b"array_in",
+    b"array_recv",
+    b"domain_in",
+    b"domain_recv",
+    b"multirange_in",
+    b"multirange_recv",
+    b"pg_input_error_info",
+    b"pg_input_is_valid",
+    b"range_in",
+    b"range_recv",
+    b"record_in",
+    b"record_recv",
+    b"satisfies_hash_partition",
+];
+
+/// Built-ins that read any relations.
+pub(super) const READING: &[&[u8]] = &[
+    b"database_to_xml",
+    b"database_to_xml_and_xmlschema",
+    b"schema_to_xml",
+    b"schema_to_xml_and_xmlschema",
+    b"table_to_xml",
+    b"table_to_xml_and_xmlschema",
+];
+
+/// Built-ins, and those of an extension, that compute what an index stores.
+pub(super) const MAINTAINING: &[&[u8]] = &[
+    b"brin_summarize_new_values",
+    b"brin_summarize_range",
+    b"bt_index_check",
+    b"bt_index_parent_check",
+    b"gin_index_check",
+];
+
+/// Whether a built-in makes values of, or compares, any type: [`MAKING`].
+pub(in crate::sql) fn makes_any(name: &str) -> bool {
+    MAKING.contains(&name.as_bytes())
+}
+
+/// Whether a built-in reads any relation: [`READING`].
+pub(in crate::sql) fn reads_any(name: &str) -> bool {
+    READING.contains(&name.as_bytes())
+}
