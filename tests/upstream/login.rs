@@ -148,7 +148,7 @@ async fn the_clients_parameters_are_passed_on_and_none_of_ours_can_be_taken() {
     assert_eq!(connection.parameter("TimeZone"), Some("UTC"));
 
     // what leaves no room for ours is set afterwards
-    let long = format!("-c app.long={}", "x".repeat(9_850));
+    let long = format!("-c app.long={}", "x".repeat(9_840));
     request.options = Some(long.as_bytes());
     let connection = open(&upstream, &request, Login::<NoClient>::Own).await.unwrap();
     assert_eq!(connection.tags, TagsBy::Set);
