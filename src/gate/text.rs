@@ -98,8 +98,9 @@ impl Gate {
                     .confirm_max_age
                     .is_none_or(|max_age| now.saturating_sub(since) <= max_age)
         };
-        // what will be in force after a COMMIT to come, the server cannot be asked
-        let unanswerable = state.parameters.is_doubted() && !self.state.parameters.is_doubted();
+        // what will be in force after a COMMIT or ROLLBACK to come, the server cannot be asked
+        let answerable = self.state.parameters.is_doubted() && !self.state.is_failed();
+        let unanswerable = state.parameters.is_doubted() && !answerable;
         View {
             confirmed: !state.is_failed() && !unanswerable && since.is_some_and(fresh),
             in_transaction,

@@ -175,6 +175,11 @@ impl Parameters {
         self.doubt = Doubt { now: true, later: true, here: false };
     }
 
+    /// Nothing depends on a doubt any more.
+    pub fn trust(&mut self) {
+        self.doubt = Doubt::default();
+    }
+
     /// Whether the confirmation in force may have been withdrawn unseen.
     pub fn is_doubted(&self) -> bool {
         self.doubt.now

@@ -162,6 +162,7 @@ impl State {
             && !self.savepoints.has(name)
         {
             self.failed = false;
+            self.parameters.trust();
             return;
         }
         self.completed(statement, Tag::foreseen(self.failed), now);
