@@ -60,6 +60,7 @@ const ALARMS: &[(&str, &str)] = &[
     ("runs SQL that cannot be seen", UNSEEN),
     ("sets a parameter whose name is computed", UNSEEN),
     ("runs a prepared statement", UNSEEN),
+    ("may be a call of", "whether x.f is a column or the call f(x) cannot be told from the text"),
     ("which is not known", UNSEEN),
     ("runs public.h_", "a routine of ours with effects: not every use of its table runs it"),
     ("cannot be read by PostgreSQL's grammar", UNSEEN),
@@ -68,6 +69,8 @@ const ALARMS: &[(&str, &str)] = &[
     ("ALTER DATABASE", NAMED),
     ("DROP OWNED", NAMED),
     ("EVENT TRIGGER", NAMED),
+    // IF NOT EXISTS, and it does
+    ("EXPLAIN: contains CREATE TABLE AS", NAMED),
     ("GRANT", NAMED),
     ("REASSIGN OWNED", NAMED),
     ("REINDEX", NAMED),

@@ -177,13 +177,13 @@ impl Run {
     fn written(&mut self) -> Vec<String> {
         let major = self.server.major();
         // whole on the oldest and the newest
-        let golden = if Major::ALL.contains(&major) { 1 } else { 2 };
+        let golden = if Major::ALL.contains(&major) { 1 } else { 4 };
         let corpora = [
             ("golden tables", corpus::golden(), golden),
             ("traffic", corpus::traffic(), 1),
             ("hidden code", corpus::hidden(), 1),
-            ("shipped SQL", corpus::shipped(major), 12),
-            ("built-in routines", corpus::routines(&mut self.server), 10),
+            ("shipped SQL", corpus::shipped(major), 16),
+            ("built-in routines", corpus::routines(&mut self.server), 16),
         ];
         let mut pool = Vec::new();
         for (name, statements, stride) in corpora {
@@ -237,7 +237,7 @@ impl Run {
                 }
             }
         }
-        for whole in self.size.part(all, 16) {
+        for whole in self.size.part(all, 24) {
             if self.size.is_over() {
                 return;
             }
@@ -247,7 +247,7 @@ impl Run {
 
     /// Random sentences and mutations: so many, or until the time is over.
     fn at_random(&mut self, generator: &Generator, pool: &[String]) {
-        const SAMPLE: usize = 250;
+        const SAMPLE: usize = 150;
         const PIECE: usize = 2000;
         let kinds = generator.grammar.alternatives(generator.grammar.symbol("stmt"));
         let mut rest = if self.size.deadline.is_some() { usize::MAX } else { SAMPLE };
