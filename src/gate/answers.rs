@@ -2,15 +2,13 @@
 
 use std::collections::VecDeque;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
-use super::backend::Heard;
 use super::catalog::changes_catalog;
-use super::owed::{Owed, Own, Run, take_at};
-use super::{CopyIn, Encoding, Fate, Fence, Gate, Undecided, body};
-use crate::policy::{Denial, Rule};
+use super::owed::{Owed, Run, take_at};
+use super::{CopyIn, Fate, Gate, Undecided};
 use crate::protocol::{frame, message};
-use crate::session::{Change, Instant, Status, Tag};
+use crate::session::{Block, Change, Instant, Status, Tag};
 use crate::sql::{Effect, Statement};
 
 impl Gate {
@@ -129,6 +127,8 @@ impl Gate {
         if self.boundaries == 0 && tag != Tag::foreseen(self.state.is_failed()) {
             self.foreseen = None;
         }
+        let unseen_end = self.may_end_unseen(statement)
+            || (statement.effect == Effect::PrepareTransaction && tag != Tag::Rollback);
         let ended = self.state.completed(statement, tag, now);
         if run.uncertain || run.indirect {
             self.distrust();
@@ -149,11 +149,24 @@ impl Gate {
         while let Some(id) = take_at(&mut run.confirmed, at) {
             self.undecided.push(Undecided { id, depth });
         }
+        if unseen_end {
+            self.lose_outcomes();
+        }
         // something in flight behind it may undo it again: then it is not known
         let last = self.stirring == 0 && run.done == judgement.statements.len();
         self.made(statement, last);
         self.policy.follow_task(self.state.parameters.task.get().as_deref());
         self.end(ended);
+    }
+
+    /// DO and CALL can end a transaction, but not one that BEGIN opened.
+    fn may_end_unseen(&self, statement: &Statement) -> bool {
+        statement.do_or_call && self.state.block() != Block::Explicit
+    }
+
+    /// What has become of the statements whose transaction is open cannot be told.
+    fn lose_outcomes(&mut self) {
+        self.fates.extend(self.undecided.drain(..).map(|one| (one.id, Fate::Unknown)));
     }
 
     /// What a statement made, now that it is known to be there.
@@ -201,6 +214,15 @@ impl Gate {
             _ => None,
         };
         let statement = at_fault.as_ref().and_then(|(all, at)| all.statements.get(*at));
+        if statement.is_some_and(|statement| self.may_end_unseen(statement)) {
+            // it may have committed, or rolled back, before it failed
+            if let Some(run) = self.owed.front_mut().and_then(Owed::run) {
+                let depth = self.state.depth();
+                let own = std::mem::take(&mut run.confirmed);
+                self.undecided.extend(own.into_iter().map(|(_, id)| Undecided { id, depth }));
+            }
+            self.lose_outcomes();
+        }
         self.state.failed_in(statement);
         self.foreseen = None;
         let last = self.owed.len() == 1;
@@ -314,85 +336,5 @@ impl Gate {
         if status == Status::Idle {
             self.portals.end_transaction(batch);
         }
-    }
-
-    // -- reports ------------------------------------------------------------------------------
-
-    pub(super) fn parameter_status(&mut self, bytes: &[u8]) -> Heard {
-        let parsed = body::cstring(bytes).and_then(|(name, rest)| {
-            let (value, _) = body::cstring(rest)?;
-            Some((std::str::from_utf8(name).ok()?, String::from_utf8_lossy(value)))
-        });
-        let Some((name, value)) = parsed else { return Heard::Pass };
-        self.report(name, &value);
-        let restoring = matches!(self.fence, Fence::Up { restore: true });
-        if self.policy.guarded
-            && !restoring
-            && name == "default_transaction_read_only"
-            && value != "on"
-        {
-            let denial = Denial::new(
-                Rule::ReplicaReadOnly,
-                format!(
-                    "session ended: the read-only default of upstream \"{}\" was turned off",
-                    self.policy.upstream
-                ),
-                "something in this session (a routine, perhaps) turned it off; connect again",
-            );
-            return Heard::Fatal(Box::new(denial));
-        }
-        Heard::Pass
-    }
-
-    pub(super) fn report(&mut self, name: &str, value: &str) {
-        match name {
-            "standard_conforming_strings" => {
-                self.reports.standard_conforming_strings = value == "on";
-            }
-            "client_encoding" => {
-                self.reports.client_encoding =
-                    if crate::policy::unsafe_lexing(name, value).is_some() {
-                        Encoding::Unsafe
-                    } else if value == "UTF8" {
-                        Encoding::Utf8
-                    } else {
-                        Encoding::Safe
-                    };
-                self.reports.always_utf8 &= self.reports.client_encoding == Encoding::Utf8;
-            }
-            "application_name" => self.application_name = Some(value.into()),
-            "search_path" if value.to_ascii_lowercase().contains("pg_temp") => {
-                self.temporary.doubt_search_path();
-            }
-            _ => {}
-        }
-    }
-
-    // -- the proxy's own statements -----------------------------------------------------------
-
-    /// Sets tags and guard again after RESET ALL or DISCARD ALL, where they were set with SET.
-    pub(super) fn restoring_query(&mut self) -> Bytes {
-        let policy = &self.policy;
-        let mut text = String::new();
-        let declaration = policy.declaration;
-        let values = [
-            policy.upstream.as_str(),
-            declaration.authority.as_str(),
-            declaration.role.as_str(),
-            declaration.environment.as_str(),
-        ];
-        for (tag, value) in crate::contract::parameter::TAGS.iter().zip(values) {
-            text += &format!("SET {tag} = '{}'; ", value.replace('\'', "''"));
-        }
-        if policy.guarded {
-            text += "SET default_transaction_read_only = on";
-        }
-        let mut out = BytesMut::new();
-        message::frame(&mut out, frame::frontend::QUERY, |body| {
-            body.put_slice(text.as_bytes());
-            body.put_u8(0);
-        });
-        self.owe_boundary(Owed::Own(Own::Restore));
-        out.freeze()
     }
 }

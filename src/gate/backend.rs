@@ -112,7 +112,9 @@ impl Gate {
     fn listens(&self, message: u8) -> bool {
         match message {
             kind::DATA_ROW | kind::COPY_DATA => self.absorbing(),
-            kind::NOTICE_RESPONSE | kind::NOTIFICATION_RESPONSE => false,
+            // one about the proxy's own statements is nothing to the client
+            kind::NOTICE_RESPONSE => self.absorbing(),
+            kind::NOTIFICATION_RESPONSE => false,
             kind::ROW_DESCRIPTION | kind::NO_DATA => {
                 matches!(self.owed.front(), Some(Owed::Describe | Owed::Own(_)))
             }
@@ -125,6 +127,10 @@ impl Gate {
             Some(Owed::Own(own)) => Some(*own),
             _ => None,
         }
+    }
+
+    fn undo_is_due(&self) -> bool {
+        self.lookups.as_ref().is_some_and(|lookups| lookups.under_way.failed)
     }
 
     fn absorbing(&self) -> bool {
@@ -174,6 +180,12 @@ impl Gate {
             Some(Own::SyncedToken | Own::Token { .. }) => {
                 "the upstream refused the backstop's token"
             }
+            Some(Own::Undo { .. })
+                if message == kind::ERROR_RESPONSE
+                    && self.undo_failed(Fields::new(body).code().unwrap_or_default()) =>
+            {
+                return Heard::Absorb;
+            }
             Some(Own::Undo { .. }) => "the upstream did not take back a look at its catalog",
             _ => "the upstream refused to take the tags again",
         };
@@ -195,6 +207,10 @@ impl Gate {
                     Ok(looked) => Heard::Looked(looked),
                     Err(undo) => Heard::Send(undo),
                 }
+            }
+            Some(Own::Undo { private }) if self.undo_is_due() => {
+                self.pop();
+                Heard::Send(self.undo_look(private))
             }
             Some(Own::Undo { private }) => {
                 self.pop();

@@ -3,154 +3,13 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::look::Looking;
+use super::lookups::{FIRST_NORMAL, Look, Lookups, Snapshot, as_written, calls, foreign, unseen};
 use super::text::Stop;
-use super::{CopyIn, Fence, Gate, Next};
+use super::{CopyIn, Encoding, Fence, Gate, Next};
 use crate::policy::{Denial, Rule};
 use crate::session::{Block, Instant};
-use crate::sql::catalog::{Catalog, Known, Path, Resolved};
-use crate::sql::{Class, Effect, Judgement, Statement, Uses};
-
-/// A catalog as read at some moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// What it says.
-    pub catalog: Catalog,
-    /// The value of [`Catalog::VERSION_QUERY`] just before it was read.
-    pub version: Box<[u8]>,
-    /// Tells it from every other snapshot of the process; never 0.
-    pub number: u64,
-}
-
-/// What a session may rely on.
-#[derive(Clone, Debug, Default)]
-pub struct Look {
-    /// The snapshot; `None`: the catalog could not be read, or nobody has tried.
-    pub snapshot: Option<Arc<Snapshot>>,
-    /// It need not be compared with the server's until then.
-    pub until: Instant,
-}
-
-/// The first OID that is not PostgreSQL's own (`FirstNormalObjectId`).
-const FIRST_NORMAL: u32 = 16384;
-
-/// Beyond this age, where a newer look cannot be taken, a snapshot is as good as none.
-const OLDEST: Instant = Instant::from_secs(60);
-
-/// A gate's look-ups. One that has none goes by the text alone.
-#[derive(Debug)]
-pub(super) struct Lookups {
-    look: Look,
-    path: Path,
-    backstop: bool,
-    /// Something that this session sent may have changed the catalog since the snapshot.
-    touched: bool,
-    /// As `touched`, not yet told to the shell.
-    to_tell: bool,
-    /// As `touched`, in the open transaction: what it did is there for others once it commits.
-    uncommitted: bool,
-    /// A look was taken for the message at the front.
-    looked: bool,
-    /// The snapshot may show what is not committed.
-    private: bool,
-    /// The look under way.
-    pub(super) under_way: Looking,
-}
-
-impl Lookups {
-    pub(super) fn new(path: Path, backstop: bool) -> Self {
-        Lookups {
-            look: Look::default(),
-            path,
-            backstop,
-            touched: false,
-            to_tell: false,
-            uncommitted: false,
-            looked: false,
-            private: false,
-            under_way: Looking::default(),
-        }
-    }
-
-    fn is_due(&self, now: Instant) -> bool {
-        self.touched || now >= self.look.until
-    }
-
-    /// The snapshot, unless it is too old to say anything.
-    fn snapshot(&self, now: Instant) -> Option<&Arc<Snapshot>> {
-        let usable = now < self.look.until.saturating_add(OLDEST);
-        self.look.snapshot.as_ref().filter(|_| usable)
-    }
-
-    /// `relying`: on the backstop, for what routines hide.
-    fn resolve(&self, statement: &Statement, path: &Path, relying: bool, now: Instant) -> Resolved {
-        match (self.snapshot(now), &statement.uses) {
-            (Some(snapshot), _) => snapshot.catalog.resolve(statement, path, relying),
-            (None, Some(uses)) if calls(statement, uses) => {
-                unseen(statement, "calls routines, and the catalog cannot be read")
-            }
-            (None, _) => as_written(statement),
-        }
-    }
-
-    /// The backstop is there: configured, and seen in the database.
-    fn has_backstop(&self, now: Instant) -> bool {
-        self.backstop && self.snapshot(now).is_some_and(|known| known.catalog.has_backstop())
-    }
-}
-
-impl Lookups {
-    fn ask(&self, judgement: &Judgement, number: u64, now: Instant) -> Arc<Known> {
-        let statements = &judgement.statements;
-        let resolve = |relying: bool| -> Box<[Resolved]> {
-            statements.iter().map(|one| self.resolve(one, &self.path, relying, now)).collect()
-        };
-        let each = resolve(false);
-        let relying = if self.has_backstop(now) { resolve(true) } else { Box::default() };
-        let calls =
-            statements.iter().map(|one| one.uses.as_deref().is_some_and(|uses| calls(one, uses)));
-        let known = Arc::new(Known {
-            number,
-            path: self.path.clone(),
-            strongest: each.iter().map(|one| one.class).max().unwrap_or(Class::Session),
-            runs_routines: each.iter().any(|one| one.runs_routines),
-            missing: each.iter().zip(calls).any(|(one, calls)| one.missing && calls),
-            each,
-            relying,
-        });
-        judgement.known.set(Arc::clone(&known));
-        known
-    }
-}
-
-/// It calls what is no known built-in: the part of a text that nothing but the catalog can show.
-fn calls(statement: &Statement, uses: &Uses) -> bool {
-    statement.unseen_code || uses.too_many
-}
-
-/// What a statement is by its text alone.
-fn as_written(statement: &Statement) -> Resolved {
-    Resolved {
-        class: statement.class,
-        found: Class::Session,
-        unseen_code: statement.unseen_code,
-        runs_routines: statement.unseen_code,
-        missing: false,
-        reason: statement.reason.clone(),
-    }
-}
-
-/// What a statement is whose routines cannot be looked up now.
-fn unseen(statement: &Statement, reason: &str) -> Resolved {
-    Resolved {
-        class: statement.class.max(Class::Opaque),
-        found: Class::Opaque,
-        unseen_code: true,
-        runs_routines: true,
-        missing: false,
-        reason: reason.into(),
-    }
-}
+use crate::sql::catalog::{Known, Path, Resolved};
+use crate::sql::{Class, Effect, Judgement, Statement};
 
 impl Gate {
     /// The catalog in force from the next statement on.
@@ -160,6 +19,13 @@ impl Gate {
             lookups.private = private;
             lookups.touched = false;
             lookups.looked = true;
+        }
+    }
+
+    /// The look was not enough: another is due, whatever other sessions find meanwhile.
+    pub fn look_again(&mut self) {
+        if let Some(lookups) = &mut self.lookups {
+            lookups.touched = true;
         }
     }
 
@@ -214,11 +80,14 @@ impl Gate {
     /// What is to be done before a text is decided that needs the catalog: nothing, where what is
     /// known of it is recent and complete, or where no better knowledge can be had.
     pub(super) fn look_for(&mut self, judgement: &Judgement, now: Instant) -> Option<Next> {
-        if !judgement.needs_catalog {
+        // what EXECUTE and FETCH run may need it, whatever their own text says
+        let by_name = |one: &Statement| matches!(one.effect, Effect::Execute(_) | Effect::Fetch(_));
+        if !judgement.needs_catalog && !judgement.statements.iter().any(by_name) {
             return None;
         }
         let lookups = self.lookups()?;
-        if !lookups.is_due(now) && (lookups.looked || !self.known(judgement, now)?.missing) {
+        let missing = || self.known(judgement, now).is_some_and(|known| known.missing);
+        if !lookups.is_due(now) && (lookups.looked || !missing()) {
             return None;
         }
         if self.is_quiet() {
@@ -226,8 +95,7 @@ impl Gate {
             return (!lookups.looked).then_some(Next::Catalog { private });
         }
         let can_wait = self.boundaries > 0 && !self.open && !self.skipping;
-        let useless = lookups.touched || lookups.snapshot(now).is_none();
-        (can_wait && useless).then_some(Next::Wait)
+        (can_wait && !lookups.looked).then_some(Next::Wait)
     }
 
     /// The message at the front is dealt with.
@@ -334,14 +202,27 @@ impl Gate {
         else {
             return as_written(statement);
         };
-        if changed && calls(statement, uses) {
-            return unseen(statement, "calls routines that what runs before it may change");
+        let calls = calls(statement, uses);
+        if changed && (calls || !confirmed) {
+            return unseen(statement, "runs what may be changed before it runs");
         }
-        // who has confirmed gets a token for what is hidden, and an event; who has not, neither
-        let relying = !confirmed && !known.relying.is_empty();
+        let overdue = lookups.is_due(now) && !lookups.looked;
+        if overdue && (calls || self.state.is_failed()) {
+            return unseen(statement, "the catalog is out of date, and cannot be looked at here");
+        }
+        if lookups.look.frozen && calls {
+            return unseen(statement, "the transaction sees an older catalog than it runs by");
+        }
+        if foreign(uses) && self.reports.client_encoding != Encoding::Utf8 {
+            return unseen(statement, "its names cannot be compared in this client_encoding");
+        }
+        // who has confirmed gets a token for what is hidden, and an event; who has not, neither,
+        // and no earlier one, which a rollback could bring back
+        let durable = self.state.block() == Block::None && !self.open;
+        let relying = !confirmed && !known.relying.is_empty() && (!self.has_token || durable);
         match if relying { known.relying.get(index) } else { known.each.get(index) } {
             Some(resolved) if !lost => {
-                if resolved.missing && !lookups.looked && calls(statement, uses) {
+                if resolved.missing && !lookups.looked && calls {
                     return unseen(statement, "calls a routine that the catalog did not have yet");
                 }
                 resolved.clone()
@@ -361,10 +242,13 @@ impl Gate {
         let Some(lookups) = self.lookups() else { return judgement };
         let mut judgement = judgement;
         for oid in types.filter(|oid| *oid >= FIRST_NORMAL) {
-            let resolved = match lookups.snapshot(now) {
+            let mut resolved = match lookups.snapshot(now) {
                 Some(snapshot) => snapshot.catalog.resolve_type(oid, &Path::Unknown, false),
-                None => continue,
+                None => unseen(&Statement::new(Class::Read, ""), "has a parameter of an own type"),
             };
+            if resolved.missing && !lookups.looked {
+                resolved = resolved.at_least(Class::Opaque);
+            }
             if resolved.class > Class::Read || resolved.unseen_code {
                 Rc::make_mut(&mut judgement).strengthen(&resolved);
             }

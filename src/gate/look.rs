@@ -28,7 +28,9 @@ pub(super) struct Looking {
     results: Vec<Vec<Row>>,
     /// Whether each statement still to be bound gives a result, the last one first.
     collecting: Vec<bool>,
-    failed: bool,
+    pub(super) failed: bool,
+    /// How often undoing it was tried in vain.
+    undone: u8,
 }
 
 impl Gate {
@@ -56,7 +58,7 @@ impl Gate {
         sync(&mut out);
         if let Some(lookups) = &mut self.lookups {
             collecting.reverse();
-            lookups.under_way = Looking { results: Vec::new(), collecting, failed: false };
+            lookups.under_way = Looking { collecting, ..Looking::default() };
         }
         self.owe_boundary(Owed::Own(Own::Look { private }));
         out.freeze()
@@ -86,18 +88,37 @@ impl Gate {
     pub(super) fn end_look(&mut self, private: bool) -> Result<Looked, Bytes> {
         let failed = self.lookups.as_ref().is_none_or(|lookups| lookups.under_way.failed);
         if failed {
-            let mut out = BytesMut::new();
-            for text in undo(private) {
-                run(&mut out, text);
-            }
-            close(&mut out);
-            sync(&mut out);
-            self.owe_boundary(Owed::Own(Own::Undo { private }));
-            return Err(out.freeze());
+            return Err(self.undo_look(private));
         }
         let results = self.lookups.as_mut();
         let results = results.map(|lookups| std::mem::take(&mut lookups.under_way.results));
         Ok(Looked { results, private })
+    }
+}
+
+impl Gate {
+    /// The messages that take a failed look back.
+    pub(super) fn undo_look(&mut self, private: bool) -> Bytes {
+        let mut out = BytesMut::new();
+        for text in undo(private) {
+            run(&mut out, text);
+        }
+        close(&mut out);
+        sync(&mut out);
+        if let Some(lookups) = &mut self.lookups {
+            lookups.under_way.failed = false;
+        }
+        self.owe_boundary(Owed::Own(Own::Undo { private }));
+        out.freeze()
+    }
+
+    /// Undoing failed: once more where it was cancelled, which a client may ask for at any moment.
+    /// False: it cannot be undone.
+    pub(super) fn undo_failed(&mut self, sqlstate: &[u8]) -> bool {
+        let Some(lookups) = &mut self.lookups else { return false };
+        lookups.under_way.failed = true;
+        lookups.under_way.undone += 1;
+        sqlstate == b"57014" && lookups.under_way.undone < 100
     }
 }
 

@@ -12,12 +12,14 @@ mod check;
 mod extended;
 mod frontend;
 mod look;
+mod lookups;
 mod names;
 mod next;
 mod owed;
 mod plan;
 mod refusal;
 mod refusing;
+mod reports;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -32,14 +34,14 @@ use crate::session::{Batch, Ended, Instant, Names, Parameters, State, Temporary}
 use crate::sql::{Class, Judgement};
 
 pub use backend::{Answer, Answered};
-pub use catalog::{Look, Snapshot};
 pub use look::Looked;
+pub use lookups::{Look, Snapshot};
 pub use next::{Next, Record, Step};
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
 pub use text::ConfirmedStatement;
 
-use catalog::Lookups;
+use lookups::Lookups;
 use owed::Owed;
 
 /// Judges texts; [`crate::sql::Judge`] in life, a table in tests.
@@ -93,6 +95,8 @@ pub enum Fate {
     RolledBack,
     /// The statement itself failed or was skipped.
     Failed,
+    /// Something that can end a transaction unseen ran, or the transaction left the session.
+    Unknown,
 }
 
 /// A confirmed statement whose transaction is still open.

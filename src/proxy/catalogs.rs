@@ -84,10 +84,11 @@ impl Slot {
         look
     }
 
-    /// What came of it: the same snapshot or a newer one; `None`: the catalog cannot be read.
+    /// What came of it: the same snapshot or a newer one.
     /// `touches`: as they were when the look set out; it may have missed what came since.
-    pub(super) fn set(&self, snapshot: Option<Arc<Snapshot>>, touches: u64, now: Instant) -> Look {
-        let mut new = Look { snapshot, until: now.saturating_add(MAX_AGE) };
+    pub(super) fn set(&self, snapshot: Arc<Snapshot>, touches: u64, now: Instant) -> Look {
+        let until = now.saturating_add(MAX_AGE);
+        let mut new = Look { snapshot: Some(snapshot), until, compared: now, frozen: false };
         self.change(|look| {
             if self.touches() != touches {
                 new.until = Instant::ZERO;
@@ -95,6 +96,11 @@ impl Slot {
             *look = new.clone();
         });
         new
+    }
+
+    /// It is not what the server has any more.
+    pub(super) fn expire(&self) {
+        self.change(|look| look.until = Instant::ZERO);
     }
 
     /// Something that passed through the proxy may have changed the catalog.

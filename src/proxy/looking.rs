@@ -17,6 +17,9 @@ use crate::sql::catalog::{Catalog, Options};
 /// cancel request that was meant for the client's statement may have met it.
 const ATTEMPTS: u8 = 2;
 
+/// In a REPEATABLE READ transaction the catalog reads as it was when that began.
+const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
+
 /// What a leg knows of its database's catalog.
 pub(super) struct Looking {
     slot: Arc<Slot>,
@@ -76,8 +79,9 @@ impl Relay {
             looking.slot.claim(now).snapshot.is_some()
         };
         let both = [Catalog::VERSION_QUERY, Catalog::QUERY];
-        let queries = if known && !looking.anew { &both[..1] } else { &both[..] };
-        self.leg.gate.look(queries)
+        let mut queries = vec![ISOLATION];
+        queries.extend(if known && !looking.anew { &both[..1] } else { &both[..] });
+        self.leg.gate.look(&queries)
     }
 
     /// What came of it.
@@ -87,17 +91,21 @@ impl Relay {
             return self.leg.gate.set_catalog(Look::default(), private);
         };
         let mut results = looked.results.into_iter().flatten();
-        let version =
-            results.next().and_then(|rows| rows.into_iter().next()?.into_iter().next()?);
+        let mut value = || results.next()?.into_iter().next()?.into_iter().next()?;
+        let (isolation, version) = (value(), value());
         let Some(version) = version else {
             looking.failures += 1;
             if looking.failures < ATTEMPTS {
-                return; // the gate asks again
+                return self.leg.gate.look_again();
             }
+            looking.failures = 0;
             tracing::warn!("the catalog of the upstream could not be read");
             return self.take_catalog(None, private);
         };
         looking.failures = 0;
+        if private && !isolation.is_some_and(|level| level.starts_with(b"read ")) {
+            return self.take_frozen();
+        }
         let Some(rows) = results.next() else {
             let known = match private {
                 true => self.leg.gate.catalog().cloned(),
@@ -107,7 +115,13 @@ impl Relay {
                 Some(snapshot) if *snapshot.version == *version => {
                     self.take_catalog(Some(snapshot), private);
                 }
-                _ => looking.anew = true, // the gate asks again
+                _ => {
+                    looking.anew = true;
+                    if !private {
+                        looking.slot.expire();
+                    }
+                    self.leg.gate.look_again();
+                }
             }
             return;
         };
@@ -131,11 +145,22 @@ impl Relay {
     fn take_catalog(&mut self, snapshot: Option<Arc<Snapshot>>, private: bool) {
         let now = self.worker.now();
         let Some(looking) = &mut self.leg.looking else { return };
-        let look = if private {
-            Look { snapshot, until: private_until(now) }
-        } else {
-            looking.slot.set(snapshot, looking.touches, now)
+        let look = match snapshot {
+            Some(snapshot) if !private => looking.slot.set(snapshot, looking.touches, now),
+            // what failed here need not fail elsewhere
+            snapshot => Look { snapshot, until: private_until(now), compared: now, frozen: false },
         };
         self.leg.gate.set_catalog(look, private);
+    }
+
+    /// The transaction sees no newer catalog: what other sessions know serves, as long as it is
+    /// recent for routines, and else for what is no call.
+    fn take_frozen(&mut self) {
+        let now = self.worker.now();
+        let Some(looking) = &mut self.leg.looking else { return };
+        let known = looking.slot.look();
+        let frozen = known.snapshot.is_none() || now >= known.until;
+        let until = private_until(now);
+        self.leg.gate.set_catalog(Look { until, compared: now, frozen, ..known }, true);
     }
 }

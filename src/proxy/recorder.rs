@@ -121,6 +121,7 @@ impl Recorder {
                     Fate::Committed => Outcome::Committed,
                     Fate::RolledBack => Outcome::RolledBack,
                     Fate::Failed => Outcome::Failed,
+                    Fate::Unknown => Outcome::Unknown,
                 };
                 self.outcome(*id, outcome)
             })

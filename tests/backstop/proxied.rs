@@ -71,6 +71,17 @@ fn what_is_confirmed_has_its_token(major: Major) {
     let error = session.error(REPEATED);
     assert_eq!(error.code(), "42501");
     assert!(error.detail().contains("backstop"), "it passed the proxy: {error}");
+    // nor where a rollback brings the token back, or a failed transaction keeps it
+    session.sql("SET authority.confirm_prod_migrations = on");
+    let back = format!("ROLLBACK; {REPEATED}");
+    session.sql(&back);
+    session.sql("SET authority.confirm_prod_migrations = off");
+    for (before, code) in [("SELECT 1", "42501"), ("SELECT 1/0", "25P02")] {
+        session.sql("BEGIN");
+        let _ = session.try_sql(before);
+        assert_eq!(session.error(&back).code(), code, "{before}");
+        session.sql("ROLLBACK");
+    }
 }
 
 #[test]

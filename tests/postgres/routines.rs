@@ -193,3 +193,146 @@ fn the_type_of_a_parameter_counts() {
         }
     }
 }
+
+/// Longer than a snapshot counts as recent.
+const STALE: Duration = Duration::from_millis(5_500);
+
+/// Replaces a harmless function by one that makes a table, round the proxy.
+fn turn(ground: &Ground, name: &str) {
+    let body = "$$ BEGIN CREATE TABLE IF NOT EXISTS made (a int); RETURN 1; END $$";
+    ground.cluster.sql(
+        "app",
+        &format!("SET ROLE app; CREATE OR REPLACE FUNCTION {name} LANGUAGE plpgsql AS {body}"),
+    );
+}
+
+fn nothing_was_made(ground: &Ground) {
+    let made = ground.cluster.value("app", "SELECT count(*) FROM pg_class WHERE relname = 'made'");
+    assert_eq!(made, "0");
+}
+
+/// What changed elsewhere is seen by the very first statement after a pause.
+#[test]
+fn the_first_statement_after_a_pause_sees_what_changed() {
+    let ground = ground(Major::V15);
+    let mut wire = ground.proxy.connect("prod");
+    wire.sql("SELECT doubles(1)");
+    turn(&ground, "doubles(int) RETURNS int");
+    std::thread::sleep(STALE);
+    assert_eq!(rule(&mut wire, "SELECT doubles(1)"), "prod.ddl_unconfirmed");
+    nothing_was_made(&ground);
+}
+
+/// A transaction that sees an old catalog runs new bodies.
+#[test]
+fn an_old_view_of_the_catalog_is_not_trusted() {
+    let ground = ground(Major::V15);
+    let mut wire = ground.proxy.connect("prod");
+    wire.sql("BEGIN ISOLATION LEVEL REPEATABLE READ");
+    wire.sql("SELECT doubles(1)");
+    turn(&ground, "doubles(int) RETURNS int");
+    std::thread::sleep(STALE);
+    assert!(rule(&mut wire, "SELECT doubles(1)").starts_with("prod."));
+    wire.sql("ROLLBACK");
+    // reading tables goes on in such a transaction, however long it lasts
+    wire.sql("BEGIN ISOLATION LEVEL SERIALIZABLE");
+    wire.sql("SELECT count(*) FROM things");
+    std::thread::sleep(STALE);
+    wire.sql("SELECT count(*) FROM things");
+    wire.sql("COMMIT");
+    nothing_was_made(&ground);
+}
+
+/// Where no look can be taken, what is out of date says nothing about calls.
+#[test]
+fn what_is_out_of_date_is_not_trusted_where_nothing_newer_can_be_had() {
+    let ground = ground(Major::V15);
+    let mut failed = ground.proxy.connect("prod");
+    let mut piped = ground.proxy.connect("prod");
+    let mut prepared = ground.proxy.connect("prod");
+    let mut cursor = ground.proxy.connect("prod");
+    for wire in [&mut failed, &mut piped, &mut prepared, &mut cursor] {
+        wire.sql("SELECT doubles(1)");
+    }
+    failed.sql("BEGIN");
+    failed.error("SELECT 1/0");
+    prepared.sql("PREPARE p AS SELECT doubles(1)");
+    prepared.sql("BEGIN");
+    cursor.sql("BEGIN");
+    cursor.sql("DECLARE c CURSOR FOR SELECT adds()");
+    assert_eq!(cursor.value("FETCH c"), "1");
+    cursor.sql("COMMIT");
+    piped.send(&Frames::new().run("SELECT 1", &[]).flush()).unwrap();
+    piped.receive_until(b'C');
+    turn(&ground, "doubles(int) RETURNS int");
+    std::thread::sleep(STALE);
+    assert_eq!(failed.error("ROLLBACK; SELECT doubles(1)").code(), "25P02");
+    assert!(rule(&mut prepared, "EXECUTE p").starts_with("prod."));
+    let messages = piped.exchange(&Frames::new().run("SELECT doubles(1)", &[]).sync());
+    assert!(messages.iter().any(|one| one.tag == b'E'), "{messages:?}");
+    nothing_was_made(&ground);
+}
+
+/// EXPLAIN makes the literals' values: a domain's checks run.
+#[test]
+fn explain_runs_the_checks_of_literals() {
+    let ground = ground(Major::V15);
+    let domain = "SET ROLE app; CREATE FUNCTION checks(int) RETURNS bool LANGUAGE sql AS \
+                  'SELECT makes() = $1'; CREATE DOMAIN checked AS int CHECK (checks(VALUE)); \
+                  CREATE TYPE pair AS (a checked)";
+    ground.cluster.sql("app", domain);
+    let mut wire = ground.proxy.connect("prod");
+    for text in ["EXPLAIN SELECT '{1}'::checked[]", "EXPLAIN SELECT '(1)'::pair"] {
+        assert_eq!(rule(&mut wire, text), "prod.ddl_unconfirmed", "{text}");
+    }
+    nothing_was_made(&ground);
+}
+
+/// A relation that was replaced earlier in the string, and read after withdrawing.
+#[test]
+fn what_a_string_changes_is_not_judged_by_what_was_before() {
+    let ground = ground(Major::V15);
+    ground.cluster.sql("app", "SET ROLE app; CREATE VIEW plain AS SELECT 1 AS makes");
+    let mut wire = ground.confirmed();
+    wire.sql("SELECT * FROM plain");
+    let text = "CREATE OR REPLACE VIEW plain AS SELECT makes(); \
+                SET authority.confirm_prod_migrations = off; SELECT * FROM plain";
+    assert!(rule(&mut wire, text).starts_with("prod."));
+    nothing_was_made(&ground);
+}
+
+/// A look that is cancelled is this session's own trouble, and leaves no trace.
+#[test]
+fn a_cancelled_look_harms_nobody() {
+    let ground = ground(Major::V15);
+    let mut victim = ground.proxy.connect("prod");
+    let mut noisy = ground.confirmed();
+    for round in 0..40 {
+        noisy.sql(&format!("CREATE TABLE IF NOT EXISTS t{round} (a int)"));
+        noisy.send(&Frames::new().query("SELECT looks()")).unwrap();
+        noisy.cancel().unwrap();
+        let messages = noisy.receive_until(b'Z');
+        assert!(messages.iter().all(|one| one.tag != b'N'), "{messages:?}");
+        assert_eq!(victim.value("SELECT looks() >= 0"), "t");
+    }
+}
+
+/// DO and CALL can commit and roll back unseen, PREPARE TRANSACTION leaves the end to another:
+/// the log says so.
+#[test]
+fn outcomes_that_nobody_saw_are_unknown() {
+    let ground = ground(Major::V15);
+    let mut wire = ground.confirmed();
+    let ends = "DO $$ BEGIN ROLLBACK; END $$";
+    wire.exchange(&Frames::new().run("CREATE TABLE gone (a int)", &[]).run(ends, &[]).sync());
+    let fails = "DO $$ BEGIN COMMIT; RAISE 'x'; END $$";
+    wire.exchange(&Frames::new().run("CREATE TABLE kept (a int)", &[]).run(fails, &[]).sync());
+    let outcomes: Vec<String> = ground
+        .proxy
+        .events("ddl_outcome")
+        .iter()
+        .filter(|event| event["command_tag"] == "CREATE TABLE")
+        .map(|event| event["outcome"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(outcomes, ["unknown", "unknown"]);
+}

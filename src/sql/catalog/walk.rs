@@ -168,7 +168,8 @@ impl<'m> Walk<'m> {
 
     pub(super) fn data_type(&mut self, oid: u32, made: bool, at: At) {
         if oid >= FIRST_NORMAL {
-            self.push(Node::Type(oid, made), at);
+            // literals become values when a text is analysed, planned only or not
+            self.push(Node::Type(oid, made), At { planned: false, ..at });
         }
     }
 

@@ -1,0 +1,172 @@
+//! What a session may rely on of its database's catalog, and what that says of one statement.
+
+use std::sync::Arc;
+
+use super::look::Looking;
+use crate::session::Instant;
+use crate::sql::catalog::{Catalog, Known, Path, Resolved};
+use crate::sql::{Class, Judgement, Name, Statement, Uses};
+
+/// A catalog as read at some moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// What it says.
+    pub catalog: Catalog,
+    /// The value of [`Catalog::VERSION_QUERY`] just before it was read.
+    pub version: Box<[u8]>,
+    /// Tells it from every other snapshot of the process; never 0.
+    pub number: u64,
+}
+
+/// What a session may rely on.
+#[derive(Clone, Debug, Default)]
+pub struct Look {
+    /// The snapshot; `None`: the catalog could not be read, or nobody has tried.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// It need not be compared with the server's until then.
+    pub until: Instant,
+    /// When it was compared last.
+    pub compared: Instant,
+    /// The session's transaction sees an older catalog than the server runs by (REPEATABLE READ,
+    /// SERIALIZABLE), so nothing newer can be read in it.
+    pub frozen: bool,
+}
+
+/// The first OID that is not PostgreSQL's own (`FirstNormalObjectId`).
+pub(super) const FIRST_NORMAL: u32 = 16384;
+
+/// Beyond this age, where a newer look cannot be taken, a snapshot is as good as none.
+const OLDEST: Instant = Instant::from_secs(65);
+
+/// A gate's look-ups. One that has none goes by the text alone.
+#[derive(Debug)]
+pub(super) struct Lookups {
+    pub(super) look: Look,
+    pub(super) path: Path,
+    pub(super) backstop: bool,
+    /// Something that this session sent may have changed the catalog since the snapshot.
+    pub(super) touched: bool,
+    /// As `touched`, not yet told to the shell.
+    pub(super) to_tell: bool,
+    /// As `touched`, in the open transaction: what it did is there for others once it commits.
+    pub(super) uncommitted: bool,
+    /// A look was taken for the message at the front.
+    pub(super) looked: bool,
+    /// The snapshot may show what is not committed.
+    pub(super) private: bool,
+    /// The look under way.
+    pub(super) under_way: Looking,
+}
+
+impl Lookups {
+    pub(super) fn new(path: Path, backstop: bool) -> Self {
+        Lookups {
+            look: Look::default(),
+            path,
+            backstop,
+            touched: false,
+            to_tell: false,
+            uncommitted: false,
+            looked: false,
+            private: false,
+            under_way: Looking::default(),
+        }
+    }
+
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        self.touched || now >= self.look.until
+    }
+
+    /// The snapshot, unless it is too old to say anything.
+    pub(super) fn snapshot(&self, now: Instant) -> Option<&Arc<Snapshot>> {
+        let usable = now < self.look.compared.saturating_add(OLDEST);
+        self.look.snapshot.as_ref().filter(|_| usable)
+    }
+
+    /// `relying`: on the backstop, for what routines hide.
+    pub(super) fn resolve(
+        &self,
+        statement: &Statement,
+        path: &Path,
+        relying: bool,
+        now: Instant,
+    ) -> Resolved {
+        match (self.snapshot(now), &statement.uses) {
+            (Some(snapshot), _) => snapshot.catalog.resolve(statement, path, relying),
+            (None, Some(uses)) if calls(statement, uses) => {
+                unseen(statement, "calls routines, and the catalog cannot be read")
+            }
+            (None, _) => as_written(statement),
+        }
+    }
+
+    /// The backstop is there: configured, and seen in the database.
+    pub(super) fn has_backstop(&self, now: Instant) -> bool {
+        self.backstop && self.snapshot(now).is_some_and(|known| known.catalog.has_backstop())
+    }
+}
+
+impl Lookups {
+    pub(super) fn ask(&self, judgement: &Judgement, number: u64, now: Instant) -> Arc<Known> {
+        let statements = &judgement.statements;
+        let resolve = |relying: bool| -> Box<[Resolved]> {
+            statements.iter().map(|one| self.resolve(one, &self.path, relying, now)).collect()
+        };
+        let each = resolve(false);
+        let relying = if self.has_backstop(now) { resolve(true) } else { Box::default() };
+        let calls =
+            statements.iter().map(|one| one.uses.as_deref().is_some_and(|uses| calls(one, uses)));
+        let known = Arc::new(Known {
+            number,
+            path: self.path.clone(),
+            strongest: each.iter().map(|one| one.class).max().unwrap_or(Class::Session),
+            runs_routines: each.iter().any(|one| one.runs_routines),
+            missing: each.iter().zip(calls).any(|(one, calls)| one.missing && calls),
+            each,
+            relying,
+        });
+        judgement.known.set(Arc::clone(&known));
+        known
+    }
+}
+
+/// It calls what is no known built-in: the part of a text that nothing but the catalog can show.
+pub(super) fn calls(statement: &Statement, uses: &Uses) -> bool {
+    statement.unseen_code || uses.too_many
+}
+
+/// It names something in other letters than ASCII's.
+pub(super) fn foreign(uses: &Uses) -> bool {
+    let is_foreign = |name: &Name| {
+        !name.name.is_ascii() || name.schema.as_deref().is_some_and(|schema| !schema.is_ascii())
+    };
+    uses.calls.iter().any(|call| is_foreign(&call.name))
+        || uses.relations.iter().any(|relation| is_foreign(&relation.name))
+        || uses.types.iter().any(is_foreign)
+        || uses.operators.iter().any(is_foreign)
+        || uses.fields.iter().any(|field| !field.is_ascii())
+}
+
+/// What a statement is by its text alone.
+pub(super) fn as_written(statement: &Statement) -> Resolved {
+    Resolved {
+        class: statement.class,
+        found: Class::Session,
+        unseen_code: statement.unseen_code,
+        runs_routines: statement.unseen_code,
+        missing: false,
+        reason: statement.reason.clone(),
+    }
+}
+
+/// What a statement is whose routines cannot be looked up now.
+pub(super) fn unseen(statement: &Statement, reason: &str) -> Resolved {
+    Resolved {
+        class: statement.class.max(Class::Opaque),
+        found: Class::Opaque,
+        unseen_code: true,
+        runs_routines: true,
+        missing: false,
+        reason: reason.into(),
+    }
+}
