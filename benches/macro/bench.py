@@ -290,7 +290,8 @@ def read_arguments():
     options.seconds = options.seconds or seconds
     options.clients = [int(number) for number in (options.clients or clients).split(",")]
     options.peers = [peer for peer in options.peers.split(",") if peer]
-    options.idle = 200 if options.quick else 1000
+    # PgBouncer keeps its server connections when the clients have left
+    options.idle = 200 if options.quick else 400
     unknown = set(options.peers) - set(PEERS)
     if unknown:
         parser.error(f"no such peer: {', '.join(sorted(unknown))}")
