@@ -18,6 +18,8 @@ const ROUTINES: &str = "
     CREATE FUNCTION guesses(text) RETURNS void LANGUAGE plpgsql AS $$ BEGIN EXECUTE $1; END $$;
     CREATE FUNCTION hides() RETURNS int LANGUAGE sql STABLE AS 'SELECT makes(); SELECT 1';
     CREATE VIEW innocent AS SELECT makes();
+    CREATE FUNCTION pretends() RETURNS text LANGUAGE plpgsql AS
+        $$ BEGIN RETURN set_config('authority.role', 'staging', false); END $$;
     CREATE FUNCTION kills() RETURNS bool LANGUAGE sql AS 'SELECT pg_terminate_backend(0)';";
 
 struct Ground {
@@ -61,6 +63,7 @@ fn bodies_decide(major: Major) {
             ("SELECT hides()", "prod.ddl_unconfirmed"),
             ("SELECT guesses('x')", "prod.opaque_unconfirmed"),
             ("SELECT kills()", "prod.admin_blocked"),
+            ("SELECT pretends()", "prod.admin_blocked"),
         ] {
             assert_eq!(rule(&mut ground.proxy.connect(entry), text), blocked, "{entry}: {text}");
         }

@@ -123,6 +123,8 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
             Err(_) => return unreadable(),
         },
     }
+    let names = scan.set_config.iter().filter_map(|call| call.name.as_deref());
+    let proxys_own = names.into_iter().find(|name| is_proxys_own(name)).map(str::to_owned);
     let Some(uses) = scan.found.into_uses(true) else { return unreadable() };
     // PostgreSQL keeps the statements of other than volatile routines from writing
     let mut body = match routine.volatile {
@@ -136,8 +138,20 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     if uses.too_many {
         body.raise(Class::Opaque, "names more than can be followed");
     }
+    if let Some(name) = proxys_own {
+        body.raise(Class::Admin, format!("sets {name}, which is the proxy's own"));
+    }
     body.uses = Some(uses);
     body
+}
+
+/// A tag or a token: no client sets one (contract §2), and no routine for it. A confirmation can
+/// be withdrawn anywhere; a routine that gives one confirms nothing.
+fn is_proxys_own(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let tag = name.strip_prefix("authority.");
+    tag.is_some_and(|tag| ["upstream", "authority", "role", "env"].contains(&tag))
+        || name.starts_with("pgauthority.")
 }
 
 /// Types that matter and that the text may declare a variable of. Names are compared without case:

@@ -24,7 +24,7 @@ pub(in crate::sql) struct Scan<'c> {
     pub(super) class: Class,
     pub(super) reason: String,
     pub(super) unseen_code: bool,
-    pub(super) set_config: Vec<SetConfig>,
+    pub(in crate::sql) set_config: Vec<SetConfig>,
     pub(super) objects: Vec<Box<str>>,
     /// What the catalog has to be asked about.
     pub(in crate::sql) found: Found,
