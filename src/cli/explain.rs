@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
-use super::serve::DEFAULT_CONFIG;
 use crate::config;
 use crate::contract::parameter;
 use crate::proxy::{Asked, Explained, Fate, explain};
@@ -21,7 +20,7 @@ use crate::sql::{Judge, Judgement};
 )]
 pub struct ExplainArgs {
     /// The configuration file
-    #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = config::DEFAULT_PATH, value_name = "FILE")]
     config: PathBuf,
     /// The entry, as a client names it in its URL
     #[arg(long, value_name = "ENTRY")]

@@ -6,9 +6,6 @@ use std::process::ExitCode;
 use crate::config;
 use crate::proxy::{Source, serve};
 
-/// Where `serve` and `check` look for their configuration.
-pub const DEFAULT_CONFIG: &str = "/etc/pgauthority/pgauthority.toml";
-
 /// Arguments of `serve`.
 #[derive(clap::Args, Debug)]
 #[command(
@@ -18,7 +15,7 @@ pub const DEFAULT_CONFIG: &str = "/etc/pgauthority/pgauthority.toml";
 )]
 pub struct ServeArgs {
     /// The configuration file
-    #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = crate::config::DEFAULT_PATH, value_name = "FILE")]
     config: PathBuf,
     /// Take one upstream from the environment instead of a file: DB_AUTHORITY, DB_ROLE, DB_ENV,
     /// PGAUTHORITY_UPSTREAM_URL (all required), PGAUTHORITY_LISTEN, PGAUTHORITY_AUTH

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::lookups::{FIRST_NORMAL, Look, Lookups, Snapshot, as_written, calls, foreign, unseen};
+use super::lookups::{FIRST_NORMAL, Look, Lookups, Snapshot, calls, foreign, unseen};
 use super::text::Stop;
 use super::{CopyIn, Encoding, Fence, Gate, Next};
 use crate::policy::{Denial, Rule};
@@ -200,7 +200,7 @@ impl Gate {
     ) -> Resolved {
         let (Some(lookups), Some(uses), Some(known)) = (self.lookups(), &statement.uses, known)
         else {
-            return as_written(statement);
+            return Resolved::as_written(statement);
         };
         let calls = calls(statement, uses);
         if changed && (calls || !confirmed) {

@@ -96,7 +96,7 @@ impl Lookups {
             (None, Some(uses)) if calls(statement, uses) => {
                 unseen(statement, "calls routines, and the catalog cannot be read")
             }
-            (None, _) => as_written(statement),
+            (None, _) => Resolved::as_written(statement),
         }
     }
 
@@ -145,18 +145,6 @@ pub(super) fn foreign(uses: &Uses) -> bool {
         || uses.types.iter().any(is_foreign)
         || uses.operators.iter().any(is_foreign)
         || uses.fields.iter().any(|field| !field.is_ascii())
-}
-
-/// What a statement is by its text alone.
-pub(super) fn as_written(statement: &Statement) -> Resolved {
-    Resolved {
-        class: statement.class,
-        found: Class::Session,
-        unseen_code: statement.unseen_code,
-        runs_routines: statement.unseen_code,
-        missing: false,
-        reason: statement.reason.clone(),
-    }
 }
 
 /// What a statement is whose routines cannot be looked up now.

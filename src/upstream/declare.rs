@@ -277,9 +277,7 @@ fn observations(upstream: &Upstream, in_hot_standby: Option<&str>) -> Vec<String
 
 /// A Neon host of the `-pooler` kind: PgBouncer in transaction mode, without session state.
 pub(super) fn is_pooler(upstream: &Upstream) -> bool {
-    let host = upstream.endpoint.host.trim_end_matches('.').to_ascii_lowercase();
-    let first = host.split('.').next().unwrap_or_default();
-    first.ends_with("-pooler") && host.ends_with(".neon.tech")
+    crate::contract::is_neon_pooler(&upstream.endpoint.host)
 }
 
 /// A guard that rests on a session default cannot hold where sessions have no state.

@@ -111,14 +111,7 @@ impl Catalog {
     /// is needed for the first time: call it on threads that may parse.
     pub fn resolve(&self, statement: &Statement, path: &Path, backstop: bool) -> Resolved {
         let Some(uses) = &statement.uses else {
-            return Resolved {
-                class: statement.class,
-                found: Class::Session,
-                unseen_code: statement.unseen_code,
-                runs_routines: statement.unseen_code,
-                missing: false,
-                reason: statement.reason.clone(),
-            };
+            return Resolved::as_written(statement);
         };
         let path = if uses.sets { &Path::Unknown } else { path };
         let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
@@ -205,6 +198,18 @@ impl Catalog {
 }
 
 impl Resolved {
+    /// What a statement is by its text alone.
+    pub fn as_written(statement: &Statement) -> Resolved {
+        Resolved {
+            class: statement.class,
+            found: Class::Session,
+            unseen_code: statement.unseen_code,
+            runs_routines: statement.unseen_code,
+            missing: false,
+            reason: statement.reason.clone(),
+        }
+    }
+
     /// This, and no weaker than `floor`.
     pub fn at_least(&self, floor: Class) -> Resolved {
         Resolved { class: self.class.max(floor), found: self.found.max(floor), ..self.clone() }
