@@ -121,7 +121,7 @@ impl Gate {
         let judgement = run.judgement.clone();
         let Some(statement) = judgement.statements.get(at) else { return self.distrust() };
         if changes_catalog(statement) {
-            self.touch_catalog();
+            self.touch_catalog(false);
         }
         // while a boundary is owed, what depends on the foreseen state waits for it
         if self.boundaries == 0 && tag != Tag::foreseen(self.state.is_failed()) {

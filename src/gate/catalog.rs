@@ -18,6 +18,7 @@ impl Gate {
             lookups.look = look;
             lookups.private = private;
             lookups.touched = false;
+            lookups.replaced = false;
             lookups.looked = true;
         }
     }
@@ -108,9 +109,10 @@ impl Gate {
     }
 
     /// What was sent, or was answered, may change the catalog.
-    pub(super) fn touch_catalog(&mut self) {
+    pub(super) fn touch_catalog(&mut self, replaced: bool) {
         if let Some(lookups) = &mut self.lookups {
             lookups.touched = true;
+            lookups.replaced |= replaced;
             lookups.to_tell = true;
             lookups.uncommitted = true;
         }
@@ -187,15 +189,14 @@ impl Gate {
         }
     }
 
-    /// What a statement of a text is. `changed`: earlier statements of the text, or of the open
-    /// pipeline, may have changed the catalog; `lost`: they may have changed `search_path`.
+    /// What a statement of a text is.
     pub(super) fn resolved(
         &self,
         known: Option<&Known>,
         index: usize,
         statement: &Statement,
         now: Instant,
-        (changed, lost): (bool, bool),
+        Before { changed, replaced, lost }: Before,
         confirmed: bool,
     ) -> Resolved {
         let (Some(lookups), Some(uses), Some(known)) = (self.lookups(), &statement.uses, known)
@@ -203,7 +204,7 @@ impl Gate {
             return Resolved::as_written(statement);
         };
         let calls = calls(statement, uses);
-        if changed && (calls || !confirmed) {
+        if (changed && calls) || (replaced && !confirmed) {
             return unseen(statement, "runs what may be changed before it runs");
         }
         let overdue = lookups.is_due(now) && !lookups.looked;
@@ -274,10 +275,26 @@ impl Gate {
         }
     }
 
-    /// The catalog may have changed in the open pipeline.
-    pub(super) fn catalog_touched(&self) -> bool {
-        self.lookups().is_some_and(|lookups| lookups.touched)
+    /// What the open pipeline may have done to the catalog.
+    pub(super) fn before(&self) -> Before {
+        let open = self.lookups().filter(|_| self.open);
+        open.map_or_else(Before::default, |lookups| Before {
+            changed: lookups.touched,
+            replaced: lookups.replaced,
+            lost: false,
+        })
     }
+}
+
+/// What earlier statements of a text, or of the open pipeline, may have done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// Changed what the catalog says, of this session's temporary relations or by unseen code too.
+    pub(super) changed: bool,
+    /// Changed permanent objects: one of them was DDL or stronger.
+    pub(super) replaced: bool,
+    /// Changed `search_path`.
+    pub(super) lost: bool,
 }
 
 /// Whether a statement may change what the catalog says.

@@ -46,6 +46,8 @@ pub(super) struct Lookups {
     pub(super) backstop: bool,
     /// Something that this session sent may have changed the catalog since the snapshot.
     pub(super) touched: bool,
+    /// It ran DDL on permanent objects since the snapshot.
+    pub(super) replaced: bool,
     /// As `touched`, not yet told to the shell.
     pub(super) to_tell: bool,
     /// As `touched`, in the open transaction: what it did is there for others once it commits.
@@ -65,6 +67,7 @@ impl Lookups {
             path,
             backstop,
             touched: false,
+            replaced: false,
             to_tell: false,
             uncommitted: false,
             looked: false,

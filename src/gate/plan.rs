@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use hashbrown::HashMap;
 
 use super::Fence;
+use super::catalog::Before;
 use super::text::ConfirmedStatement;
 use crate::session::{Batch, Change, Meanings, Names, State, Temporary};
 
@@ -27,9 +28,8 @@ pub(super) struct Plan {
     pub(super) triggers: bool,
     /// Something hides what the backstop is relied on to refuse.
     pub(super) relies: bool,
-    /// The catalog may have changed, and `search_path`.
-    pub(super) touches: bool,
-    pub(super) moves_path: bool,
+    /// What the text will have done once it is done.
+    pub(super) before: Before,
     pub(super) stirs_reports: bool,
     pub(super) fence: Option<Fence>,
 }

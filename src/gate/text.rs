@@ -123,11 +123,11 @@ impl Gate {
         let mut state = self.speculate(now);
         let mut temporary = self.temporary.clone();
         let known = self.known(judgement, now);
-        plan.touches = self.open && self.catalog_touched();
+        plan.before = self.before();
         let in_string = judgement.statements.len() > 1;
         for (index, statement) in judgement.statements.iter().enumerate() {
             let view = self.view(&state, in_string, now);
-            let before = (plan.touches, plan.moves_path);
+            let before = plan.before;
             let resolved =
                 self.resolved(known.as_deref(), index, statement, now, before, view.confirmed);
             plan.relies |= self.relies(known.as_deref(), index, &resolved);
@@ -148,8 +148,8 @@ impl Gate {
                 plan.unseen |= resolved.unseen_code;
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
-            plan.touches |= changes_catalog(statement) || resolved.unseen_code;
-            plan.moves_path |= moves_path(statement) || resolved.unseen_code;
+            plan.before.changed |= changes_catalog(statement) || resolved.unseen_code;
+            plan.before.lost |= moves_path(statement) || resolved.unseen_code;
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
@@ -179,7 +179,7 @@ impl Gate {
                 break;
             }
             let known = self.known(judgement, now);
-            let before = (plan.touches, plan.moves_path);
+            let before = plan.before;
             let resolved =
                 self.resolved(known.as_deref(), at, meaning, now, before, view.confirmed);
             plan.relies |= self.relies(known.as_deref(), at, &resolved);
@@ -197,6 +197,7 @@ impl Gate {
             plan.triggers |= meaning.may_run_unseen_code();
             plan.copies += usize::from(meaning.copy_in);
         }
+        plan.before.replaced |= strongest >= Class::Ddl;
         let about = || ConfirmedStatement {
             index,
             class: strongest,
@@ -350,10 +351,10 @@ impl Gate {
             self.temporary = temporary;
         }
         self.unseen_ran |= plan.unseen;
-        if plan.touches {
-            self.touch_catalog();
+        if plan.before.changed {
+            self.touch_catalog(plan.before.replaced);
         }
-        if plan.moves_path || plan.indirect {
+        if plan.before.lost || plan.indirect {
             self.lose_path();
         }
         self.stirred |= plan.stirs_reports || plan.unseen;
