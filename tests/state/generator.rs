@@ -202,6 +202,23 @@ fn statement(random: &mut Random, flavour: Flavour) -> String {
     random.of(groups[group]).to_owned()
 }
 
+/// The statements of a Query.
+fn string(random: &mut Random, flavour: Flavour, count: usize) -> Vec<String> {
+    let mut flavour = flavour;
+    let mut statements: Vec<String> = Vec::new();
+    for _ in 0..count {
+        statements.push(statement(random, flavour));
+        let ends = ["COMMIT", "END", "ROLLBACK", "PREPARE TRANSACTION"]
+            .iter()
+            .any(|end| statements.last().is_some_and(|one| one.starts_with(end)));
+        // what is confirmed behind it, the server cannot be asked: there the proxy is stricter
+        if ends && flavour == Flavour::Confirmed {
+            flavour = Flavour::Ordinary;
+        }
+    }
+    statements
+}
+
 fn name(random: &mut Random) -> &'static str {
     random.of(&["", "", "s1", "s2"])
 }
@@ -295,7 +312,7 @@ pub fn script(random: &mut Random, flavour: Flavour, length: usize) -> Vec<Item>
             0..35 | 75..82 if flavour == Flavour::Confirmed && is_open(&items) => {}
             0..35 => {
                 let count = random.of(&[&1, &1, &1, &2, &3, &4]).to_owned();
-                items.push(Item::Query((0..count).map(|_| statement(random, flavour)).collect()));
+                items.push(Item::Query(string(random, flavour, count)));
             }
             35..75 => extended(random, flavour, &mut items),
             75..80 => copy(random, &mut items),
