@@ -5,8 +5,8 @@
 //! code the confirmation is *doubted* ([`crate::session::Parameters`] says in which scope), and
 //! where a statement needs it, the proxy asks first: `SHOW` under a name of its own, in the
 //! extended protocol, since a Query would drop the client's unnamed statement. SHOW takes no
-//! snapshot and changes nothing. Behind a ReadyForQuery the question ends with a Sync; inside a
-//! pipeline of the client's, with a Flush. The answers are absorbed, and meanwhile nothing goes.
+//! snapshot and changes nothing. Behind a ReadyForQuery, and while the client's pipeline has only
+//! Parse and Close in it, the question ends with a Sync; later in a pipeline, with a Flush. The answers are absorbed, and meanwhile nothing goes.
 //!
 //! Such code can only withdraw: whoever had not confirmed before has not confirmed after.
 
@@ -46,13 +46,25 @@ impl Gate {
         if matches!(self.copy, CopyIn::Open { .. }) {
             return self.wait(length, form);
         }
-        Message::Stop(Next::Own(self.question()))
+        // an Execute of the question's makes a pipeline of the batch, in which not everything runs
+        // (CREATE INDEX CONCURRENTLY): while there is none, the question stands outside, behind
+        // answers that are all there
+        let inside = self.open && (self.ran || self.bound);
+        Message::Stop(match self.open && !inside && !self.owed.is_empty() {
+            false => Next::Own(self.question(!inside)),
+            true if self.flushed => Next::Wait,
+            true => {
+                let mut out = BytesMut::new();
+                frame(&mut out, frontend::FLUSH, |_| {});
+                self.flushed = true;
+                Next::Own(out.freeze())
+            }
+        })
     }
 
-    fn question(&mut self) -> Bytes {
+    fn question(&mut self, synced: bool) -> Bytes {
         let name = format!("pgauthority {} ask", self.nonce);
         let text = format!("SHOW {}", parameter::CONFIRM);
-        let synced = !self.open;
         let mut out = BytesMut::with_capacity(256);
         frame(&mut out, frontend::PARSE, |body| {
             put_cstring(body, name.as_bytes());

@@ -317,6 +317,8 @@ impl Gate {
         self.stirring += usize::from(owed.stirs());
         self.open = true;
         self.ran |= matches!(owed, Owed::PlainExecute { .. } | Owed::Execute(_));
+        self.bound |= matches!(owed, Owed::Bind(_));
+        self.flushed = false;
         self.owed.push_back(owed);
     }
 
@@ -331,6 +333,7 @@ impl Gate {
         self.batch += 1;
         self.open = false;
         self.ran = false;
+        self.bound = false;
         self.stirred = false;
     }
 

@@ -135,6 +135,10 @@ pub struct Gate {
     open: bool,
     /// An Execute has gone in the open batch.
     ran: bool,
+    /// A Bind has gone in the open batch: a Sync would end its portal.
+    bound: bool,
+    /// The server has been told to answer what has gone of the open batch.
+    flushed: bool,
     /// The server skips everything up to the next Sync, which has not been sent yet.
     skipping: bool,
     copy: CopyIn,
@@ -232,6 +236,8 @@ impl Gate {
             stirring: 0,
             stirred: false,
             open: false,
+            bound: false,
+            flushed: false,
             ran: false,
             skipping: false,
             copy: CopyIn::No,

@@ -141,3 +141,30 @@ fn nobody_asks_in_a_failed_transaction() {
     bench.run("ROLLBACK", &["ROLLBACK"], b'I');
     bench.asked(&query(DROP), "true", Some(b'I'));
 }
+
+#[test]
+fn a_question_before_anything_is_bound_stays_out_of_the_pipeline() {
+    let mut bench = bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.run("SELECT f()", &["SELECT 1"], b'I');
+    bench.send(&parse("s", "SELECT 1"));
+    let message = parse("", DROP);
+    let step = bench.gate.frontend(&mut bench.judge, &message, NOW);
+    assert!(matches!(step.next, Next::Own(bytes) if bytes[..] == *b"H\0\0\0\x04"));
+    assert_eq!(bench.send(&message), Got::Waits);
+    bench.answer(backend::PARSE_COMPLETE, b"");
+    bench.asked(&message, "true", Some(b'I'));
+    assert_eq!(bench.send(&message), Got::Forwarded);
+    // one that fails makes the server skip the rest, and there is nothing to ask
+    let mut bench = self::bench(Role::Prod);
+    bench.run(CONFIRM, &["SET"], b'I');
+    bench.run("SELECT f()", &["SELECT 1"], b'I');
+    bench.send(&parse("s", "SELECT 1"));
+    let step = bench.gate.frontend(&mut bench.judge, &message, NOW);
+    assert!(matches!(step.next, Next::Own(_)));
+    bench.error();
+    assert_eq!(bench.send(&message), BLOCKED);
+    bench.send(&sync());
+    bench.ready(b'I');
+    assert!(bench.gate.is_idle());
+}
