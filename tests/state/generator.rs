@@ -204,17 +204,19 @@ fn statement(random: &mut Random, flavour: Flavour) -> String {
 
 /// The statements of a Query.
 fn string(random: &mut Random, flavour: Flavour, count: usize) -> Vec<String> {
-    let mut flavour = flavour;
     let mut statements: Vec<String> = Vec::new();
+    let mut ended = false;
     for _ in 0..count {
-        statements.push(statement(random, flavour));
+        statements.push(match ended {
+            false => statement(random, flavour),
+            true => random.of(CONTROL).to_owned(),
+        });
         let ends = ["COMMIT", "END", "ROLLBACK", "PREPARE TRANSACTION"]
             .iter()
             .any(|end| statements.last().is_some_and(|one| one.starts_with(end)));
-        // what is confirmed behind it, the server cannot be asked: there the proxy is stricter
-        if ends && flavour == Flavour::Confirmed {
-            flavour = Flavour::Ordinary;
-        }
+        // what is confirmed behind it, and what the catalog then is, the server cannot be asked:
+        // there the proxy is stricter
+        ended |= ends && flavour == Flavour::Confirmed;
     }
     statements
 }
