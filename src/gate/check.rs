@@ -6,7 +6,8 @@
 //! where a statement needs it, the proxy asks first: `SHOW` under a name of its own, in the
 //! extended protocol, since a Query would drop the client's unnamed statement. SHOW takes no
 //! snapshot and changes nothing. Behind a ReadyForQuery, and while the client's pipeline has only
-//! Parse and Close in it, the question ends with a Sync; later in a pipeline, with a Flush. The answers are absorbed, and meanwhile nothing goes.
+//! Parse and Close in it, the question ends with a Sync; later in a pipeline, with a Flush. The
+//! answers are absorbed, and meanwhile nothing goes.
 //!
 //! Such code can only withdraw: whoever had not confirmed before has not confirmed after.
 
