@@ -13,6 +13,7 @@ mod database;
 pub mod exec;
 pub mod explain;
 pub mod guard;
+pub mod migrations;
 pub mod seal;
 pub mod serve;
 
@@ -44,6 +45,8 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// What each statement of a script is, and what a role would do with it
     Classify(classify::ClassifyArgs),
+    /// What governs migrations: the audit of an Alembic project
+    Migrations(migrations::MigrationsArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),
     /// Write the declaration of an upstream into its database
@@ -63,6 +66,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(&args),
         Command::Classify(args) => classify::run(&args),
+        Command::Migrations(args) => migrations::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Seal(args) => seal::run(&args),
         Command::Backstop(args) => backstop::run(&args),

@@ -1,5 +1,5 @@
-//! The gates around the proxy: the environment gate, commands run under the contract, and what is
-//! written into databases: the seal and the backstop.
+//! The gates around the proxy: the environment gate, commands run under the contract, what is
+//! written into databases (the seal and the backstop), and what governs migrations.
 //!
 //! [`gate`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
 
@@ -7,5 +7,6 @@ pub mod backstop;
 pub mod confirmed;
 pub mod exec;
 pub mod gate;
+pub mod migrations;
 pub mod seal;
 pub mod url;

@@ -1,0 +1,27 @@
+//! `pgauthority migrations`: what governs migrations, a command each.
+
+mod audit;
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+/// Arguments of `pgauthority migrations`.
+#[derive(Args, Debug)]
+pub struct MigrationsArgs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Read an Alembic project's migrations: what they do, what is risky, how they hang together
+    Audit(audit::AuditArgs),
+}
+
+/// Runs the command.
+pub fn run(args: &MigrationsArgs) -> ExitCode {
+    match &args.command {
+        Command::Audit(args) => audit::run(args),
+    }
+}

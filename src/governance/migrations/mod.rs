@@ -1,0 +1,3 @@
+//! What governs migrations: the audit of what is in their files.
+
+pub mod audit;
