@@ -1,16 +1,18 @@
 //! `pgauthority guard`: the environment gate for scripts and CI.
 
+pub mod report;
+
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
-use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::json;
 
 use crate::contract::Authority;
-use crate::governance::gate::{self, Demand, Report, Status, Variables};
+use crate::governance::gate::{self, Demand, Report, Status, Variables, Verdict};
+use crate::governance::shell;
 
 /// Arguments of `pgauthority guard`.
 #[derive(Args, Debug)]
@@ -19,15 +21,21 @@ Examples:
   pgauthority guard show
   DB_AUTHORITY=neon DB_ENV=prod-like pgauthority guard require neon
   pgauthority guard migrations && alembic upgrade head
+  pgauthority guard migrations --format github
+  eval \"$(pgauthority guard env migrations || echo exit $?)\"
 
-Exit codes: 0 allowed, 1 refused, 78 not declared (or declared so that it contradicts itself).")]
+Exit codes: 0 allowed, 1 refused, 78 not declared (or declared so that it contradicts itself), 2 the
+command line is wrong or the report cannot be written.")]
 pub struct GuardArgs {
     #[command(subcommand)]
     command: Command,
     /// How to write the report
     #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
     format: Format,
-    /// Write the report to this file instead of standard output
+    /// The same as --format json
+    #[arg(long, global = true, conflicts_with = "format")]
+    json: bool,
+    /// Write the report (of `env`: the shell's text) to this file instead of standard output
     #[arg(long, value_name = "FILE", global = true)]
     output: Option<PathBuf>,
 }
@@ -35,15 +43,39 @@ pub struct GuardArgs {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Show what is declared; DB_AUTHORITY and DB_ENV must be
+    #[command(after_long_help = "\
+Example:
+  DB_AUTHORITY=local DB_ENV=dev pgauthority guard show")]
     Show,
     /// Fail unless this authority is declared
+    #[command(after_long_help = "\
+Example:
+  DB_AUTHORITY=neon DB_ENV=prod-like pgauthority guard require neon")]
     Require {
         /// The authority that the rest of the script needs
         #[arg(value_enum)]
         authority: RequiredAuthority,
     },
     /// Fail unless migrations may run: DB_AUTHORITY, DB_ENV, DB_ROLE and DATABASE_URL are declared, and prod is confirmed
+    #[command(after_long_help = "\
+Example:
+  DB_AUTHORITY=local DB_ENV=dev DB_ROLE=staging DATABASE_URL=postgresql://nova@localhost/nova \\
+    pgauthority guard migrations")]
     Migrations,
+    /// Print the declarations for a shell to eval; what is not allowed ends the script
+    #[command(after_long_help = "\
+Examples:
+  eval \"$(pgauthority guard env || echo exit $?)\"
+  eval \"$(pgauthority guard env migrations || echo exit $?)\"
+
+Findings go to standard error, in the --format asked for. Where DB_VIA=pgauthority is declared,
+PGOPTIONS gets the declarations: libpq's programs then connect to nothing else, and with `migrations`
+on prod their sessions confirm.")]
+    Env {
+        /// What the rest of the script needs, beside DB_AUTHORITY and DB_ENV
+        #[arg(value_enum)]
+        need: Option<Need>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -54,32 +86,65 @@ enum RequiredAuthority {
     Local,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Need {
+    /// DB_AUTHORITY is neon
+    Neon,
+    /// DB_AUTHORITY is local
+    Local,
+    /// Migrations may run
+    Migrations,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For people
     Table,
     /// One JSON object
     Json,
+    /// Annotations of GitHub Actions
+    Github,
+}
+
+impl Command {
+    fn demand(&self) -> Demand {
+        match self {
+            Command::Show | Command::Env { need: None } => Demand::Declared,
+            Command::Require { authority: RequiredAuthority::Neon }
+            | Command::Env { need: Some(Need::Neon) } => Demand::Authority(Authority::Neon),
+            Command::Require { authority: RequiredAuthority::Local }
+            | Command::Env { need: Some(Need::Local) } => Demand::Authority(Authority::Local),
+            Command::Migrations | Command::Env { need: Some(Need::Migrations) } => {
+                Demand::Migrations
+            }
+        }
+    }
 }
 
 /// Judges the process's environment, writes the report, gives the verdict's exit code (2 where
 /// the report could not be written).
 pub fn run(args: &GuardArgs) -> ExitCode {
     let variables = variables_of_process();
-    let demand = match &args.command {
-        Command::Show => Demand::Declared,
-        Command::Require { authority: RequiredAuthority::Neon } => {
-            Demand::Authority(Authority::Neon)
-        }
-        Command::Require { authority: RequiredAuthority::Local } => {
-            Demand::Authority(Authority::Local)
-        }
-        Command::Migrations => Demand::Migrations,
-    };
+    let demand = args.command.demand();
     let report = gate::judge(&variables, demand);
-    let text = match args.format {
-        Format::Table => table(&variables, demand, &report),
-        Format::Json => json_text(&variables, &report),
+    let format = if args.json { Format::Json } else { args.format };
+    let text = if matches!(args.command, Command::Env { .. }) {
+        match format {
+            Format::Table => say(&report),
+            Format::Json => tell(&report::json_text(&variables, &report)),
+            Format::Github => tell(&report::github(&report)),
+        }
+        shell_text(&variables, demand, &report)
+    } else {
+        let colour = args.output.is_none()
+            && io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none();
+        let text = match format {
+            Format::Table => report::table(&variables, demand, &report, colour),
+            Format::Json => report::json_text(&variables, &report),
+            Format::Github => report::github(&report),
+        };
+        text.into_bytes()
     };
     match write(&text, args.output.as_ref()) {
         Ok(()) => ExitCode::from(report.verdict.exit_code()),
@@ -88,10 +153,39 @@ pub fn run(args: &GuardArgs) -> ExitCode {
                 .output
                 .as_ref()
                 .map_or("standard output".into(), |path| path.to_string_lossy());
-            let _ = writeln!(io::stderr(), "pgauthority guard: cannot write {place}: {error}");
+            tell(&format!("pgauthority guard: cannot write {place}: {error}\n"));
             ExitCode::from(2)
         }
     }
+}
+
+fn shell_text(variables: &Variables, demand: Demand, report: &Report) -> Vec<u8> {
+    if report.verdict != Verdict::Allowed {
+        return shell::refusal(report.verdict.exit_code());
+    }
+    let options = std::env::var_os("PGOPTIONS").unwrap_or_default();
+    shell::declarations(variables, options.as_bytes(), demand == Demand::Migrations)
+}
+
+/// The findings on standard error, where standard output is the shell's.
+fn say(report: &Report) {
+    let mut text = String::new();
+    for check in report.findings() {
+        let what = if check.status == Status::Warning { "warning: " } else { "" };
+        text.push_str(&format!("pgauthority guard: {what}{} ({})\n", check.message, check.rule));
+        if let Some(hint) = &check.hint {
+            text.push_str(&format!("pgauthority guard: hint: {hint}\n"));
+        }
+    }
+    if report.verdict != Verdict::Allowed {
+        text.push_str(&format!("pgauthority guard: {}\n", report.verdict.as_str()));
+    }
+    tell(&text);
+}
+
+fn tell(text: &str) {
+    // where standard error is closed there is nobody to tell
+    let _ = io::stderr().write_all(text.as_bytes());
 }
 
 /// The variables of the gate from this process's environment. A value that is not UTF-8 is none
@@ -102,74 +196,9 @@ pub fn variables_of_process() -> Variables {
     found.filter_map(|name| Some(((*name).to_owned(), lossy(name)?))).collect()
 }
 
-fn write(text: &str, output: Option<&PathBuf>) -> io::Result<()> {
+fn write(text: &[u8], output: Option<&PathBuf>) -> io::Result<()> {
     match output {
-        Some(path) => File::create(path)?.write_all(text.as_bytes()),
-        None => io::stdout().write_all(text.as_bytes()),
+        Some(path) => File::create(path)?.write_all(text),
+        None => io::stdout().write_all(text),
     }
-}
-
-fn json_text(variables: &Variables, report: &Report) -> String {
-    let declared: serde_json::Map<_, _> = gate::declared(variables)
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), json!(value)))
-        .collect();
-    let object = json!({
-        "verdict": report.verdict,
-        "exit_code": report.verdict.exit_code(),
-        "declared": declared,
-        "checks": report.checks,
-    });
-    format!("{object:#}\n")
-}
-
-fn table(variables: &Variables, demand: Demand, report: &Report) -> String {
-    let mut text = String::new();
-    if demand == Demand::Declared {
-        let mut declared = new_table();
-        for (name, value) in gate::declared(variables) {
-            declared.add_row([name.to_owned(), value.unwrap_or_else(|| "(not set)".to_owned())]);
-        }
-        text.push_str(&lines(&declared));
-        text.push('\n');
-    }
-    text.push_str(&checks(report));
-    text.push_str(report.verdict.as_str());
-    text.push('\n');
-    text
-}
-
-/// The checks of a report as an aligned table, one a line, each hint under its check.
-pub fn checks(report: &Report) -> String {
-    let mut table = new_table();
-    for check in &report.checks {
-        let mark = match check.status {
-            Status::Ok => "ok",
-            Status::Warning => "warning",
-            Status::Refused => "REFUSED",
-            Status::NotDeclared => "NOT DECLARED",
-        };
-        let mut message = check.message.clone();
-        if let Some(hint) = &check.hint {
-            message.push_str("\nhint: ");
-            message.push_str(hint);
-        }
-        table.add_row([mark, check.rule, &message]);
-    }
-    lines(&table)
-}
-
-fn new_table() -> Table {
-    let mut table = Table::new();
-    table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table
-}
-
-fn lines(table: &Table) -> String {
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.strip_prefix(' ').unwrap_or(&line).trim_end());
-        text.push('\n');
-    }
-    text
 }

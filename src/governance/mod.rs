@@ -1,7 +1,7 @@
 //! The gates around the proxy: the environment gate, commands run under the contract, what is
 //! written into databases (the seal and the backstop), and what governs migrations.
 //!
-//! [`gate`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
+//! [`gate`], [`shell`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
 
 pub mod backstop;
 pub mod confirmed;
@@ -9,4 +9,5 @@ pub mod exec;
 pub mod gate;
 pub mod migrations;
 pub mod seal;
+pub mod shell;
 pub mod url;

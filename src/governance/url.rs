@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Whose rules the parameters of a URL follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,9 @@ pub enum UrlFault {
     /// An escape that is not UTF-8, or a NUL.
     #[error("has a percent-encoding that is not UTF-8 text")]
     Encoding,
+    /// A line break (a secret read from a file), a tab, an escape sequence.
+    #[error("has a line break or another control character")]
+    Control,
 }
 
 /// One host of a URL, decoded.
@@ -81,6 +84,9 @@ impl DatabaseUrl {
     /// # Errors
     /// [`UrlFault`], which names the fault and shows nothing of the text.
     pub fn parse(text: &str) -> Result<Self, UrlFault> {
+        if text.contains(char::is_control) {
+            return Err(UrlFault::Control);
+        }
         let (scheme, rest) = text.split_once("://").ok_or(UrlFault::Scheme)?;
         let dialect = dialect(scheme).ok_or(UrlFault::Scheme)?;
         let (before_query, query) = match rest.split_once('?') {
@@ -329,12 +335,12 @@ fn decode(text: &str) -> Result<String, UrlFault> {
 
 /// A host as a URL spells it: what is not plain is escaped, an IPv6 address is bracketed.
 fn host_text(host: &Host) -> String {
-    const KEEP: &percent_encoding::AsciiSet =
-        &percent_encoding::NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+    const KEEP: &AsciiSet = &NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'_');
+    const KEEP_IN_BRACKETS: &AsciiSet = &KEEP.remove(b':');
     let name = if host.name.contains(':') {
-        format!("[{}]", host.name)
+        format!("[{}]", utf8_percent_encode(&host.name, KEEP_IN_BRACKETS))
     } else {
-        percent_encoding::utf8_percent_encode(&host.name, KEEP).to_string()
+        utf8_percent_encode(&host.name, KEEP).to_string()
     };
     match host.port {
         Some(port) => format!("{name}:{port}"),

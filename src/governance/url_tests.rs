@@ -15,6 +15,7 @@ fn every_spelling_keeps_its_bytes() {
         "postgresql+asyncpg://u@h/d?ssl=require",
         "jdbc:postgresql://h:1/d?user=u&password=p&ssl",
         "postgresql://[::1]:5433/d",
+        "postgresql://[fe80::1%25eth0]:5433/d",
         "postgresql://u@%2Frun%2Fpg/d",
         "postgresql:///d?host=%2Frun%2Fpg&port=7",
         "postgresql://a:1,b:2/d",
@@ -39,6 +40,8 @@ fn what_could_be_part_of_a_password_is_a_fault() {
         ("postgresql://h:65536/d", UrlFault::Port),
         ("postgresql://h/d%FF", UrlFault::Encoding),
         ("postgresql://u:%00@h/d", UrlFault::Encoding),
+        ("postgresql://u:secret@h/d\n", UrlFault::Control),
+        ("postgresql://u:secret\x1b[2J@h/d", UrlFault::Control),
     ] {
         assert_eq!(DatabaseUrl::parse(text), Err(fault), "{text}");
     }
