@@ -8,11 +8,14 @@ mod drivers;
 #[path = "exec/proxied.rs"]
 mod proxied;
 mod support;
+#[path = "exec/surroundings.rs"]
+mod surroundings;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Child, Command, Output, Stdio};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use announcer::{announce, announce_on_tls};
@@ -74,7 +77,12 @@ fn url(port: u16) -> String {
 fn output(command: &mut Command) -> (i32, String, String) {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    (status.code().unwrap_or(-1), text(stdout), text(stderr))
+    (shown(status), text(stdout), text(stderr))
+}
+
+/// How a process ended, as a shell shows it.
+fn shown(status: ExitStatus) -> i32 {
+    status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap()
 }
 
 fn succeeds(command: &mut Command) -> String {
@@ -106,7 +114,7 @@ impl Running {
     }
 
     fn code(&mut self) -> Option<i32> {
-        self.child.wait().unwrap().code()
+        Some(shown(self.child.wait().unwrap()))
     }
 }
 
@@ -133,6 +141,9 @@ fn what_is_not_declared_is_not_run() {
             assert!(stderr.contains(word), "{word:?} is not in {stderr}");
         }
         assert!(!stderr.contains(PASSWORD), "{stderr}");
+        // the pgauthority is no upstream of this command's
+        assert!(!stderr.contains("upstream \"DATABASE_URL\""), "{stderr}");
+        assert!(!stderr.contains("the upstream's url"), "{stderr}");
         assert!(!touched.exists());
     };
     let nowhere = url(1);
@@ -144,6 +155,10 @@ fn what_is_not_declared_is_not_run() {
     refused(&direct, &nowhere, &["DB_VIA"]);
     refused(DECLARED_STAGING, "sqlite:///x", &["DATABASE_URL", "hint:"]);
     refused(DECLARED_STAGING, "postgresql://h1,h2/d", &["several hosts"]);
+    refused(DECLARED_STAGING, "postgresql+psycopg2://app@/d?host=h1:5&host=h2", &["several hosts"]);
+    refused(DECLARED_STAGING, &format!("{nowhere}\n"), &["line break"]);
+    refused(DECLARED_STAGING, &format!("{nowhere}?sslmode=so"), &["unknown value of sslmode"]);
+    refused(DECLARED_STAGING, "postgresql://app@nowhere.invalid/d", &["nowhere.invalid"]);
     refused(DECLARED_STAGING, "postgresql://app@/d", &["no host"]);
     refused(DECLARED_STAGING, "postgresql://127.0.0.1/d", &["no user"]);
     let binding = format!("{nowhere}?channel_binding=require");

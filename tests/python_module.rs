@@ -129,6 +129,8 @@ impl Choices {
             "postgresql+",
             "jdbc:postgresql",
             "postgis+x_1",
+            "psql",
+            "pgsql",
             "mysql",
             "postgresql+x y",
             "",
@@ -165,6 +167,10 @@ impl Choices {
             "?dbname=a+b",
             "?host=a+b.c",
             "?host=a&host=ep-y.neon.tech",
+            "?host=ep-y.neon.tech:5&host=localhost:",
+            "?host=a:x&port=3",
+            "?host=::1,/a:b",
+            "?host=&host=a",
         ]);
         format!("{scheme}://{userinfo}{}{path}{query}", self.of(&hosts))
     }

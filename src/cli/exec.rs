@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::contract::{Declaration, parameter};
+use crate::governance::exec::process::{self, Ended};
 use crate::governance::exec::{self, Complain, Refusal, Request, Tell};
 use crate::governance::gate::{Report, Status};
 
@@ -45,7 +46,8 @@ pub struct ExecArgs {
     command: Vec<OsString>,
 }
 
-/// Runs the command under the contract; gives its exit code, or 125 to 127.
+/// Runs the command under the contract; gives its exit code, or 125 to 127. Ends by the signal
+/// that ended the command.
 pub fn run(args: &ExecArgs) -> ExitCode {
     let environment = std::env::vars_os()
         .map(|(name, value)| {
@@ -69,7 +71,11 @@ pub fn run(args: &ExecArgs) -> ExitCode {
     let ended = runtime.block_on(exec::run(request, &Terminal { quiet: args.quiet }));
     // a relay that still talks to somebody ends with the command
     runtime.shutdown_background();
-    ExitCode::from(ended.unwrap_or_else(|refusal| refused(&refusal)))
+    ExitCode::from(match ended {
+        Ok(Ended::Exited(code)) => code,
+        Ok(Ended::Signalled(signal)) => process::end_by(signal),
+        Err(refusal) => refused(&refusal),
+    })
 }
 
 fn refused(refusal: &Refusal) -> u8 {

@@ -135,9 +135,10 @@ impl DatabaseUrl {
     /// [`UrlFault`] for a parameter that cannot be read.
     pub fn hosts(&self) -> Result<Vec<Host>, UrlFault> {
         let mut hosts = self.hosts.clone();
-        if let Some(names) = self.parameter("host").transpose()? {
-            hosts =
-                names.split(',').map(|name| Host { name: name.to_owned(), port: None }).collect();
+        let named = self.host_parameters()?;
+        if !named.is_empty() {
+            let each = named.iter().flat_map(|names| names.split(','));
+            hosts = each.map(host_parameter).collect::<Result<_, _>>()?;
         }
         if let Some(ports) = self.parameter("port").transpose()? {
             let ports: Vec<&str> = ports.split(',').collect();
@@ -149,6 +150,25 @@ impl DatabaseUrl {
         }
         hosts.retain(|host| !host.name.is_empty());
         Ok(hosts)
+    }
+
+    /// The values of `host=`: of the last one, or, as SQLAlchemy has it, of each.
+    fn host_parameters(&self) -> Result<Vec<String>, UrlFault> {
+        let values = self.query.iter().filter(|(key, _)| key == "host");
+        let values = values.filter_map(|(_, value)| value.as_deref().filter(|v| !v.is_empty()));
+        let values: Vec<String> =
+            values.map(|value| self.decode_value(value)).collect::<Result<_, _>>()?;
+        let first = if self.is_sqlalchemys() { 0 } else { values.len().saturating_sub(1) };
+        Ok(values.into_iter().skip(first).collect())
+    }
+
+    fn is_sqlalchemys(&self) -> bool {
+        self.scheme.contains('+')
+    }
+
+    /// SQLAlchemy reads '+' as a space, as forms do; libpq and JDBC read it as itself.
+    fn decode_value(&self, value: &str) -> Result<String, UrlFault> {
+        if self.is_sqlalchemys() { decode(&value.replace('+', " ")) } else { decode(value) }
     }
 
     /// The user, from before the `@` or from `user=`.
@@ -175,10 +195,7 @@ impl DatabaseUrl {
     /// The last parameter of that name, decoded. An empty value counts as none.
     pub fn parameter(&self, name: &str) -> Option<Result<String, UrlFault>> {
         let (_, value) = self.query.iter().rev().find(|(key, _)| key == name)?;
-        let value = value.as_deref().filter(|value| !value.is_empty())?;
-        // SQLAlchemy reads '+' as a space, as forms do; libpq and JDBC read it as itself
-        let spaced = if self.scheme.contains('+') { value.replace('+', " ") } else { value.into() };
-        Some(decode(&spaced))
+        Some(self.decode_value(value.as_deref().filter(|value| !value.is_empty())?))
     }
 
     /// Parameter names, undecoded, in order.
@@ -266,7 +283,7 @@ fn dialect(scheme: &str) -> Option<Dialect> {
         Some((base, driver)) => (base, Some(driver)),
         None => (scheme, None),
     };
-    if !matches!(base, "postgres" | "postgresql" | "postgis") {
+    if !matches!(base, "postgres" | "postgresql" | "postgis" | "pgsql" | "psql") {
         return None;
     }
     match driver {
@@ -304,6 +321,18 @@ fn parse_host(text: &str) -> Result<Host, UrlFault> {
     };
     let port = if port.is_empty() { None } else { Some(parse_port(port)?) };
     Ok(Host { name: decode(name)?, port })
+}
+
+/// A host of `host=`: SQLAlchemy's may have a port, an IPv6 address stands without brackets.
+fn host_parameter(text: &str) -> Result<Host, UrlFault> {
+    let host = |name: &str, port| Host { name: name.to_owned(), port };
+    match text.split_once(':') {
+        Some((name, port)) if !text.starts_with('/') && !port.contains(':') => {
+            let port = if port.is_empty() { None } else { Some(parse_port(port)?) };
+            Ok(host(name, port))
+        }
+        _ => Ok(host(text, None)),
+    }
 }
 
 fn parse_port(text: &str) -> Result<u16, UrlFault> {

@@ -68,6 +68,15 @@ fn parameters_say_where_to_connect() {
     assert_eq!(of("postgresql://a:1/d?host=b&port=2"), [("b".to_owned(), Some(2))]);
     assert_eq!(of("postgresql:///d"), []);
     assert_eq!(of("postgresql:///d?host=%2Frun"), [("/run".to_owned(), None)]);
+    // SQLAlchemy's several hosts, and what libpq makes of the same
+    let several = "//u@/d?host=a:5&host=[::1]&host=::1";
+    assert_eq!(
+        of(&format!("postgresql+psycopg:{several}")),
+        [("a".to_owned(), Some(5)), ("[::1]".to_owned(), None), ("::1".to_owned(), None)]
+    );
+    assert_eq!(of(&format!("postgresql:{several}")), [("::1".to_owned(), None)]);
+    assert_eq!(of("postgresql:///d?host=a:5&port=6"), [("a".to_owned(), Some(6))]);
+    assert_eq!(url("postgresql:///d?host=a:x").hosts(), Err(UrlFault::Port));
     assert_eq!(of("postgresql://a,b:6/d"), [("a".to_owned(), None), ("b".to_owned(), Some(6))]);
 }
 

@@ -33,6 +33,7 @@ pub const STAGING: Declared = Declared("local", "staging", "test");
 pub struct Builder<'a> {
     folder: Folder,
     authority: Option<&'a CertificateAuthority>,
+    listen: String,
     server: String,
     contract: String,
     audit: String,
@@ -112,6 +113,12 @@ impl<'a> Builder<'a> {
         self
     }
 
+    /// Listens on another address too; `PORT` in it is the port of the first.
+    pub fn listen(mut self, address: &str) -> Self {
+        write!(self.listen, ", \"{address}\"").unwrap();
+        self
+    }
+
     /// Further lines of `[server]`.
     pub fn server(mut self, lines: &str) -> Self {
         self.server = format!("{lines}\n{}", self.server);
@@ -147,11 +154,15 @@ impl<'a> Builder<'a> {
     fn text(&self, port: u16, admin_port: u16) -> String {
         let folder = self.folder.path().display();
         format!(
-            "[server]\nlisten = [\"127.0.0.1:{port}\"]\n{}\n\
+            "[server]\nlisten = [\"127.0.0.1:{port}\"{}]\n{}\n\
              [server.admin]\nlisten = \"127.0.0.1:{admin_port}\"\n\n{}\n\
              [audit]\npath = \"{folder}/audit.jsonl\"\n{}\n{}\n\
              [users.app]\npassword = \"{PASSWORD}\"\n",
-            self.server, self.contract, self.audit, self.body,
+            self.listen.replace("PORT", &port.to_string()),
+            self.server,
+            self.contract,
+            self.audit,
+            self.body,
         )
     }
 
@@ -195,6 +206,7 @@ impl Proxy {
         Builder {
             folder: Folder::new(),
             authority: None,
+            listen: String::new(),
             server: String::new(),
             contract: String::new(),
             audit: String::new(),

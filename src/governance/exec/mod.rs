@@ -6,7 +6,7 @@
 pub mod child_environment;
 pub mod declarations;
 mod owner;
-mod process;
+pub mod process;
 mod proxy;
 mod relay;
 mod sasl;
@@ -18,6 +18,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use self::declarations::Declarations;
+use self::process::Ended;
 use self::proxy::Proxy;
 use self::relay::Relay;
 use super::gate::{self, Demand, Report, Variables, Verdict};
@@ -77,13 +78,13 @@ pub trait Tell {
     fn complaints(&self) -> Complain;
 }
 
-/// Runs a command under the contract; gives its exit code, or 128 + n where signal n ended it.
+/// Runs a command under the contract; says how it ended.
 ///
 /// Cancel safety: none; dropping the future leaves the command running.
 ///
 /// # Errors
 /// A [`Refusal`] where the command was not started.
-pub async fn run(request: Request, tell: &impl Tell) -> Result<u8, Refusal> {
+pub async fn run(request: Request, tell: &impl Tell) -> Result<Ended, Refusal> {
     let gated = pass_gate(&request.environment)?;
     tell.gate(&gated.report);
     let proxy = Proxy::from_url(&gated.url, &request.environment, gated.declaration)?;
@@ -111,10 +112,11 @@ pub async fn run(request: Request, tell: &impl Tell) -> Result<u8, Refusal> {
         &request.environment,
         proxy.found_password(),
     );
-    let relay = Relay { proxy, declarations, complain: tell.complaints() };
-    let relay = tokio::spawn(relay::serve(listener, Arc::new(relay)));
+    let relay = Arc::new(Relay::new(proxy, declarations, tell.complaints()));
+    let serving = tokio::spawn(relay::serve(listener, Arc::clone(&relay)));
     let ended = process::run(&request.command, &changes).await;
-    relay.abort();
+    serving.abort();
+    relay.part().await;
     ended
 }
 

@@ -66,9 +66,9 @@ impl Proxy {
     /// What to tell the client.
     pub(super) async fn connect(&self) -> Result<Stream, Box<ErrorResponse>> {
         upstream::reach(&self.upstream).await.map_err(|error| {
-            let response = ErrorResponse::fatal("08001", error.message());
+            let response = ErrorResponse::fatal("08001", here(error.message()));
             Box::new(match error.hint() {
-                Some(hint) => response.with_hint(hint),
+                Some(hint) => response.with_hint(here(hint)),
                 None => response,
             })
         })
@@ -136,13 +136,22 @@ impl Proxy {
 fn unusable(faults: &Faults) -> Refusal {
     let messages: Vec<&str> = faults.iter().map(Fault::message).collect();
     let hints: Vec<&str> = faults.iter().filter_map(Fault::hint).collect();
-    Refusal::new(messages.join("; "), hints.join("; "))
+    Refusal::new(here(&messages.join("; ")), here(&hints.join("; ")))
 }
 
 fn refused(error: &ConnectError) -> Refusal {
     let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
     let hint = error.hint().unwrap_or("DATABASE_URL must lead to a pgauthority that lets you in");
-    Refusal::new(format!("{}{detail}", error.message()), hint)
+    Refusal::new(here(&format!("{}{detail}", error.message())), here(hint))
+}
+
+/// What the proxy says of its upstreams, where the upstream is the proxy itself and its URL is
+/// `DATABASE_URL`.
+fn here(text: &str) -> String {
+    text.replace("url of upstream \"DATABASE_URL\"", "DATABASE_URL")
+        .replace("upstream \"DATABASE_URL\"", "the pgauthority of DATABASE_URL")
+        .replace("the proxy's own login", "the login")
+        .replace("the upstream's url", "DATABASE_URL")
 }
 
 /// libpq's connection parameters of the leg to the proxy, by name.

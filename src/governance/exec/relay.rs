@@ -5,12 +5,13 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::declarations::Declarations;
 use super::proxy::Proxy;
@@ -20,6 +21,10 @@ use crate::protocol::{ErrorResponse, InitialPacket};
 
 /// How long a client may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long what a command left on its way to the proxy may take to arrive, once it has ended.
+const PARTING: Duration = Duration::from_secs(2);
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_millis(10);
 /// Bytes copied at a time, each way.
 const CHUNK: usize = 32 * 1024;
 /// The first byte of a TLS record with a handshake.
@@ -47,6 +52,27 @@ pub(super) struct Relay {
     pub(super) declarations: Declarations,
     /// Words for the person who runs the command, where a client cannot be told.
     pub(super) complain: Complain,
+    /// Sessions.
+    open: AtomicUsize,
+    /// Sessions whose client's bytes are on their way to the proxy, or whose client has closed and
+    /// whose server has not.
+    busy: AtomicUsize,
+}
+
+/// One more while it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Counted<'_> {
+    fn one(count: &AtomicUsize) -> Counted<'_> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Counted(count)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a client wants, once negotiation is over.
@@ -60,6 +86,22 @@ enum Wish {
 }
 
 impl Relay {
+    pub(super) fn new(proxy: Proxy, declarations: Declarations, complain: Complain) -> Relay {
+        Relay { proxy, declarations, complain, open: 0.into(), busy: 0.into() }
+    }
+
+    /// Lets what the command sent before it ended arrive, as the kernel does for a socket of its
+    /// own. What a process that it left behind still does is not waited for.
+    pub(super) async fn part(&self) {
+        let deadline = Instant::now() + PARTING;
+        while self.open.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+            sleep(LOOK).await;
+            if self.busy.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+        }
+    }
+
     async fn connection(&self, mut client: TcpStream) {
         if !self.is_ours(&mut client).await {
             return;
@@ -141,6 +183,7 @@ impl Relay {
     }
 
     async fn session(&self, mut client: TcpStream, packet: Bytes) {
+        let _open = Counted::one(&self.open);
         let mut server = match self.proxy.connect().await {
             Ok(server) => server,
             Err(error) => return tell(&mut client, &error).await,
@@ -151,10 +194,10 @@ impl Relay {
         }
         let (mut from_server, mut to_server) = tokio::io::split(server);
         let (mut from_client, mut to_client) = client.split();
-        let up = pump(&mut from_client, &mut to_server, BytesMut::new());
+        let up = pump(&mut from_client, &mut to_server, BytesMut::new(), Some(&self.busy));
         let down = async {
             let rest = authentication(&mut from_server, &mut to_client).await?;
-            pump(&mut from_server, &mut to_client, rest).await
+            pump(&mut from_server, &mut to_client, rest, None).await
         };
         tokio::pin!(up, down);
         // the server's end is the session's; the client's is passed on, and the server answers it.
@@ -162,7 +205,10 @@ impl Relay {
         let _ = tokio::select! {
             ended = &mut down => ended,
             ended = &mut up => match ended {
-                Ok(()) => down.await,
+                Ok(()) => {
+                    let _leaving = Counted::one(&self.busy);
+                    down.await
+                }
                 Err(error) => Err(error),
             },
         };
@@ -207,22 +253,27 @@ async fn authentication(
     }
 }
 
-/// Copies `first` and then everything that comes, until the end, which is passed on.
+/// Copies `first` and then everything that comes, until the end, which is passed on. `busy` counts
+/// while something is on its way.
 ///
 /// Each chunk is flushed: a TLS stream holds back what it could not write at once.
 async fn pump(
     from: &mut (impl AsyncRead + Unpin),
     to: &mut (impl AsyncWrite + Unpin),
     first: BytesMut,
+    busy: Option<&AtomicUsize>,
 ) -> io::Result<()> {
     to.write_all(&first).await?;
+    to.flush().await?;
     let mut chunk = vec![0; CHUNK];
     loop {
-        to.flush().await?;
-        match from.read(&mut chunk).await? {
-            0 => return to.shutdown().await,
-            length => to.write_all(&chunk[..length]).await?,
+        let length = from.read(&mut chunk).await?;
+        let _busy = busy.map(Counted::one);
+        if length == 0 {
+            return to.shutdown().await;
         }
+        to.write_all(&chunk[..length]).await?;
+        to.flush().await?;
     }
 }
 

@@ -39,7 +39,7 @@ SHOWN = {
     "user",
 }
 
-_SCHEMES = re.compile(r"jdbc:postgresql|(postgres|postgresql|postgis)(\+[A-Za-z0-9_]*)?")
+_SCHEMES = re.compile(r"jdbc:postgresql|(postgres|postgresql|postgis|pgsql|psql)(\+[A-Za-z0-9_]*)?")
 _KEY = re.compile(r"[A-Za-z0-9_.-]*")
 
 
@@ -89,15 +89,23 @@ class Url:
         """The last parameter of that name, decoded. An empty value counts as none."""
         for key, value in reversed(self.query):
             if key == name:
-                # SQLAlchemy reads '+' as a space, as forms do; libpq and JDBC do not
-                spaced = value and (value.replace("+", " ") if "+" in self.scheme else value)
-                return _decode(spaced) if spaced else None
+                return self._value(value) if value else None
         return None
 
+    def _value(self, value: str) -> str:
+        # SQLAlchemy reads '+' as a space, as forms do; libpq and JDBC do not
+        return _decode(value.replace("+", " ") if "+" in self.scheme else value)
+
     def host_names(self) -> list[str]:
-        """Where it connects to, as libpq reads it: ``host`` among the parameters wins."""
-        named = self.parameter("host")
-        hosts = [name for name, _ in self.hosts] if named is None else named.split(",")
+        """Where it connects to, as libpq reads it: ``host`` among the parameters wins; or, as
+        SQLAlchemy has it, each ``host``."""
+        named = [self._value(value) for key, value in self.query if key == "host" and value]
+        if named and "+" not in self.scheme:
+            named = named[-1:]
+        if named:
+            hosts = [_host_parameter(host) for names in named for host in names.split(",")]
+        else:
+            hosts = [name for name, _ in self.hosts]
         ports = self.parameter("port")
         if ports is not None:
             each = ports.split(",")
@@ -150,6 +158,17 @@ def _host(text: str) -> tuple[str, int | None]:
         name, _, port = text.partition(":")
     number = _port(port) if port else None
     return _decode(name), number
+
+
+def _host_parameter(text: str) -> str:
+    """The name in a value of ``host=``: SQLAlchemy's may have a port, an IPv6 address has no
+    brackets."""
+    name, colon, port = text.partition(":")
+    if not colon or text.startswith("/") or ":" in port:
+        return text
+    if port:
+        _port(port)
+    return name
 
 
 def _pair(pair: str) -> tuple[str, str | None]:
