@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit fuzz-state oracle traffic demo bench clean
+.PHONY: help install build test lint unit fuzz fuzz-state oracle traffic demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ fuzz-state: ## random scripts of messages, direct and proxied, for half an hour 
 	STATE_SCRIPTS=$(SCRIPTS) STATE_SEED=$(SEED) \
 		$(CARGO) test --locked --test state -- --nocapture --test-threads=2
 
+fuzz: ## each fuzz target for a minute (TARGET=lexer for one, FUZZ_SECONDS=60)
+	@scripts/install.sh build fuzz
+	@scripts/fuzz.sh $(TARGET)
+
 oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 10 minutes (ORACLE_SECONDS=280 on each, ORACLE_SEED=1)
 	@scripts/install.sh build test
 	ORACLE_SECONDS=$${ORACLE_SECONDS:-280} $(CARGO) test --locked --test oracle -- --nocapture --test-threads 2
@@ -48,6 +52,6 @@ bench: install ## beside PgBouncer and HAProxy, one table (ARGS=--quick or --ful
 	$(CARGO) build --release --locked
 	@python3 benches/macro/bench.py $(ARGS)
 
-clean: ## target/ and .tools/
+clean: ## target/, fuzz/target/ and .tools/
 	$(CARGO) clean
-	rm -rf .tools
+	rm -rf .tools fuzz/target

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, testing, the demo and the benchmark need and this machine lacks.
 #
-#   scripts/install.sh [build] [test] [bench]     (default: all three)
+#   scripts/install.sh [build] [test] [bench] [fuzz]     (default: all but fuzz)
 #
 # Idempotent, and quick when everything is there. Debian's packages need root; without it the
 # script says which are missing. Nothing is started or enabled: the packages' services stay off,
@@ -81,6 +81,14 @@ install_packages() {
 
 if wants build && ! has cargo >/dev/null; then
     die "no cargo on the PATH: install Rust 1.90 or newer first"
+fi
+
+# -- cargo-fuzz -----------------------------------------------------------------------------------
+
+if wants fuzz && ! has cargo-fuzz >/dev/null && [[ ! -x .tools/cargo-fuzz/bin/cargo-fuzz ]]; then
+    say "installing cargo-fuzz"
+    "${CARGO:-cargo}" install -q --locked --version 0.13.2 --root .tools/cargo-fuzz cargo-fuzz >&2 ||
+        die "cargo install cargo-fuzz failed"
 fi
 
 wants test || exit 0

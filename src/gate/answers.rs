@@ -228,7 +228,8 @@ impl Gate {
         let last = self.owed.len() == 1;
         match self.owed.front_mut() {
             Some(Owed::Query(run)) => {
-                if last {
+                // while data is taken, what takes it is at the front
+                if last || matches!(self.copy, CopyIn::Open { .. }) {
                     self.copy = CopyIn::No;
                 }
                 let failed = std::mem::take(&mut run.confirmed);

@@ -156,6 +156,7 @@ impl Gate {
             kind::COPY_IN_RESPONSE => self.copy_in_response(),
             _ => {}
         }
+        self.copy_answered();
         Heard::Pass
     }
 

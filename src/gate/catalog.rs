@@ -95,7 +95,8 @@ impl Gate {
             let private = self.state.block() != Block::None;
             return (!lookups.looked).then_some(Next::Catalog { private });
         }
-        let can_wait = self.boundaries > 0 && !self.open && !self.skipping;
+        let copying = matches!(self.copy, CopyIn::Open { .. });
+        let can_wait = self.boundaries > 0 && !self.open && !self.skipping && !copying;
         (can_wait && !lookups.looked).then_some(Next::Wait)
     }
 

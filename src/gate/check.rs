@@ -53,14 +53,18 @@ impl Gate {
         let inside = self.open && (self.ran || self.bound);
         Message::Stop(match self.open && !inside && !self.owed.is_empty() {
             false => Next::Own(self.question(!inside)),
-            true if self.flushed => Next::Wait,
-            true => {
-                let mut out = BytesMut::new();
-                frame(&mut out, frontend::FLUSH, |_| {});
-                self.flushed = true;
-                Next::Own(out.freeze())
-            }
+            true => self.flush_and_wait(),
         })
+    }
+
+    /// Waits for the answers of the open pipeline, having told the server to give them.
+    pub(super) fn flush_and_wait(&mut self) -> Next {
+        if std::mem::replace(&mut self.flushed, true) {
+            return Next::Wait;
+        }
+        let mut out = BytesMut::new();
+        frame(&mut out, frontend::FLUSH, |_| {});
+        Next::Own(out.freeze())
     }
 
     fn question(&mut self, synced: bool) -> Bytes {

@@ -98,7 +98,7 @@ impl Gate {
     }
 
     /// The transaction block has failed, and nothing that could end it is on its way.
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.state.is_failed() && self.boundaries == 0 && self.stirring == 0
     }
 

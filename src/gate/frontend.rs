@@ -115,10 +115,17 @@ impl Gate {
 
     /// Why a message may not go now, whatever it is.
     fn held(&mut self, message: u8, length: usize) -> Option<Next> {
-        if self.copy == CopyIn::Awaited || self.is_asking() {
+        if self.is_asking() {
             return Some(Next::Wait);
         }
+        if self.copy == CopyIn::Awaited {
+            // an Execute that turns out not to be COPY is answered behind a Flush only
+            return Some(if self.open { self.flush_and_wait() } else { Next::Wait });
+        }
         let Fence::Up { restore } = self.fence else { return None };
+        if restore && self.has_failed() {
+            return None; // nothing can be set before the transaction has ended, and little runs
+        }
         match self.owed.back() {
             None => {
                 self.fence = Fence::No;
@@ -132,7 +139,12 @@ impl Gate {
                     "statement blocked: an earlier one of the pipeline changes what applies to it",
                     "send a Sync after SET authority.task, RESET ALL or DISCARD ALL",
                 );
-                match self.refuse_message(length, denial, Form::Other, None) {
+                let form = match message {
+                    kind::QUERY => Form::Query,
+                    kind::FUNCTION_CALL => Form::FunctionCall,
+                    _ => Form::Other,
+                };
+                match self.refuse_message(length, denial, form, None) {
                     Message::Stop(next) => Some(next),
                     Message::Admit(_) => None,
                 }
@@ -285,7 +297,7 @@ impl Gate {
         }
         let judgement = Rc::new(judgement);
         match self.decide(&judgement, true, now) {
-            Err(Stop::Wait) => Message::Stop(Next::Wait),
+            Err(Stop::Wait) => self.wait(length, Form::FunctionCall),
             Err(Stop::Ask) => self.ask(length, Form::FunctionCall),
             Err(Stop::Block(denial)) => {
                 let about = Some((&b""[..], judgement));

@@ -282,6 +282,11 @@ impl Gate {
             && self.backend_pass == 0
     }
 
+    /// Number of messages that the server still has to answer.
+    pub fn outstanding(&self) -> usize {
+        self.owed.len()
+    }
+
     /// The session's parameters as settled.
     pub fn parameters(&self) -> &Parameters {
         &self.state.parameters

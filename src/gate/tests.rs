@@ -2,6 +2,7 @@
 
 mod doubt;
 mod growth;
+mod stuck;
 
 use std::sync::Arc;
 
@@ -45,8 +46,12 @@ fn policy(role: Role) -> Policy {
 }
 
 fn bench(role: Role) -> Bench {
+    bench_under(policy(role))
+}
+
+fn bench_under(policy: Policy) -> Bench {
     let gate = Gate::new(Beginning {
-        policy: policy(role),
+        policy,
         parameters: Parameters::default(),
         reports: Vec::new(),
         search_path_doubtful: false,
@@ -325,6 +330,8 @@ fn syncs_during_copy_are_not_sent() {
     bench.send(&parse("", "COPY t FROM STDIN"));
     bench.send(&bind(""));
     bench.send(&execute());
+    let step = bench.gate.frontend(&mut bench.judge, &sync(), NOW).next;
+    assert!(matches!(step, Next::Own(_)), "a Flush");
     assert_eq!(bench.send(&sync()), Got::Waits);
     bench.answer(backend::PARSE_COMPLETE, b"");
     bench.answer(backend::BIND_COMPLETE, b"");
