@@ -45,7 +45,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// What each statement of a script is, and what a role would do with it
     Classify(classify::ClassifyArgs),
-    /// What governs migrations: the audit of an Alembic project
+    /// What governs migrations: the audit of an Alembic project, the two-path check
     Migrations(migrations::MigrationsArgs),
     /// Read the audit log
     Audit(audit::AuditArgs),

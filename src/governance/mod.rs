@@ -4,6 +4,7 @@
 //! [`gate`], [`shell`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
 
 pub mod backstop;
+pub mod catalog_diff;
 pub mod confirmed;
 pub mod exec;
 pub mod gate;

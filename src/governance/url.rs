@@ -211,6 +211,13 @@ impl DatabaseUrl {
         url.without_parameters(|key| matches!(key, "host" | "hostaddr" | "port"))
     }
 
+    /// The same URL with another database; `name` must need no escaping.
+    pub fn with_database(&self, name: &str) -> DatabaseUrl {
+        let mut url = self.clone();
+        url.path = Some(name.to_owned());
+        url.without_parameters(|key| key == "dbname")
+    }
+
     /// The same URL without the parameters that `leaves` names.
     pub fn without_parameters(mut self, leaves: impl Fn(&str) -> bool) -> DatabaseUrl {
         self.query.retain(|(key, _)| !leaves(key));

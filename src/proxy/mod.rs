@@ -14,6 +14,7 @@ pub use client::{Client, ReceiveError};
 pub use handshake::{Handshake, HandshakeError, handshake};
 
 mod declare;
+mod embedded;
 mod ending;
 mod explain;
 mod port;
@@ -21,9 +22,11 @@ mod recorder;
 mod refuse;
 mod registry;
 mod relay;
+mod running;
 mod serve;
 mod session;
 mod worker;
 
+pub use embedded::Embedded;
 pub use explain::{Asked, Explained, Fate, explain};
 pub use serve::{Source, serve};

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
-use std::thread;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,11 +11,8 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::authenticate::Secrets;
-use super::catalogs::Catalogs;
-use super::judges::Judges;
-use super::registry::{CancelKeys, Counts};
-use super::worker::{self, Command, Loaded, Shared};
+use super::running::{self, Running};
+use super::worker::{Command, Loaded, Shared};
 use crate::audit::{AuditLog, Event, EventKind, Place, Who};
 use crate::config::{self, Config};
 use crate::net::Bound;
@@ -49,51 +45,19 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let bounds: Arc<[Bound]> = config
-        .server
-        .listen
-        .iter()
-        .map(|address| {
-            Bound::bind(address).map_err(|error| {
-                io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"))
-            })
-        })
-        .collect::<io::Result<_>>()?;
+    let bounds = running::bind(&config)?;
     let health = config
         .server
         .admin_listen
         .map(|listen| HealthServer::start(listen, metrics.clone(), readiness.clone()))
         .transpose()?;
-    let settings = config.server.clone();
-    let secrets = Secrets::new(&config)?;
-    let shared = Arc::new(Shared {
-        loaded: RwLock::new(Arc::new(Loaded { config, secrets })),
-        generation: AtomicU64::new(1),
-        audit,
-        cancel_keys: Arc::new(CancelKeys::default()),
-        counts: Arc::new(Counts::default()),
-        judges: Judges::start(settings.worker_threads.clamp(1, 8))?,
-        catalogs: Catalogs::default(),
-        started: coarsetime::Instant::now(),
-    });
-    let (commands, _) = watch::channel(Command::Run);
-    let mut workers = Vec::new();
-    for index in 0..settings.worker_threads.max(1) {
-        let (shared, bounds) = (shared.clone(), bounds.clone());
-        let (counters, commands) = (metrics.worker(), commands.subscribe());
-        let keepalive = settings.tcp_keepalive;
-        let run = move || worker::run(shared, counters, &bounds, keepalive, commands);
-        workers.push(thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
-    }
+    let drain_timeout = config.server.drain_timeout;
+    let running = Running::start(config, &bounds, audit, &metrics)?;
+    let (shared, commands) = (running.shared.clone(), running.commands.clone());
     let main = Main { shared, metrics, readiness, notifier, commands, source };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(main.run(&bounds, settings.drain_timeout))?;
-    for worker in workers {
-        match worker.join() {
-            Ok(ended) => ended?,
-            Err(_) => return Err(io::Error::other("a worker thread panicked")),
-        }
-    }
+    runtime.block_on(main.run(&bounds, drain_timeout))?;
+    running.join()?;
     runtime.block_on(async {
         let _ = timeout(Duration::from_secs(10), main.shared.audit.flush()).await;
     });

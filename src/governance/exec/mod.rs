@@ -23,6 +23,7 @@ use self::proxy::Proxy;
 use self::relay::Relay;
 use super::gate::{self, Demand, Report, Variables, Verdict};
 use super::url::DatabaseUrl;
+use crate::config::Upstream;
 use crate::contract::{Authority, Declaration, Environment, Role};
 
 /// What to run, and what is declared for it beside the environment.
@@ -118,6 +119,19 @@ pub async fn run(request: Request, tell: &impl Tell) -> Result<Ended, Refusal> {
     serving.abort();
     relay.part().await;
     ended
+}
+
+/// The server that `DATABASE_URL` leads to, as an upstream of this process, for a command that is
+/// its client; what the URL leaves open the environment says.
+///
+/// # Errors
+/// What is missing or cannot be relayed.
+pub fn client_upstream(
+    url: &DatabaseUrl,
+    environment: &Variables,
+    declaration: Declaration,
+) -> Result<Arc<Upstream>, Refusal> {
+    Ok(Proxy::from_url(url, environment, declaration)?.upstream())
 }
 
 /// What the gate let through.

@@ -46,6 +46,11 @@ impl Proxy {
         Ok(Proxy { upstream: Arc::new(upstream), options: settings.options, found_password })
     }
 
+    /// Where it is.
+    pub(super) fn upstream(&self) -> Arc<Upstream> {
+        Arc::clone(&self.upstream)
+    }
+
     /// The database that the URL names.
     pub(super) fn database(&self) -> &str {
         &self.endpoint().dbname
