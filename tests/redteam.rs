@@ -1,0 +1,31 @@
+//! Known ways round a proxy that judges SQL, each a named attack: nothing of it may come about on the
+//! server, where a connection of the superuser's own looks before and after (see `redteam/`).
+//!
+//! `REDTEAM=name cargo test --test redteam -- --nocapture` runs the attacks whose names have that in
+//! them and prints what came of each.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+#[path = "redteam/attack.rs"]
+mod attack;
+#[path = "redteam/confirming.rs"]
+mod confirming;
+#[path = "redteam/doors.rs"]
+mod doors;
+#[path = "redteam/ground.rs"]
+mod ground;
+#[path = "redteam/hidden.rs"]
+mod hidden;
+#[path = "redteam/lexing.rs"]
+mod lexing;
+#[path = "redteam/load.rs"]
+mod load;
+#[path = "redteam/messages.rs"]
+mod messages;
+#[path = "redteam/read_only.rs"]
+mod read_only;
+#[path = "redteam/standby.rs"]
+mod standby;
+#[path = "redteam/statements.rs"]
+mod statements;

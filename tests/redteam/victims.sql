@@ -1,0 +1,100 @@
+-- What there is to attack, and the code in the database that attacks lean on.
+CREATE TABLE victims (id int PRIMARY KEY, name text);
+INSERT INTO victims VALUES (1, 'anne'), (2, 'bert'), (3, 'carl');
+CREATE TABLE bystanders (id int PRIMARY KEY, name text);
+COMMENT ON TABLE bystanders IS 'kept';
+CREATE SEQUENCE counter;
+SELECT lo_from_bytea(4242, 'precious');
+CREATE EXTENSION dblink;
+
+CREATE FUNCTION drop_it() RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE victims; RETURN 1; END $$;
+CREATE FUNCTION drop_it(anyelement) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
+CREATE FUNCTION drop_of(bystanders) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
+INSERT INTO bystanders VALUES (1, 'x'), (2, 'y');
+CREATE FUNCTION drop_dynamically() RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN EXECUTE 'DR' || 'OP TABLE victims'; RETURN 1; END $$;
+CREATE FUNCTION pretends_to_be_stable() RETURNS int STABLE LANGUAGE plpgsql AS
+$$ BEGIN RETURN drop_it(); END $$;
+CREATE FUNCTION pretends_to_be_immutable() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT drop_it()';
+CREATE FUNCTION immutable_of(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT drop_it(1)';
+CREATE FUNCTION drop_atomically() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT drop_it(); END;
+CREATE FUNCTION drop_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE victims; RETURN NULL; END $$;
+CREATE FUNCTION drop_state(int, int) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
+CREATE AGGREGATE drop_all(int) (SFUNC = drop_state, STYPE = int, INITCOND = '0');
+CREATE FUNCTION drop_operator(bystanders, int) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN true; END $$;
+CREATE OPERATOR @#@ (LEFTARG = bystanders, RIGHTARG = int, FUNCTION = drop_operator);
+CREATE TYPE wrapped AS (n int);
+CREATE FUNCTION drop_cast(wrapped) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
+CREATE CAST (wrapped AS int) WITH FUNCTION drop_cast(wrapped);
+CREATE FUNCTION drop_check(int) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN true; END $$;
+CREATE DOMAIN checked AS int CHECK (drop_check(VALUE));
+CREATE PROCEDURE drop_procedure() LANGUAGE plpgsql AS $$ BEGIN DROP TABLE victims; END $$;
+CREATE PROCEDURE drop_behind_a_commit() LANGUAGE plpgsql AS
+$$ BEGIN COMMIT; DROP TABLE victims; END $$;
+
+CREATE TABLE with_trigger (id int);
+CREATE TRIGGER drops BEFORE INSERT ON with_trigger
+    FOR EACH STATEMENT EXECUTE FUNCTION drop_for_a_trigger();
+CREATE TABLE with_trigger_and_name (id int, name text);
+CREATE TRIGGER drops BEFORE INSERT ON with_trigger_and_name
+    FOR EACH STATEMENT EXECUTE FUNCTION drop_for_a_trigger();
+CREATE TABLE with_rule (id int);
+CREATE RULE drops AS ON INSERT TO with_rule DO INSTEAD SELECT drop_it();
+CREATE TABLE with_default (id int, n int DEFAULT drop_it());
+CREATE TABLE with_domain (n checked);
+CREATE TABLE with_check (n int CHECK (drop_check(n)));
+CREATE TABLE parent (id int PRIMARY KEY);
+INSERT INTO parent VALUES (1);
+CREATE TABLE child (id int REFERENCES parent ON DELETE CASCADE);
+INSERT INTO child VALUES (1);
+CREATE TRIGGER drops AFTER DELETE ON child
+    FOR EACH ROW EXECUTE FUNCTION drop_for_a_trigger();
+CREATE VIEW drop_view AS SELECT drop_it() AS n;
+CREATE SCHEMA views CREATE VIEW drops AS SELECT public.drop_it() AS n;
+CREATE VIEW drop_nested AS SELECT * FROM drop_view;
+CREATE MATERIALIZED VIEW drop_stored AS SELECT drop_it() AS n WITH NO DATA;
+CREATE VIEW written AS SELECT * FROM bystanders;
+CREATE RULE writes AS ON UPDATE TO written DO INSTEAD SELECT drop_it();
+
+-- names of PostgreSQL's own, found first where search_path says so
+CREATE SCHEMA evil;
+CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE public.victims; RETURN $1; END $$;
+CREATE FUNCTION public.lower(bystanders) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS public.victims; RETURN 'x'; END $$;
+CREATE FUNCTION evil.plus(int, int) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE public.victims; RETURN 1; END $$;
+CREATE OPERATOR evil.+ (LEFTARG = int, RIGHTARG = int, FUNCTION = evil.plus);
+CREATE TABLE evil.pg_proc (LIKE pg_catalog.pg_proc);
+CREATE TABLE evil.pg_class (LIKE pg_catalog.pg_class);
+CREATE TABLE evil.pg_namespace (LIKE pg_catalog.pg_namespace);
+CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT 'true' $$;
+CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE sql AS $$ SELECT 'true' $$;
+
+-- code that changes the session it runs in
+CREATE FUNCTION confirm_it() RETURNS text LANGUAGE sql AS
+$$ SELECT set_config('authority.confirm_prod_migrations', 'true', false) $$;
+CREATE FUNCTION switch(name text, value text) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN RETURN set_config(name, value, false); END $$;
+CREATE FUNCTION write_it() RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN INSERT INTO victims VALUES (9, 'mallory'); RETURN 1; END $$;
+CREATE FUNCTION flip_and_write() RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN
+    PERFORM set_config('transaction_read_only', 'off', false);
+    INSERT INTO victims VALUES (9, 'mallory');
+    RETURN 1;
+END $$;
+CREATE PROCEDURE flip_commit_and_write() LANGUAGE plpgsql AS
+$$ BEGIN
+    PERFORM set_config('default_transaction_read_only', 'off', false);
+    COMMIT;
+    INSERT INTO victims VALUES (9, 'mallory');
+END $$;
