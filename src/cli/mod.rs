@@ -10,6 +10,7 @@ pub mod backstop;
 pub mod check;
 pub mod classify;
 mod database;
+pub mod drift;
 pub mod exec;
 pub mod explain;
 pub mod guard;
@@ -43,6 +44,8 @@ enum Command {
     Check(check::CheckArgs),
     /// What the running proxy would do with a statement, and why
     Explain(explain::ExplainArgs),
+    /// Where the declared authority and a source tree, or the running world, have come apart
+    Drift(drift::DriftArgs),
     /// What each statement of a script is, and what a role would do with it
     Classify(classify::ClassifyArgs),
     /// What governs migrations: the audit of an Alembic project, the two-path check
@@ -67,6 +70,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Classify(args) => classify::run(&args),
         Command::Migrations(args) => migrations::run(&args),
+        Command::Drift(args) => drift::run(&args),
         Command::Audit(args) => audit::run(&args),
         Command::Seal(args) => seal::run(&args),
         Command::Backstop(args) => backstop::run(&args),
