@@ -114,6 +114,9 @@ fn contract(draft: &mut Draft, table: &Table<'_>) {
         let fold = |name: Located<String>| name.value.to_lowercase();
         draft.migration_tables = names.value.into_iter().map(fold).collect();
     }
+    if let Some(names) = table.strings("orm_tables") {
+        draft.orm_tables = names.value.into_iter().map(|name| name.value).collect();
+    }
 }
 
 fn audit(draft: &mut Draft, table: &Table<'_>) {

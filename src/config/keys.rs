@@ -31,6 +31,8 @@ pub enum Effect {
     AtLoad,
     /// At the next start only.
     Restart,
+    /// At the next run of a command; the proxy does not need it.
+    NextRun,
 }
 
 impl Effect {
@@ -41,6 +43,7 @@ impl Effect {
             Effect::NewSessions => "reload, new sessions",
             Effect::AtLoad => "start and reload",
             Effect::Restart => "restart",
+            Effect::NextRun => "next run",
         }
     }
 }
@@ -140,6 +143,8 @@ keys! {
             "When a confirmation lapses; never inside a transaction.";
         "migration_tables": "list of table names", "the tables of the known migration tools", NextStatement,
             "The version tables of migration tools, without schema, compared without regard to case. Replaces the default list.";
+        "orm_tables": "list of table names", "`[]`", NextRun,
+            "The tables that the application owns, which `migrations two-path` wants to find, with or without schema. `--orm-tables` replaces the list.";
     }
     "decision" {
         "task": "string", "required", NextStatement,

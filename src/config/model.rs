@@ -172,6 +172,8 @@ pub struct Contract {
     pub confirm_max_age: Option<Duration>,
     /// `migration_tables`: unqualified names, folded.
     pub migration_tables: Arc<BTreeSet<String>>,
+    /// `orm_tables`: for the two-path check.
+    pub orm_tables: Vec<String>,
 }
 
 /// What a host that contradicts its declaration does.

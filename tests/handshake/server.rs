@@ -232,6 +232,7 @@ pub fn config(mode: TlsMode, authority: &CertificateAuthority) -> Config {
             mapping: MappingMode::Warn,
             confirm_max_age: None,
             migration_tables: Default::default(),
+            orm_tables: Vec::new(),
         },
         decisions: DecisionTable::default().into(),
         audit: AuditSettings {

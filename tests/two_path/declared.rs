@@ -4,9 +4,9 @@ use std::fs;
 use std::process::Command;
 
 use crate::ground::{Project, bare, nothing_is_left, output, two_path, url};
-use crate::support::Cluster;
 use crate::support::cluster::PASSWORD;
 use crate::support::proxy::PROGRAM;
+use crate::support::{CertificateAuthority, Cluster};
 
 const NOWHERE: &str = "postgresql://app@127.0.0.1:1/app";
 
@@ -62,8 +62,11 @@ fn the_authority_is_declared_and_local() {
     assert!(stderr.contains("DATABASE_URL is not set"), "{stderr}");
 }
 
-const QUICK: [&str; 4] =
-    ["--paths", "A", "--upgrade", "psql -XAtc 'SHOW authority.role' | grep -x staging"];
+const QUICK: [&str; 2] = [
+    "--upgrade",
+    "psql -XAtc 'SHOW authority.role' | grep -x staging && \
+     psql -qc 'CREATE TABLE agents (); CREATE TABLE runs ()'",
+];
 
 #[test]
 fn an_upstream_of_the_configuration_will_do() {
@@ -79,15 +82,18 @@ fn an_upstream_of_the_configuration_will_do() {
         )
     };
     let text = format!(
-        "{}{}[databases.x]\nupstream = \"here\"\nauth = \"relay\"\n",
+        "{}{}[contract]\norm_tables = [\"agents\", \"runs\"]\n\
+         [databases.x]\nupstream = \"here\"\nauth = \"relay\"\n",
         upstream("here", "local", "staging"),
         upstream("there", "neon", "prod")
     );
     fs::write(&file, text).unwrap();
     let run = |name: &str, more: &[&str], environment: &[(&str, &str)]| {
         let config = file.to_str().unwrap();
-        let target = ["--config", config, "--upstream", name, "--version-table", ""];
-        let mut command = bare(&[&target[..], &QUICK, more].concat());
+        let target =
+            ["--config", config, "--upstream", name, "--version-table", "", "--paths", "A"];
+        let more = if more.is_empty() { &QUICK[..] } else { more };
+        let mut command = bare(&[&target[..], more].concat());
         command.current_dir(project.path()).env("DB_ROLE", "staging");
         output(command.envs(environment.iter().copied()))
     };
@@ -96,14 +102,22 @@ fn an_upstream_of_the_configuration_will_do() {
     // the commands' driver has its own spelling
     let scheme = ["--scheme", "postgresql+psycopg"];
     let python = "python3 -m alembic upgrade head";
-    let arguments =
-        [&scheme[..], &["--upgrade", python, "--version-table", "alembic_version"]].concat();
+    let tables = ["--version-table", "alembic_version", "--orm-tables", "agents"];
+    let arguments = [&scheme[..], &["--upgrade", python], &tables].concat();
     let file = file.to_str().unwrap();
     let mut command =
         bare(&[&["--config", file, "--upstream", "here", "--paths", "A"], &arguments[..]].concat());
     let (code, stdout, stderr) =
         output(command.current_dir(project.path()).env("DB_ROLE", "staging"));
     assert_eq!(code, 0, "{stdout}{stderr}");
+
+    // the configuration names the tables, unless the command line does
+    let upgrade = ["--upgrade", "psql -c 'CREATE TABLE runs ()'"];
+    let (code, stdout, _) = run("here", &upgrade, &[]);
+    assert_eq!(code, 1);
+    assert!(stdout.contains("the application owns is missing: agents\n"), "{stdout}");
+    let (code, ..) = run("here", &[&upgrade[..], &["--orm-tables", "public.runs"]].concat(), &[]);
+    assert_eq!(code, 0);
 
     let (code, _, stderr) = run("there", &[], &[]);
     assert_eq!(code, 1);
@@ -117,6 +131,19 @@ fn an_upstream_of_the_configuration_will_do() {
     let (code, _, stderr) = run("nowhere", &[], &[]);
     assert_eq!(code, 2);
     assert!(stderr.contains("no upstream \"nowhere\""), "{stderr}");
+    nothing_is_left(&cluster);
+}
+
+#[test]
+fn a_server_that_wants_tls_gets_it() {
+    let authority = CertificateAuthority::new();
+    let cluster = Cluster::builder().tls(&authority).tls_only().start();
+    let project = Project::new();
+    let root = project.folder.write("root.crt", authority.pem());
+    let url = format!("{}?sslmode=verify-full&sslrootcert={}", url(&cluster), root.display());
+    let mut command = two_path(&project, &cluster, &["--paths", "A,B", "--orm-tables", "runs"]);
+    let (code, stdout, stderr) = output(command.env("DATABASE_URL", url));
+    assert_eq!(code, 0, "{stdout}{stderr}");
     nothing_is_left(&cluster);
 }
 

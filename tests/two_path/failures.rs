@@ -158,6 +158,8 @@ fn an_id_longer_than_the_version_column_is_told() {
     assert!(note.contains("holds 32 characters and the longest id has 21"), "{note}");
     let found = only(&project, &cluster, &["--paths", "A", "--version-length", "128"], "A");
     one(&found, "version_column", "holds 32 characters, and 128 are demanded");
+    let found = only(&project, &cluster, &["--paths", "A", "--version-length", "20"], "A");
+    one(&found, "version_too_long", "\"s6_trace_immutability\" has 21 characters, more than 20");
 }
 
 #[test]

@@ -67,15 +67,15 @@ pub struct TwoPathArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
     /// Tables that the application owns, which must be there after A and after B: a list, or @FILE
-    /// with one a line
+    /// with one a line; without it the configuration's orm_tables, where --upstream reads one
     #[arg(long, value_name = "NAMES")]
     orm_tables: Option<String>,
     /// The table of the migrations' versions; an empty one is not looked at
     #[arg(long, value_name = "NAME", default_value = "alembic_version")]
     version_table: String,
-    /// How many characters its column must hold; without it as many as the longest id, and fewer
-    /// than 128 are remarked
-    #[arg(long, value_name = "LENGTH")]
+    /// How many characters an id may have [default: 128]; where it is given the version column must
+    /// hold as many, else as many as the longest id in use
+    #[arg(long, value_name = "LENGTH", value_parser = clap::value_parser!(u32).range(1..))]
     version_length: Option<u32>,
     /// Differences between A and B fail, those declared in --known apart
     #[arg(long)]
@@ -119,6 +119,9 @@ enum Format {
 
 const NAME: &str = "migrations two-path";
 
+/// How long an id may be, in characters.
+const VERSION_LENGTH: u32 = 128;
+
 /// Runs the command: 0 passed, 1 failed or refused, 2 error, 78 not declared.
 pub fn run(args: &TwoPathArgs) -> ExitCode {
     crate::cli::database::run(NAME, async {
@@ -154,7 +157,7 @@ fn failure(fault: Fault) -> Failure {
 
 fn request(args: &TwoPathArgs) -> Result<Request, Failure> {
     // who may is asked before anything else
-    let declared::Declared { upstream, url, environment } = args.target.declared()?;
+    let declared::Declared { upstream, url, environment, orm_tables } = args.target.declared()?;
     let mut paths: Vec<Path> = args.paths.iter().map(|path| path.path()).collect();
     paths.sort();
     paths.dedup();
@@ -187,9 +190,10 @@ fn request(args: &TwoPathArgs) -> Result<Request, Failure> {
         directory: args.directory.clone(),
         timeout: Duration::from_secs(args.timeout),
         template: args.template.clone(),
-        orm_tables: args.orm_tables.as_deref().map_or(Ok(Vec::new()), tables)?,
+        orm_tables: args.orm_tables.as_deref().map_or(Ok(orm_tables), tables)?,
         version_table: Some(args.version_table.clone()).filter(|name| !name.is_empty()),
-        version_length: args.version_length,
+        version_length: args.version_length.unwrap_or(VERSION_LENGTH),
+        wide_column: args.version_length.is_some(),
         known: known(args)?,
         require_equal: args.require_equal,
     })

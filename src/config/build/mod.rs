@@ -97,6 +97,7 @@ pub(super) fn build(
             mapping: draft.mapping,
             confirm_max_age: draft.confirm_max_age,
             migration_tables: Arc::new(draft.migration_tables.clone()),
+            orm_tables: draft.orm_tables.clone(),
         },
         decisions,
         audit: AuditSettings { target, statement, fsync },

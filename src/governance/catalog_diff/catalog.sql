@@ -16,6 +16,12 @@ WITH user_schema AS (
     JOIN user_schema s ON s.oid = c.relnamespace
     WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                       AND d.objid = c.oid AND d.deptype = 'e')
+), owned AS (
+    SELECT d.objid, d.deptype, r.kind, r.identity, a.attname
+    FROM pg_depend d
+    JOIN relation r ON r.oid = d.refobjid
+    JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+    WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
 ), object (classid, objid, objsubid, owner, acl, acl_type, kind, identity, parent, properties) AS (
 
     SELECT 'pg_database'::regclass::oid, d.oid, 0, d.datdba, d.datacl, 'd'::"char", 'database', 'current',
@@ -108,19 +114,14 @@ WITH user_schema AS (
 
     UNION ALL
     SELECT 'pg_class'::regclass, r.oid, 0, r.relowner, r.relacl, 's', 'sequence', r.identity,
-           (SELECT o.kind || ' ' || o.identity FROM pg_depend d JOIN relation o ON o.oid = d.refobjid
-            WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid
-            AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')),
+           o.kind || ' ' || o.identity,
            jsonb_build_object(
                'type', format_type(s.seqtypid, NULL), 'start', s.seqstart, 'minimum', s.seqmin,
                'maximum', s.seqmax, 'increment', s.seqincrement, 'cycle', s.seqcycle, 'cache', s.seqcache,
                'persistence', CASE WHEN r.relpersistence = 'u' THEN 'unlogged' END,
-               'owned by', (SELECT o.identity || '.' || quote_ident(a.attname) || CASE d.deptype WHEN 'i' THEN ' (identity)' ELSE '' END
-                   FROM pg_depend d JOIN relation o ON o.oid = d.refobjid
-                   JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                   WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid
-                   AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))
-    FROM relation r JOIN pg_sequence s ON s.seqrelid = r.oid
+               'owned by', o.identity || '.' || quote_ident(o.attname)
+                           || CASE o.deptype WHEN 'i' THEN ' (identity)' ELSE '' END)
+    FROM relation r JOIN pg_sequence s ON s.seqrelid = r.oid LEFT JOIN owned o ON o.objid = r.oid
 
     UNION ALL -- indexes that no constraint made
     SELECT 'pg_class'::regclass, r.oid, 0, NULL, NULL, NULL, 'index', r.identity, t.kind || ' ' || t.identity,

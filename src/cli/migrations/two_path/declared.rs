@@ -39,6 +39,8 @@ pub(super) struct Declared {
     pub(super) upstream: Arc<Upstream>,
     pub(super) url: DatabaseUrl,
     pub(super) environment: Variables,
+    /// The configuration's.
+    pub(super) orm_tables: Vec<String>,
 }
 
 impl Target {
@@ -50,23 +52,26 @@ impl Target {
             })
             .collect();
         must_be_staging(&environment)?;
-        let (upstream, url) = match &self.upstream {
+        let (upstream, url, orm_tables) = match &self.upstream {
             Some(name) => self.configured(name, &environment)?,
-            None => from_environment(&environment)?,
+            None => {
+                let (upstream, url) = from_environment(&environment)?;
+                (upstream, url, Vec::new())
+            }
         };
         if upstream.endpoint.user.is_none() {
             let message = format!("the url of upstream \"{}\" names no user", upstream.name);
             return Err(Failure::new(FAILED, message)
                 .hint("postgresql://USER@HOST:PORT/DATABASE, a role that may create databases"));
         }
-        Ok(Declared { upstream, url, environment })
+        Ok(Declared { upstream, url, environment, orm_tables })
     }
 
     fn configured(
         &self,
         name: &str,
         environment: &Variables,
-    ) -> Result<(Arc<Upstream>, DatabaseUrl), Failure> {
+    ) -> Result<(Arc<Upstream>, DatabaseUrl, Vec<String>), Failure> {
         let config = config::load(&self.config)
             .map_err(|faults| Failure::new(faults.exit_code(), faults.to_string()))?;
         let upstream = config.upstreams.get(name).ok_or_else(|| {
@@ -90,7 +95,7 @@ impl Target {
                 return Err(Failure::new(REFUSED, message).hint(format!("{variable}={declared}")));
             }
         }
-        Ok((Arc::clone(upstream), self.url(upstream)?))
+        Ok((Arc::clone(upstream), self.url(upstream)?, config.contract.orm_tables.clone()))
     }
 
     /// A URL for the upstream's user, whatever its database; the address is replaced later.

@@ -272,22 +272,25 @@ pub fn version_width(request: &Request, catalog: &Catalog) -> Option<u32> {
 }
 
 fn version_column(context: &Context<'_>, catalog: &Catalog) -> Option<Failure> {
-    let width = version_width(context.request, catalog)?;
-    let over = |limit: u32| {
-        let too_long = context.ids.iter().filter(move |id| id.chars().count() > limit as usize);
-        too_long.cloned().collect::<Vec<_>>()
-    };
-    let ids = over(width);
+    let Request { version_table, version_length, wide_column, .. } = context.request;
+    catalog.table(version_table.as_ref()?)?;
+    let width = version_width(context.request, catalog);
+    let limit = width.unwrap_or(u32::MAX).min(*version_length);
+    let longer = |id: &&String| id.chars().count() > limit as usize;
+    let ids: Vec<String> = context.ids.iter().filter(longer).cloned().collect();
     if let Some(id) = ids.first() {
-        let message = format!(
-            "the version column holds {width} characters, and \"{id}\" has {}",
-            id.chars().count()
-        );
+        let length = id.chars().count();
+        let message = match width.filter(|width| (*width as usize) < length) {
+            Some(width) => {
+                format!("the version column holds {width} characters, and \"{id}\" has {length}")
+            }
+            None => format!("\"{id}\" has {length} characters, more than {version_length}"),
+        };
         let failure = Failure::new(Kind::VersionTooLong, message).hint(WIDEN);
         return Some(Failure { objects: ids, ..failure });
     }
-    let demanded = context.request.version_length.filter(|demanded| *demanded > width)?;
+    let width = width.filter(|width| *wide_column && width < version_length)?;
     let message =
-        format!("the version column holds {width} characters, and {demanded} are demanded");
+        format!("the version column holds {width} characters, and {version_length} are demanded");
     Some(Failure::new(Kind::VersionColumn, message).hint(WIDEN))
 }

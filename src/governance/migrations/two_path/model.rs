@@ -137,8 +137,11 @@ pub struct Request {
     pub orm_tables: Vec<String>,
     /// The table of the migrations' versions; `None`: there is none to look at.
     pub version_table: Option<String>,
-    /// How many characters its column must hold; `None`: as many as the longest id.
-    pub version_length: Option<u32>,
+    /// How many characters an id may have; the version column must hold as many where
+    /// `wide_column` says so, else as many as the longest id in use.
+    pub version_length: u32,
+    /// The version column must be as wide as an id may be long.
+    pub wide_column: bool,
     /// Differences that are known.
     pub known: Known,
     /// Every other difference is a failure.

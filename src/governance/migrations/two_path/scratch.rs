@@ -62,8 +62,10 @@ impl Scratch {
              AND classid = {LOCK_CLASS} AND objid = {}",
             run.id
         );
-        if direct.run(&held).await.map_err(failed)?.is_empty() {
-            let message = "the server's sessions do not last: a pooler in transaction mode?";
+        let lasts = !direct.run(&held).await.map_err(failed)?.is_empty();
+        if !lasts || shared(upstream, &key).await? {
+            let message = "a session there is not one session of the server: a pooler in \
+                           transaction mode";
             return Err(Fault::failed(message).hint("name the database server itself"));
         }
         Ok(Scratch { upstream: Arc::clone(upstream), direct, run, made: Vec::new() })
@@ -158,6 +160,15 @@ impl Scratch {
         let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
         self.direct.run(&drop).await.map(|_| ())
     }
+}
+
+/// Whether a second connection has the first one's lock: then both are given the same session of
+/// the server in turn.
+async fn shared(upstream: &Arc<Upstream>, key: &str) -> Result<bool, Fault> {
+    let mut second = Direct::connect(upstream).await.map_err(|error| unreachable(&error))?;
+    let rows = second.run(&format!("SELECT pg_try_advisory_lock({key})")).await.map_err(failed)?;
+    second.close().await;
+    Ok(rows.into_iter().flatten().flatten().next().as_deref() == Some("t"))
 }
 
 /// An upstream like this one, with another database.

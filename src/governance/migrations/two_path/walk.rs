@@ -222,12 +222,12 @@ fn report(request: &Request, runs: Vec<PathRun>, ids: &[String]) -> Report {
     let mut notes = Vec::new();
     let width =
         runs.iter().filter_map(|run| judge::version_width(request, run.catalog.as_ref()?)).min();
-    if let Some(width) = width.filter(|width| *width < ADVISED && request.version_length.is_none())
-    {
+    let advised = request.version_length;
+    if let Some(width) = width.filter(|width| *width < advised && !request.wide_column) {
         let longest = ids.iter().map(|id| id.chars().count()).max().unwrap_or(0);
         notes.push(format!(
             "the version column holds {width} characters and the longest id has {longest}: \
-             {ADVISED} leave room for descriptive ids (--version-length {ADVISED} demands them)"
+             {advised} leave room for descriptive ids (--version-length {advised} demands them)"
         ));
     }
     let compared = catalog(Path::A).zip(catalog(Path::B)).map(|(a, b)| {
@@ -247,9 +247,6 @@ fn report(request: &Request, runs: Vec<PathRun>, ids: &[String]) -> Report {
         notes,
     }
 }
-
-/// What a version column should hold, in characters.
-const ADVISED: u32 = 128;
 
 fn differing(request: &Request, comparison: &Comparison) -> Option<Failure> {
     let objects: Vec<String> = comparison.counting().map(|found| found.key.to_string()).collect();
