@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`contract`], [`protocol`], [`sql`] | core | nothing of ours |
 //! | [`session`] | core | `contract`, `protocol`, `sql` |
+//! | [`split`] | core | those and `session`: which leg a statement belongs to |
 //! | [`policy`] | core | those and `session` |
 //! | [`gate`] | core | those, `session` and `policy`: bytes of both sides in, actions out |
 //! | [`audit::event`](audit) | core | `contract`, `policy`, `sql` |
@@ -25,5 +26,6 @@ pub mod policy;
 pub mod protocol;
 pub mod proxy;
 pub mod session;
+pub mod split;
 pub mod sql;
 pub mod upstream;

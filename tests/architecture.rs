@@ -11,6 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("protocol", &[]),
     ("sql", &[]),
     ("session", &["contract", "protocol", "sql"]),
+    ("split", &["contract", "protocol", "sql", "session"]),
     ("policy", &["contract", "protocol", "sql", "session"]),
     ("gate", &["contract", "protocol", "sql", "session", "policy"]),
     ("audit/event", &["contract", "policy", "sql"]),
@@ -31,6 +32,7 @@ const SHELL: &[&str] = &[
     "protocol",
     "sql",
     "session",
+    "split",
     "policy",
     "gate",
     "audit",
@@ -47,6 +49,7 @@ const EVERYTHING: &[&str] = &[
     "protocol",
     "sql",
     "session",
+    "split",
     "policy",
     "gate",
     "audit",
@@ -60,7 +63,7 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// The modules that are pure.
-const CORE: &[&str] = &["contract", "protocol", "sql", "session", "policy", "gate", "audit/event"];
+const CORE: &[&str] = &["contract", "protocol", "sql", "session", "split", "policy", "gate", "audit/event"];
 
 /// What the core never names: sockets, files, the clock, chance, threads' environment.
 const IMPURE: &[&str] = &[

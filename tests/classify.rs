@@ -30,7 +30,7 @@ fn effect(effect: &Effect) -> Option<String> {
     let chain = |chain: &Chain| if *chain == Chain::Yes { " and chain" } else { "" };
     Some(match effect {
         Effect::None => return None,
-        Effect::Begin { read_write } => format!("begin{}", mode(*read_write)),
+        Effect::Begin { modes } => format!("begin{}", mode(modes)),
         Effect::Commit(c) => format!("commit{}", chain(c)),
         Effect::Rollback(c) => format!("rollback{}", chain(c)),
         Effect::Set { name, value, scope } => {
@@ -40,9 +40,9 @@ fn effect(effect: &Effect) -> Option<String> {
                 SetValue::Default => format!("{scope} {name} default"),
             }
         }
-        Effect::SetTransaction { read_write } => format!("set transaction{}", mode(*read_write)),
-        Effect::SetSessionCharacteristics { read_write } => {
-            format!("set characteristics{}", mode(*read_write))
+        Effect::SetTransaction { modes } => format!("set transaction{}", mode(modes)),
+        Effect::SetSessionCharacteristics { modes } => {
+            format!("set characteristics{}", mode(modes))
         }
         Effect::Prepare { name, inner } => format!("prepare {name} ({})", details(inner)),
         Effect::Declare { name, hold } => {
@@ -57,8 +57,8 @@ fn effect(effect: &Effect) -> Option<String> {
     })
 }
 
-fn mode(read_write: Option<bool>) -> &'static str {
-    match read_write {
+fn mode(modes: &pgauthority::sql::Modes) -> &'static str {
+    match modes.read_write {
         None => "",
         Some(true) => " read write",
         Some(false) => " read only",

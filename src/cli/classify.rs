@@ -169,6 +169,7 @@ fn policy(role: RoleArg) -> Policy {
         routed: false,
         decisions: Arc::new(DecisionTable::default()),
         guarded: role == Role::Replica,
+        split: None,
         set_by_statement: false,
         pooler: false,
     }

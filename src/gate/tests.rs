@@ -40,6 +40,7 @@ fn policy(role: Role) -> Policy {
         routed: false,
         decisions: Arc::new(DecisionTable::default()),
         guarded: role == Role::Replica,
+        split: None,
         set_by_statement: false,
         pooler: false,
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected byte stream.
@@ -22,6 +22,8 @@ pub enum Stream {
     TlsServerUnix(Box<tokio_rustls::server::TlsStream<UnixStream>>),
     /// TLS towards an upstream.
     TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    /// A pipe within the process: a leg of a split session, whose client is the splitter.
+    Pipe(Box<DuplexStream>),
 }
 
 macro_rules! each {
@@ -32,6 +34,7 @@ macro_rules! each {
             Stream::TlsServer($stream) => $body,
             Stream::TlsServerUnix($stream) => $body,
             Stream::TlsClient($stream) => $body,
+            Stream::Pipe($stream) => $body,
         }
     };
 }

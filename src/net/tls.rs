@@ -55,7 +55,10 @@ pub async fn accept(
             let tls = describe(stream.get_ref().1, direct)?;
             (Stream::TlsServerUnix(stream), tls)
         }
-        Stream::TlsServer(_) | Stream::TlsServerUnix(_) | Stream::TlsClient(_) => {
+        Stream::TlsServer(_)
+        | Stream::TlsServerUnix(_)
+        | Stream::TlsClient(_)
+        | Stream::Pipe(_) => {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "TLS inside TLS"));
         }
     };

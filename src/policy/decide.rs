@@ -33,10 +33,21 @@ pub struct Policy {
     pub decisions: Arc<DecisionTable>,
     /// The connection also runs with `default_transaction_read_only = on`.
     pub guarded: bool,
+    /// Which leg of a split session it is (spec of the proxy, section 4); `None`: of no split one.
+    pub split: Option<SplitLeg>,
     /// The guard and tags were set with SET, so RESET ALL and DISCARD ALL would end them.
     pub set_by_statement: bool,
     /// The upstream's host pools transactions and keeps no session state.
     pub pooler: bool,
+}
+
+/// A leg of a session that reads in one place and writes in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitLeg {
+    /// Where it reads: nothing else is allowed there, whatever the role.
+    Read,
+    /// Where it writes.
+    Write,
 }
 
 /// The session's state as a decision needs it.
@@ -80,7 +91,15 @@ impl Policy {
 
     /// Neither role nor task ever refuses a statement here, so unsafe lexing cannot hide one.
     pub fn allows_everything(&self) -> bool {
-        self.declaration.role == Role::Staging && !self.read_denied && !self.write_denied
+        self.role() == Role::Staging && !self.read_denied && !self.write_denied
+    }
+
+    /// The role that decides: a read leg is as good as a replica.
+    pub(super) fn role(&self) -> Role {
+        match self.split {
+            Some(SplitLeg::Read) => Role::Replica,
+            _ => self.declaration.role,
+        }
     }
 
     fn denied(&self, class: Class) -> bool {
@@ -92,7 +111,7 @@ impl Policy {
     }
 
     fn verdict(&self, class: Class) -> Verdict {
-        match (self.declaration.role, class) {
+        match (self.role(), class) {
             (Role::Staging, _) => Verdict::Allow,
             (Role::Replica, Class::Session | Class::Read) => Verdict::Allow,
             (Role::Replica, _) => Verdict::Block,

@@ -32,9 +32,9 @@ impl Policy {
             None => is_read_only(name),
         };
         let by_effect = match &statement.effect {
-            Effect::Begin { read_write }
-            | Effect::SetTransaction { read_write }
-            | Effect::SetSessionCharacteristics { read_write } => *read_write == Some(true),
+            Effect::Begin { modes }
+            | Effect::SetTransaction { modes }
+            | Effect::SetSessionCharacteristics { modes } => modes.read_write == Some(true),
             Effect::Commit(chain) | Effect::Rollback(chain) => *chain == Chain::Yes,
             Effect::Set { name, value: SetValue::Text(text), .. } => off(name, Some(text)),
             Effect::Set { name, value: SetValue::Default, .. } => off(name, None),

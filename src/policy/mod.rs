@@ -8,9 +8,9 @@ mod permit;
 mod rule;
 mod words;
 
-pub use decide::{Decision, Policy, View};
+pub use decide::{Decision, Policy, SplitLeg, View};
 pub use denial::Denial;
-pub use parameters::{split_task, unknown_task};
+pub use parameters::unknown_task;
 pub use permit::{Admission, Permit};
 pub use rule::Rule;
 

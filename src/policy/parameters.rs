@@ -138,8 +138,15 @@ impl Policy {
         if !self.routed {
             return None;
         }
-        if row.is_split() {
-            return Some(split_task(task));
+        if row.is_split() != self.split.is_some() {
+            let (here, there) = match row.is_split() {
+                true => ("works on one authority", "reads from neon and writes to local"),
+                false => ("reads from neon and writes to local", "does not"),
+            };
+            return refuse(
+                format!("this session {here}, and task \"{task}\" {there}"),
+                &format!("connect again with options='-c {}={task}'", parameter::TASK),
+            );
         }
         match row.single_authority() {
             Some(authority) if authority != self.declaration.authority => refuse(
@@ -199,16 +206,6 @@ pub fn unknown_task(decisions: &DecisionTable, task: &str) -> Denial {
         Rule::TaskUnknown,
         format!("task \"{task}\" is not in the decision table"),
         format!("{nearest}the declared tasks are {}", known.join(", ")),
-    )
-}
-
-/// A task that reads and writes in different places.
-pub fn split_task(task: &str) -> Denial {
-    Denial::new(
-        Rule::TaskSplit,
-        format!("task \"{task}\" reads from neon and writes to local, which is not served yet"),
-        "declare a task that works on one authority, such as run_verification (neon) or \
-         integration_tests (local)",
     )
 }
 

@@ -67,8 +67,8 @@ rules! {
     TaskUndeclared = "task.undeclared", "28000";
     /// A task that the decision table does not have.
     TaskUnknown = "task.unknown", "28000";
-    /// A task that reads and writes in different places: split sessions are not served yet.
-    TaskSplit = "task.split", "28000";
+    /// What a session that reads in one place and writes in another cannot do.
+    TaskSplit = "task.split", "0A000";
     /// `authority.task` cannot be changed here or in this way.
     TaskChange = "task.change", "25001";
     /// A tag is the proxy's to set.

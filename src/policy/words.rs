@@ -1,20 +1,26 @@
 //! What refusals by class, task and host say.
 
-use super::{Denial, Policy, Rule};
+use super::{Denial, Policy, Rule, SplitLeg};
 use crate::contract::{AdminRule, ConfirmHow, Role, parameter};
 use crate::sql::{Class, Statement};
 
 impl Policy {
     pub(super) fn class_denial(&self, statement: &Statement, class: Class) -> Denial {
-        let (rule, why) = match self.declaration.role {
+        let (rule, why) = match self.role() {
             Role::Prod => self.prod_rule(class),
             Role::Replica | Role::Staging => (replica_rule(class), String::new()),
         };
         let what = if statement.tag == "???" { "statement" } else { statement.tag };
-        let message = format!(
-            "{what} blocked: upstream \"{}\" is role {}{why}",
-            self.upstream, self.declaration.role
-        );
+        let upstream = &self.upstream;
+        let message = match self.split {
+            Some(SplitLeg::Read) => format!(
+                "{what} blocked: upstream \"{upstream}\" is where this session reads, and nothing \
+                 else"
+            ),
+            _ => {
+                format!("{what} blocked: upstream \"{upstream}\" is role {}{why}", self.declaration.role)
+            }
+        };
         Denial::new(rule, message, self.class_hint(rule))
     }
 
@@ -40,6 +46,11 @@ impl Policy {
             Rule::ProdAdminBlocked => "run it outside the proxy under your break-glass procedure, \
                 or let the entry say admin = \"confirm\""
                 .to_owned(),
+            _ if self.split == Some(SplitLeg::Read) => {
+                "what it would run writes there; write to the local database by name of a table, \
+                 or declare a task that works on one authority"
+                    .to_owned()
+            }
             _ if self.declaration.role == Role::Prod => self.confirm_hint(),
             _ => "connect to an upstream whose role is staging or prod; a replica is read-only"
                 .to_owned(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::config::{Config, Entry, EntryTarget, Upstream};
 use crate::contract::parameter::{self, Parameter};
 use crate::contract::{Cell, DecisionRow, Role};
-use crate::policy::{Denial, Policy, Rule, split_task, unknown_task};
+use crate::policy::{Denial, Policy, Rule, SplitLeg, unknown_task};
 use crate::protocol::Startup;
 use crate::session::{Instant, Parameters};
 use crate::sql::Class;
@@ -19,8 +19,11 @@ const ADMIN_SETTINGS: [&str; 3] =
 /// A session's declarations, checked.
 #[derive(Debug)]
 pub(super) struct Declared {
+    /// Where the session reads, and writes unless `write` says otherwise.
     pub(super) upstream: Arc<Upstream>,
     pub(super) policy: Policy,
+    /// Of a split task: where it writes.
+    pub(super) write: Option<(Arc<Upstream>, Policy)>,
     pub(super) parameters: Parameters,
     /// Confirmed by the startup packet.
     pub(super) confirmed: bool,
@@ -40,16 +43,26 @@ pub(super) fn declare(
     for (name, value) in &settings {
         wishes.read(name, value)?;
     }
-    let (upstream, row) = route(config, entry, wishes.task.as_deref())?;
-    let mut policy = policy(config, entry, &upstream, &startup.user);
+    let Routed { upstream, write, row } = route(config, entry, wishes.task.as_deref())?;
+    let mut law = policy(config, entry, &upstream, &startup.user);
+    let write = write.map(|upstream| {
+        let mut writing = policy(config, entry, &upstream, &startup.user);
+        writing.split = Some(SplitLeg::Write);
+        law.split = Some(SplitLeg::Read);
+        law.guarded = true;
+        (upstream, writing)
+    });
     if let Some(row) = row {
-        policy.read_denied = row.read == Cell::Deny;
-        policy.write_denied = row.write == Cell::Deny;
+        law.read_denied = row.read == Cell::Deny;
+        law.write_denied = row.write == Cell::Deny;
     }
     let task = wishes.task.clone().or_else(|| row.map(|row| row.task.clone()));
-    wishes.check(&policy)?;
-    for (name, value) in &settings {
-        check_setting(&policy, name, value, wishes.confirm)?;
+    let both = std::iter::once(&law).chain(write.as_ref().map(|(_, policy)| policy));
+    for policy in both {
+        wishes.check(policy)?;
+        for (name, value) in &settings {
+            check_setting(policy, name, value, wishes.confirm)?;
+        }
     }
     let parameters = Parameters::new(
         wishes.confirm.then_some(now),
@@ -59,7 +72,8 @@ pub(super) fn declare(
     let path = settings.get("search_path").map(|path| path.to_ascii_lowercase());
     Ok(Declared {
         upstream,
-        policy,
+        policy: law,
+        write,
         parameters,
         confirmed: wishes.confirm,
         search_path_doubtful: path.is_some_and(|path| path.contains("pg_temp")),
@@ -80,6 +94,7 @@ pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: 
         routed: matches!(entry.target, EntryTarget::Routed { .. }),
         decisions: config.decisions.clone(),
         guarded: upstream.declaration.role == Role::Replica,
+        split: None,
         set_by_statement: false,
         pooler: false,
     }
@@ -94,12 +109,20 @@ fn in_force(startup: &Startup) -> HashMap<String, String> {
         .collect()
 }
 
-/// Where the session goes: the pinned upstream, or the one that its task's row names.
+/// Where a session goes.
+struct Routed<'a> {
+    upstream: Arc<Upstream>,
+    /// Where it writes, if elsewhere.
+    write: Option<Arc<Upstream>>,
+    row: Option<&'a DecisionRow>,
+}
+
+/// Where the session goes: the pinned upstream, or those that its task's row names.
 fn route<'a>(
     config: &'a Config,
     entry: &'a Entry,
     task: Option<&str>,
-) -> Result<(Arc<Upstream>, Option<&'a DecisionRow>), Box<Denial>> {
+) -> Result<Routed<'a>, Box<Denial>> {
     let known = |task: &str| {
         config.decisions.lookup(task).ok_or_else(|| Box::new(unknown_task(&config.decisions, task)))
     };
@@ -107,19 +130,22 @@ fn route<'a>(
         EntryTarget::Pinned(upstream) => {
             // a task on a pinned entry is a label; the entry is the declaration
             task.map(known).transpose()?;
-            Ok((upstream.clone(), None))
+            Ok(Routed { upstream: upstream.clone(), write: None, row: None })
         }
         EntryTarget::Routed { task: default, .. } => {
             let Some(task) = task.or(default.as_deref()) else {
                 return Err(Box::new(undeclared_task(config, entry)));
             };
             let row = known(task)?;
-            if row.is_split() {
-                return Err(Box::new(split_task(task)));
-            }
-            let upstream = row.single_authority().and_then(|one| entry.target.upstream(one));
-            match upstream {
-                Some(upstream) => Ok((upstream.clone(), Some(row))),
+            let mut upstreams =
+                row.authorities().map(|authority| entry.target.upstream(authority).cloned());
+            let first = upstreams.next().flatten();
+            let (write, lacking) = match upstreams.next() {
+                Some(write) => (write.clone(), write.is_none()),
+                None => (None, false),
+            };
+            match first.filter(|_| !lacking) {
+                Some(upstream) => Ok(Routed { upstream, write, row: Some(row) }),
                 None => Err(Box::new(Denial::new(
                     Rule::TaskDenied,
                     format!("entry \"{}\" has no upstream for task \"{task}\"", entry.name),

@@ -26,7 +26,8 @@ impl Relay {
 
     /// SIGTERM: an idle session ends; a busy one when it is idle, or when time is up.
     pub(super) fn drain(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if !matches!(self.ending, Ending::No) || !self.worker.drains() {
+        let waits = self.inner && !self.worker.drain_is_over();
+        if !matches!(self.ending, Ending::No) || !self.worker.drains() || waits {
             return Ok(());
         }
         let idle = self.leg.gate.is_idle()

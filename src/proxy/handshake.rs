@@ -300,7 +300,10 @@ fn nothing_behind(stream: &Stream, request: &'static str) -> Result<(), Handshak
         Stream::Tcp(tcp) => SockRef::from(tcp).peek(&mut byte),
         Stream::Unix(unix) => SockRef::from(unix).peek(&mut byte),
         // inside TLS nobody but the client can have put it there
-        Stream::TlsServer(_) | Stream::TlsServerUnix(_) | Stream::TlsClient(_) => return Ok(()),
+        Stream::TlsServer(_)
+        | Stream::TlsServerUnix(_)
+        | Stream::TlsClient(_)
+        | Stream::Pipe(_) => return Ok(()),
     };
     match peeked {
         Ok(0) => Ok(()),

@@ -25,6 +25,8 @@ mod relay;
 mod running;
 mod serve;
 mod session;
+mod split;
+mod starting;
 mod worker;
 
 pub use embedded::Embedded;

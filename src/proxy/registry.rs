@@ -3,13 +3,14 @@
 
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
 use crate::config::Limits;
 use crate::policy::{Denial, Rule};
+use crate::split::Side;
 use crate::upstream::CancelToken;
 
 /// Which session a cancel key stands for.
@@ -20,7 +21,46 @@ pub(super) struct CancelKeys {
 
 /// The connection that runs a session's statements, if it has a cancel key.
 #[derive(Clone)]
-pub(super) struct CancelTarget(pub(super) CancelToken);
+pub(super) enum CancelTarget {
+    /// Its only one.
+    One(CancelToken),
+    /// The leg that had its last message.
+    Split(Arc<SplitCancel>),
+}
+
+/// What cancels the statements of a split session.
+#[derive(Default)]
+pub(super) struct SplitCancel {
+    legs: Mutex<[Option<CancelToken>; 2]>,
+    last: AtomicUsize,
+}
+
+impl SplitCancel {
+    /// A leg is open.
+    pub(super) fn opened(&self, side: Side, token: CancelToken) {
+        self.legs.lock().unwrap_or_else(PoisonError::into_inner)[side as usize] = Some(token);
+    }
+
+    /// A leg gets a message.
+    #[inline]
+    pub(super) fn runs_on(&self, side: Side) {
+        self.last.store(side as usize, Ordering::Relaxed);
+    }
+}
+
+impl CancelTarget {
+    /// What cancels what runs now; `None`: nothing can.
+    pub(super) fn token(self) -> Option<CancelToken> {
+        match self {
+            CancelTarget::One(token) => Some(token),
+            CancelTarget::Split(split) => {
+                let last = split.last.load(Ordering::Relaxed);
+                let legs = split.legs.lock().unwrap_or_else(PoisonError::into_inner);
+                legs.get(last).cloned().flatten()
+            }
+        }
+    }
+}
 
 impl std::fmt::Debug for CancelTarget {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

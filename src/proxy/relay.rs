@@ -40,6 +40,8 @@ pub(super) struct Relay {
     /// The client's Terminate has gone to the server: nothing more is read from it.
     pub(super) said_goodbye: bool,
     pub(super) farewell: Option<Receipt>,
+    /// It serves a leg of a split session, which says itself when it may be drained.
+    pub(super) inner: bool,
 }
 
 impl Relay {
@@ -61,6 +63,7 @@ impl Relay {
             ending: Ending::No,
             said_goodbye: false,
             farewell: None,
+            inner: false,
         }
     }
 

@@ -16,23 +16,19 @@ use super::authenticate::{Authenticated, authenticate};
 use super::client::Client;
 use super::declare::{Declared, declare};
 use super::handshake::{Handshake, handshake};
-use super::leg::Leg;
-use super::looking::Looking;
 use super::port::Port;
 use super::recorder::Recorder;
 use super::refuse::{Refusal, authentication_failed};
 use super::registry::{CancelGuard, CancelTarget, Places};
 use super::relay::Relay;
+use super::{split, starting};
 use super::worker::{Entered, Loaded, Worker};
 use crate::audit::{Event, EventKind, Place, Who};
 use crate::config::{ClientAuth, Entry};
-use crate::gate::{Asked, Beginning, Gate};
 use crate::net::{Peer, Stream, random_bytes};
 use crate::observe::SessionGuard;
 use crate::policy::{Denial, Rule};
-use crate::protocol::message;
-use crate::sql::catalog::{Options, Path};
-use crate::upstream::{self, Connection, GuardBy, Login, Request, TagsBy};
+use crate::upstream::{Connection, Login};
 
 /// Serves one accepted connection to its end.
 pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer) {
@@ -65,17 +61,29 @@ pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer)
         Err(_) => return tracing::info!(client = %peer, "login took too long"),
     };
     newcomer.worker.metrics.login(began.elapsed());
-    newcomer.relay(begun, open).await;
+    match begun {
+        Started::One(begun) => newcomer.relay(*begun, open).await,
+        Started::Split(begun) => begun.serve(newcomer, open).await,
+    }
 }
 
 /// Passes a cancel request on to the connection that runs the session's statements.
 async fn cancel(worker: &Worker, process_id: i32, key: &Bytes) {
-    let Some(CancelTarget(token)) = worker.shared.cancel_keys.find(process_id, key) else {
+    let target = worker.shared.cancel_keys.find(process_id, key);
+    let Some(token) = target.and_then(|target| target.token()) else {
         return tracing::info!(process_id, "cancel request for no session of this proxy");
     };
     if let Err(error) = token.cancel().await {
         tracing::warn!(process_id, %error, "cancel request could not be passed on");
     }
+}
+
+/// A session that can be served.
+enum Started {
+    /// On one upstream.
+    One(Box<Begun>),
+    /// That reads on one and writes on another.
+    Split(Box<split::Begun>),
 }
 
 /// A session that can be relayed.
@@ -117,7 +125,7 @@ impl Future for Running {
 /// A client on its way to a session.
 pub(super) struct Newcomer {
     pub(super) worker: Rc<Worker>,
-    loaded: Arc<Loaded>,
+    pub(super) loaded: Arc<Loaded>,
     pub(super) client: Box<Client>,
     session: Uuid,
     pub(super) place: Place,
@@ -139,7 +147,7 @@ impl Newcomer {
         }
     }
 
-    async fn begin(&mut self, mut places: Places) -> Result<Begun, Refusal> {
+    async fn begin(&mut self, mut places: Places) -> Result<Started, Refusal> {
         let loaded = self.loaded.clone();
         let startup = self.client.startup.clone();
         let entry = loaded.config.entry(&startup.database).cloned();
@@ -153,16 +161,17 @@ impl Newcomer {
         let Some(entry) = entry else { return Err(authentication_failed(&startup.user).into()) };
         places.session(&loaded.config.server.limits, &startup.user, &entry.name)?;
         self.may_open(&entry, relayed)?;
-        let declared = declare(&loaded.config, &entry, &startup, self.worker.now())?;
+        let mut declared = declare(&loaded.config, &entry, &startup, self.worker.now())?;
         self.placed(&declared);
+        if let Some(write) = declared.write.take() {
+            let begun = split::begin(self, declared, write, proven, places).await?;
+            return Ok(Started::Split(Box::new(begun)));
+        }
         let connection = self.connect(&entry, &declared, proven.as_ref()).await?;
-        let (guard, cancel_key) = self.cancel_key(&connection)?;
-        Ok(Begun {
-            declared,
-            connection,
-            guards: Guards { _cancel: guard, _places: places },
-            cancel_key,
-        })
+        let target = CancelTarget::One(connection.cancel_token());
+        let (guard, cancel_key) = self.cancel_key(connection.process_id, &target)?;
+        let guards = Guards { _cancel: guard, _places: places };
+        Ok(Started::One(Box::new(Begun { declared, connection, guards, cancel_key })))
     }
 
     /// What an entry says about users and kinds of connection.
@@ -198,37 +207,25 @@ impl Newcomer {
         proven: Option<&Authenticated>,
     ) -> Result<Connection, Refusal> {
         let startup = self.client.startup.clone();
-        let endpoint = &declared.upstream.endpoint;
-        let database = if entry.wildcard { &startup.database } else { &endpoint.dbname };
-        let options = startup.options(|_| true).map_err(|error| {
-            Box::new(Denial::new(
-                Rule::ParameterInvalid,
-                format!("invalid command-line argument for server process: {error}"),
-                "write options as -c name=value",
-            ))
-        })?;
-        let mut request = Request::from_startup(&startup, database.as_bytes());
-        request.guarded = declared.policy.guarded;
-        request.options = Some(&options[..]).filter(|options| !options.is_empty());
-        let began = StdInstant::now();
+        let upstream = &declared.upstream;
+        let database = if entry.wildcard { &startup.database } else { &upstream.endpoint.dbname };
         let user = startup.user.as_bytes();
         let login = match proven {
             None => Login::Relay { user, client: &mut *self.client },
             Some(Authenticated { keys: Some(keys), .. }) => Login::Keys { user, keys },
             Some(_) => Login::Own,
         };
-        let opened = upstream::open(&declared.upstream, &request, login).await;
-        let metrics = self.worker.metrics.upstream(&declared.upstream.name);
-        match &opened {
-            Ok(_) => metrics.connected(began.elapsed()),
-            Err(_) => metrics.connect_failed(),
-        }
-        opened.map_err(Refusal::Upstream)
+        let guarded = declared.policy.guarded;
+        starting::dial(&self.worker, &startup, upstream, database, guarded, login).await
     }
 
     /// The key that cancels this session: the server's process id, so that NOTIFY still tells a
     /// client its own notifications, with random bytes of our own.
-    fn cancel_key(&self, connection: &Connection) -> Result<(Option<CancelGuard>, Bytes), Refusal> {
+    pub(super) fn cancel_key(
+        &self,
+        process_id: i32,
+        target: &CancelTarget,
+    ) -> Result<(Option<CancelGuard>, Bytes), Refusal> {
         let long = self.client.startup.protocol_in_use().1 >= 2;
         for _ in 0..8 {
             let key = if long {
@@ -236,9 +233,8 @@ impl Newcomer {
             } else {
                 Bytes::copy_from_slice(&random_bytes::<4>()?)
             };
-            let target = CancelTarget(connection.cancel_token());
             let registered =
-                self.worker.shared.cancel_keys.register(connection.process_id, &key, target);
+                self.worker.shared.cancel_keys.register(process_id, &key, target.clone());
             if let Some(guard) = registered {
                 return Ok((Some(guard), key));
             }
@@ -248,37 +244,8 @@ impl Newcomer {
 
     // -- the session --------------------------------------------------------------------------
 
-    /// What the server would say at the start of a session, with the proxy's own key and tags.
-    fn greeting(&self, begun: &Begun) -> BytesMut {
-        let mut out = BytesMut::with_capacity(1024);
-        let connection = &begun.connection;
-        message::authentication_ok(&mut out);
-        for notice in &connection.notices {
-            out.extend_from_slice(notice);
-        }
-        let own_tags = connection.announced.is_none();
-        for (name, value) in &connection.parameters {
-            if !(own_tags && name.to_ascii_lowercase().starts_with(b"authority.")) {
-                message::parameter_status(&mut out, &String::from_utf8_lossy(name), value);
-            }
-        }
-        let declaration = connection.upstream.declaration;
-        let values = [
-            connection.upstream.name.as_str(),
-            declaration.authority.as_str(),
-            declaration.role.as_str(),
-            declaration.environment.as_str(),
-        ];
-        for (tag, value) in crate::contract::parameter::TAGS.iter().zip(values) {
-            message::parameter_status(&mut out, tag, value.as_bytes());
-        }
-        message::backend_key_data(&mut out, connection.process_id, &begun.cancel_key);
-        message::ready_for_query(&mut out, b'I');
-        out
-    }
-
-    async fn relay(mut self, mut begun: Begun, open: SessionGuard) {
-        let greeting = self.greeting(&begun);
+    async fn relay(mut self, begun: Begun, open: SessionGuard) {
+        let greeting = starting::greeting(&begun.connection, &begun.cancel_key);
         if begun.declared.confirmed && self.record_confirmation(&begun).await.is_err() {
             let denial = Denial::new(
                 Rule::AuditUnavailable,
@@ -290,71 +257,26 @@ impl Newcomer {
         if let Err(error) = self.client.send(&greeting).await {
             return tracing::info!(client = %self.client.peer, %error, "client left");
         }
-        let Ok(nonce) = random_bytes::<12>() else { return };
-        let connection = &begun.connection;
-        begun.declared.policy.pooler = connection.pooler;
-        begun.declared.policy.set_by_statement =
-            connection.tags == TagsBy::Set || connection.guard == GuardBy::Set;
-        let entered = self.worker.enter(
-            &self.client.startup.database,
-            &self.client.startup.user,
-            &begun.declared.policy,
-        );
-        let reports = connection.parameters.iter().map(|(name, value)| {
-            (
-                String::from_utf8_lossy(name).into_owned(),
-                String::from_utf8_lossy(value).into_owned(),
-            )
-        });
-        let (lookups, looking) = self.lookups(connection).unzip();
-        let gate = Gate::new(Beginning {
+        let law = starting::Law {
             policy: begun.declared.policy,
             parameters: begun.declared.parameters,
-            reports: reports.collect(),
-            search_path_doubtful: begun.declared.search_path_doubtful
-                || connection.search_path.to_ascii_lowercase().contains("pg_temp"),
-            signer: connection.signable.as_ref().map(|one| one.signer(self.worker.now())),
-            lookups,
-            replication: self.client.startup.replication.is_some(),
-            nonce: nonce.iter().map(|byte| format!("{byte:02x}")).collect(),
-            max_statement_bytes: self.loaded.config.server.limits.max_statement_bytes,
-        });
+            search_path_doubtful: begun.declared.search_path_doubtful,
+        };
+        let Begun { connection, guards, .. } = begun;
+        let startup = &self.client.startup;
+        let leg = starting::leg(&self.worker, &self.loaded.config, startup, connection, law);
+        let Ok(leg) = leg else { return };
+        let policy = leg.gate.policy();
+        let entered = self.worker.enter(&startup.database, &startup.user, policy);
         let recorder =
             Recorder::new(self.worker.shared.audit.clone(), self.place.clone(), self.who());
-        let metrics = self.worker.metrics.upstream(&connection.upstream.name);
-        let Begun { connection, guards, .. } = begun;
         let (worker, peer) = (self.worker, self.client.peer);
         let client = Port::new(self.client.stream, BytesMut::new());
-        let port = Port::new(connection.stream, connection.buffered);
-        let leg = Leg { port, gate, metrics, looking };
         drop(self.loaded);
         let handle = entered.handle.clone();
         let relay = Relay::new(client, leg, worker, handle, recorder);
         // a task of its own: the login's state, ten times as large, is given back
         tokio::task::spawn_local(Running { relay, peer, _kept: (entered, guards, open) });
-    }
-
-    /// How routines are looked up: not on replication connections, which run no SQL, or little.
-    fn lookups(&self, connection: &Connection) -> Option<(Asked, Box<Looking>)> {
-        if self.client.startup.replication.is_some() {
-            return None;
-        }
-        let upstream = &connection.upstream;
-        let database = match self.loaded.config.entry(&self.client.startup.database) {
-            Some(entry) if entry.wildcard => self.client.startup.database.as_bytes(),
-            _ => upstream.endpoint.dbname.as_bytes(),
-        };
-        let user = std::str::from_utf8(&connection.user).ok();
-        let asked = Asked {
-            path: Path::of_setting(&connection.search_path, user),
-            backstop: upstream.backstop.is_some(),
-        };
-        let options = Options {
-            migration_tables: self.loaded.config.contract.migration_tables.clone(),
-            trusted: upstream.trusted_routines.iter().map(|one| one.routine.clone()).collect(),
-        };
-        let slot = self.worker.shared.catalogs.slot(&upstream.name, database);
-        Some((asked, Box::new(Looking::new(slot, options))))
     }
 
     /// `confirmation_set` for a confirmation in the startup packet.

@@ -25,7 +25,7 @@ use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::net::{Bound, Listener};
 use crate::observe::{CacheResult, WorkerMetrics};
-use crate::policy::Policy;
+use crate::policy::{Policy, SplitLeg};
 use crate::session::Instant;
 use crate::sql::{self, Found, Judge};
 
@@ -175,6 +175,7 @@ impl Worker {
             user: user.into(),
             pooler: policy.pooler,
             set_by_statement: policy.set_by_statement,
+            split: policy.split,
             upstream: policy.upstream.as_str().into(),
         });
         self.sessions.borrow_mut().insert(id, handle.clone());
@@ -212,6 +213,7 @@ pub(super) struct SessionHandle {
     upstream: Box<str>,
     pooler: bool,
     set_by_statement: bool,
+    split: Option<SplitLeg>,
 }
 
 impl SessionHandle {
@@ -240,6 +242,8 @@ impl SessionHandle {
         let mut policy = declare::policy(&loaded.config, entry, upstream, &self.user);
         policy.pooler = self.pooler;
         policy.set_by_statement = self.set_by_statement;
+        policy.split = self.split;
+        policy.guarded |= self.split == Some(SplitLeg::Read);
         Some(policy)
     }
 }

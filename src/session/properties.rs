@@ -137,7 +137,7 @@ impl Step {
                 Effect::Set { name: CONFIRM.into(), value: SetValue::Default, scope: *scope }
             }
             Step::ResetAll => Effect::ResetAll,
-            Step::Begin => Effect::Begin { read_write: None },
+            Step::Begin => Effect::Begin { modes: crate::sql::Modes::default() },
             Step::Commit(chain) => Effect::Commit(*chain),
             Step::Rollback(chain) => Effect::Rollback(*chain),
             Step::Savepoint(name) => Effect::Savepoint(savepoint(name)),

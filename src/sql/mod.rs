@@ -21,6 +21,6 @@ pub use cache::{Found, Grammar, Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
 pub use classify::judge;
 pub use statement::{
-    Chain, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, TempUse,
+    Bound, Chain, Effect, Isolation, Judgement, Lexing, Modes, SetConfig, SetScope, SetValue, Statement, TempUse,
 };
 pub use uses::{Call, CallKind, How, Name, RelationUse, Uses};

@@ -158,6 +158,21 @@ pub struct Statement {
     pub reason: Box<str>,
     /// What it names outside PostgreSQL's own schemas. `None`: nothing, so the class is certain.
     pub uses: Option<Box<Uses>>,
+    /// What it asks of the session itself, where that matters to a session with two connections.
+    pub bound: Bound,
+}
+
+/// What a statement asks of the session that it runs in, besides its class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// Nothing: any connection to the database gives the same answer.
+    #[default]
+    No,
+    /// State of the connection that writes: `currval`, transaction ids, advisory locks, SHOW of
+    /// the transaction's modes, the plan of a write.
+    Writer,
+    /// A snapshot that another connection is to share.
+    Snapshot,
 }
 
 impl Statement {
@@ -177,6 +192,7 @@ impl Statement {
             objects: Box::new([]),
             reason: "".into(),
             uses: None,
+            bound: Bound::No,
         }
     }
 
@@ -246,6 +262,30 @@ pub enum SetValue {
     Default,
 }
 
+/// A transaction's modes, as far as a statement writes them (manual, "SET TRANSACTION").
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Modes {
+    /// READ WRITE (true), READ ONLY (false).
+    pub read_write: Option<bool>,
+    /// ISOLATION LEVEL.
+    pub isolation: Option<Isolation>,
+    /// DEFERRABLE (true), NOT DEFERRABLE (false).
+    pub deferrable: Option<bool>,
+}
+
+/// An isolation level as written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isolation {
+    /// READ UNCOMMITTED, which is READ COMMITTED.
+    ReadUncommitted,
+    /// READ COMMITTED.
+    ReadCommitted,
+    /// REPEATABLE READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}
+
 /// COMMIT's and ROLLBACK's `AND CHAIN`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Chain {
@@ -260,10 +300,10 @@ pub enum Chain {
 pub enum Effect {
     /// Nothing the proxy keeps track of.
     None,
-    /// BEGIN, START TRANSACTION. `read_write`: an explicit READ WRITE (true), READ ONLY (false).
+    /// BEGIN, START TRANSACTION.
     Begin {
-        /// The access mode written.
-        read_write: Option<bool>,
+        /// What is written of its modes.
+        modes: Modes,
     },
     /// COMMIT, END.
     Commit(Chain),
@@ -288,15 +328,15 @@ pub enum Effect {
         /// SET or SET LOCAL.
         scope: SetScope,
     },
-    /// SET TRANSACTION; `read_write` as in `Begin`. (A SNAPSHOT sets nothing.)
+    /// SET TRANSACTION. (A SNAPSHOT sets none of the modes.)
     SetTransaction {
-        /// The access mode written.
-        read_write: Option<bool>,
+        /// What is written of its modes.
+        modes: Modes,
     },
     /// SET SESSION CHARACTERISTICS AS TRANSACTION.
     SetSessionCharacteristics {
-        /// The access mode written.
-        read_write: Option<bool>,
+        /// What is written of the modes.
+        modes: Modes,
     },
     /// RESET name.
     Reset(Box<str>),

@@ -4,7 +4,7 @@ use pgauthority_grammar::{Node, field, tag};
 
 use super::names::Qualified;
 use super::scan::Scan;
-use crate::sql::Class;
+use crate::sql::{Bound, Class};
 use crate::sql::routines::{self, Routine};
 
 /// What a call names.
@@ -18,6 +18,32 @@ fn called<'t>(call: Node<'t>) -> Option<(Qualified<'t>, Routine)> {
     Some((name, known))
 }
 
+/// What a built-in of this name asks of the session's own connection.
+fn bound(name: &[u8]) -> Bound {
+    const OWN: [&[u8]; 10] = [
+        b"currval",
+        b"lastval",
+        b"pg_current_snapshot",
+        b"pg_current_xact_id",
+        b"pg_current_xact_id_if_assigned",
+        b"pg_my_temp_schema",
+        b"pg_xact_status",
+        b"txid_current",
+        b"txid_current_if_assigned",
+        b"txid_current_snapshot",
+    ];
+    match name {
+        b"pg_export_snapshot" => Bound::Snapshot,
+        _ if OWN.contains(&name)
+            || name.starts_with(b"pg_advisory_")
+            || name.starts_with(b"pg_try_advisory_") =>
+        {
+            Bound::Writer
+        }
+        _ => Bound::No,
+    }
+}
+
 impl Scan<'_> {
     /// Counts a call; its arguments come by their own turn.
     pub(super) fn call(&mut self, call: Node<'_>) {
@@ -26,6 +52,7 @@ impl Scan<'_> {
             return self.unseen();
         };
         self.found.call(call, name, routine);
+        self.bound = self.bound.max(bound(name.name));
         let calls = || format!("calls {}()", name.shown());
         match routine {
             Routine::Read | Routine::Session => return,
@@ -46,7 +73,10 @@ impl Scan<'_> {
     pub(super) fn planned_call(&mut self, call: Node<'_>) {
         match called(call) {
             None | Some((_, Routine::Unknown)) => self.call(call),
-            Some((name, routine)) => self.found.call(call, name, routine),
+            Some((name, routine)) => {
+                self.bound = self.bound.max(bound(name.name));
+                self.found.call(call, name, routine);
+            }
         }
     }
 

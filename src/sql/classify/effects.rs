@@ -74,7 +74,7 @@ fn transaction(node: Node<'_>) -> Effect {
     let chain = if node.flag(field::chain) { Chain::Yes } else { Chain::No };
     match node.value(field::kind) {
         value::TRANS_STMT_BEGIN | value::TRANS_STMT_START => {
-            Effect::Begin { read_write: parameters::access_mode(node.list(field::options)) }
+            Effect::Begin { modes: parameters::modes(node.list(field::options)) }
         }
         value::TRANS_STMT_COMMIT => Effect::Commit(chain),
         value::TRANS_STMT_ROLLBACK => Effect::Rollback(chain),
@@ -99,12 +99,12 @@ pub(super) fn variable(node: Node<'_>) -> Effect {
             scope: if node.flag(field::is_local) { SetScope::Local } else { SetScope::Session },
         },
         value::VAR_SET_MULTI => {
-            let read_write = parameters::access_mode(node.list(field::args));
+            let modes = parameters::modes(node.list(field::args));
             match node.bytes(field::name) {
                 Some(b"SESSION CHARACTERISTICS") => {
-                    Effect::SetSessionCharacteristics { read_write }
+                    Effect::SetSessionCharacteristics { modes }
                 }
-                _ => Effect::SetTransaction { read_write },
+                _ => Effect::SetTransaction { modes },
             }
         }
         value::VAR_RESET => Effect::Reset(name()),

@@ -22,7 +22,7 @@ pub(in crate::sql) use utility::{Own, option_text};
 
 use super::lexer;
 use super::parse::{self, Place};
-use super::{Class, Effect, Judgement, SetConfig, SetScope, SetValue, Statement, TempUse};
+use super::{Bound, Class, Effect, Judgement, SetConfig, SetScope, SetValue, Statement, TempUse};
 
 /// How deep SQL may stand in literals and bodies of SQL and still be judged.
 const MAX_TEXT_DEPTH: usize = 4;
@@ -105,7 +105,16 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         objects: scan.objects.into(),
         reason: scan.reason.into(),
         uses: scan.found.into_uses(is_temporary),
+        bound: scan.bound,
     }
+}
+
+/// SHOW of what the transaction, or the server for transactions to come, allows.
+fn shows_transaction(node: Node<'_>) -> bool {
+    let name = node.bytes(field::name).unwrap_or_default().to_ascii_lowercase();
+    name == b"in_hot_standby"
+        || name.starts_with(b"transaction_")
+        || name.starts_with(b"default_transaction_")
 }
 
 impl Scan<'_> {
@@ -133,6 +142,9 @@ impl Scan<'_> {
             tag::ExplainStmt if !utility::explain_analyzes(node) => {
                 if let Some(query) = node.node(field::query) {
                     self.planned(query);
+                    if utility::class(query).class > Class::Read {
+                        self.bound = self.bound.max(Bound::Writer);
+                    }
                 }
                 return own;
             }
@@ -143,6 +155,7 @@ impl Scan<'_> {
                 }
             }
             tag::DropStmt => self.dropped_objects(node),
+            tag::VariableShowStmt if shows_transaction(node) => self.bound = Bound::Writer,
             _ => {}
         }
         self.stored = utility::is_definition(node);

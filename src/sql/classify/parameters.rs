@@ -5,7 +5,7 @@ use pgauthority_grammar::{Node, field, tag, value};
 use super::names::{constant, parse_bool};
 use super::scan::Scan;
 use super::utility::Own;
-use crate::sql::{Class, SetConfig, SetValue};
+use crate::sql::{Class, Isolation, Modes, SetConfig, SetValue};
 
 /// Parameters that turn off what guards the data: triggers, event triggers, catalog protection.
 const ADMIN_PARAMETERS: &[&str] =
@@ -45,15 +45,33 @@ pub(super) fn value(node: Node<'_>) -> SetValue {
     SetValue::Text(items.join(", ").into())
 }
 
-/// The access mode among transaction modes: READ WRITE anywhere wins, as the stricter reading.
-pub(super) fn access_mode<'t>(modes: impl Iterator<Item = Node<'t>>) -> Option<bool> {
+/// A list of transaction modes: READ WRITE anywhere wins, as the stricter reading; of the others
+/// the last.
+pub(super) fn modes<'t>(list: impl Iterator<Item = Node<'t>>) -> Modes {
+    let mut modes = Modes::default();
+    for mode in list {
+        let value = mode.node(field::arg).and_then(constant).unwrap_or_default();
+        match mode.bytes(field::defname) {
+            Some(b"transaction_read_only") => {
+                let read_write = parse_bool(&value) != Some(true);
+                modes.read_write = modes.read_write.max(Some(read_write));
+            }
+            Some(b"transaction_isolation") => modes.isolation = isolation(&value),
+            Some(b"transaction_deferrable") => modes.deferrable = parse_bool(&value),
+            _ => {}
+        }
+    }
     modes
-        .filter(|mode| mode.bytes(field::defname) == Some(b"transaction_read_only"))
-        .map(|mode| {
-            let read_only = mode.node(field::arg).and_then(constant).and_then(|v| parse_bool(&v));
-            read_only != Some(true)
-        })
-        .max()
+}
+
+fn isolation(value: &str) -> Option<Isolation> {
+    match value {
+        "read uncommitted" => Some(Isolation::ReadUncommitted),
+        "read committed" => Some(Isolation::ReadCommitted),
+        "repeatable read" => Some(Isolation::RepeatableRead),
+        "serializable" => Some(Isolation::Serializable),
+        _ => None,
+    }
 }
 
 impl Scan<'_> {

@@ -11,7 +11,7 @@ use super::names::{Qualified, shown, string};
 use super::uses::Found;
 use super::{temporary, utility};
 use crate::sql::routines::{self, Routine};
-use crate::sql::{Class, SetConfig};
+use crate::sql::{Bound, Class, SetConfig};
 
 /// What was found inside a statement so far.
 pub(in crate::sql) struct Scan<'c> {
@@ -28,6 +28,7 @@ pub(in crate::sql) struct Scan<'c> {
     pub(super) objects: Vec<Box<str>>,
     /// What the catalog has to be asked about.
     pub(in crate::sql) found: Found,
+    pub(super) bound: Bound,
 }
 
 impl<'c> Scan<'c> {
@@ -42,6 +43,7 @@ impl<'c> Scan<'c> {
             set_config: Vec::new(),
             objects: Vec::new(),
             found: Found::default(),
+            bound: Bound::No,
         }
     }
 

@@ -1,0 +1,251 @@
+//! Transaction control: the session's own affair, since its transaction spans both legs.
+//!
+//! The read leg commits first: a WITH HOLD cursor can fail there. It writes nothing, so no
+//! two-phase commit is needed: until the write leg has committed, nothing has.
+
+use bytes::Bytes;
+
+use super::leg::Pass;
+use super::run::too_much;
+use super::{Block, End, Protocol, Split};
+use crate::protocol::ErrorResponse;
+use crate::split::{self, Note, Side};
+use crate::sql::{Chain, Effect, Modes, Statement};
+
+const ROLLBACK: &[u8] = b"ROLLBACK";
+
+impl Split {
+    /// Runs a statement of transaction control; the client gets its answer, ReadyForQuery aside.
+    /// False: it failed.
+    pub(super) async fn control(
+        &mut self,
+        statement: &Statement,
+        text: &Bytes,
+    ) -> Result<bool, End> {
+        self.settle().await?;
+        match &statement.effect {
+            Effect::Begin { modes } => self.begin(statement, *modes, text).await,
+            Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) => {
+                let denial =
+                    Split::unsupported("AND CHAIN is not possible", "begin the next one with BEGIN");
+                self.refuse(denial, Some((statement, text))).await?;
+                Ok(false)
+            }
+            Effect::Commit(_) | Effect::Rollback(_) if matches!(self.block, Block::None) => {
+                self.end_nothing(text).await
+            }
+            Effect::Commit(_) if matches!(self.block, Block::Open(_)) => self.commit(text).await,
+            Effect::Commit(_) | Effect::Rollback(_) => self.roll_back(text).await,
+            Effect::Savepoint(name) => {
+                let done = self.within(text).await?;
+                if done {
+                    let note = Note::Savepoint(name.clone(), text.clone());
+                    if !self.journal.noted(note) {
+                        return Err(too_much());
+                    }
+                }
+                Ok(done)
+            }
+            Effect::Release(name) => {
+                let done = self.within(text).await?;
+                if done {
+                    self.journal.released(name);
+                }
+                Ok(done)
+            }
+            Effect::RollbackTo(name) => self.roll_back_to(name, text).await,
+            Effect::SetTransaction { modes } => self.set_transaction(*modes, text).await,
+            _ => self.within(text).await,
+        }
+    }
+
+    async fn begin(
+        &mut self,
+        statement: &Statement,
+        modes: Modes,
+        text: &Bytes,
+    ) -> Result<bool, End> {
+        if !matches!(self.block, Block::None) {
+            return self.within(text).await;
+        }
+        self.block = Block::Open(modes);
+        if self.protocol == Protocol::Extended {
+            self.begin_where_ran().await?;
+        }
+        self.complete(statement.tag);
+        Ok(true)
+    }
+
+    /// On the legs that take part, one at least; outside a transaction on one, for its warning
+    /// or error.
+    async fn within(&mut self, text: &Bytes) -> Result<bool, End> {
+        let first = match self.block {
+            Block::Failed(None, _) => {
+                self.aborted();
+                return Ok(false);
+            }
+            Block::Failed(Some(side), _) => side,
+            Block::Open(_) | Block::None => self.primary(),
+        };
+        if !self.ready_leg(first).await? || !self.run_on(first, text, Pass::Client).await? {
+            return Ok(false);
+        }
+        if matches!(self.block, Block::Open(_)) {
+            self.follow(first.other(), text).await?;
+        }
+        Ok(true)
+    }
+
+    /// The other leg does what the first has done.
+    async fn follow(&mut self, side: Side, text: &[u8]) -> Result<(), End> {
+        if self.is_begun(side) && !self.run_on(side, text, Pass::Nothing).await? {
+            return Err(End::Diverged(format!(
+                "the transaction on upstream \"{}\" could not follow",
+                self.ground.name(side)
+            )));
+        }
+        Ok(())
+    }
+
+    /// COMMIT or ROLLBACK outside a block: of an implicit transaction, or a warning.
+    async fn end_nothing(&mut self, text: &Bytes) -> Result<bool, End> {
+        let ran = |split: &Split, side: Side| {
+            split.legs[side as usize].as_ref().is_some_and(|leg| leg.ran)
+        };
+        let both = ran(self, Side::Read) && ran(self, Side::Write);
+        if both && !self.run_on(Side::Read, text, Pass::Errors).await? {
+            return Ok(false);
+        }
+        let side = match (both, ran(self, Side::Write)) {
+            (false, false) => self.primary(),
+            _ => Side::Write,
+        };
+        Ok(self.ready_leg(side).await? && self.run_on(side, text, Pass::Client).await?)
+    }
+
+    /// Commits the block.
+    pub(super) async fn commit(&mut self, text: &[u8]) -> Result<bool, End> {
+        let begun = Side::BOTH.map(|side| self.is_begun(side));
+        let absent: Vec<Side> =
+            Side::BOTH.into_iter().filter(|side| !begun[*side as usize]).collect();
+        let mut done = true;
+        match begun {
+            [false, false] => self.complete("COMMIT"),
+            [true, false] => done = self.run_on(Side::Read, text, Pass::Client).await?,
+            [false, true] => done = self.run_on(Side::Write, text, Pass::Client).await?,
+            [true, true] => {
+                done = self.run_on(Side::Read, text, Pass::Errors).await?;
+                if done {
+                    done = self.run_on(Side::Write, text, Pass::Client).await?;
+                } else if !self.run_on(Side::Write, ROLLBACK, Pass::Nothing).await? {
+                    return Err(End::Diverged("the transaction could not be rolled back".into()));
+                }
+            }
+        }
+        self.over(done.then_some(&absent[..]))?;
+        Ok(done)
+    }
+
+    /// Rolls the block back.
+    pub(super) async fn roll_back(&mut self, text: &[u8]) -> Result<bool, End> {
+        let failed = match self.block {
+            Block::Failed(side, _) => side,
+            _ => None,
+        };
+        let first = failed.or_else(|| Side::BOTH.into_iter().rev().find(|one| self.is_begun(*one)));
+        let mut done = true;
+        match first {
+            None => self.complete("ROLLBACK"),
+            Some(first) => {
+                self.follow(first.other(), ROLLBACK).await?;
+                done = self.run_on(first, text, Pass::Client).await?;
+            }
+        }
+        if done {
+            self.over(None)?;
+        }
+        Ok(done)
+    }
+
+    /// The block is over. `committed`: with the legs that took no part.
+    pub(super) fn over(&mut self, committed: Option<&[Side]>) -> Result<(), End> {
+        for leg in self.legs.iter_mut().flatten() {
+            leg.begun = false;
+        }
+        self.block = Block::None;
+        self.portals.end_transaction();
+        match committed {
+            Some(absent) => {
+                self.temporary.committed();
+                if !self.journal.committed(absent) {
+                    return Err(too_much());
+                }
+            }
+            None => {
+                self.temporary.rolled_back(None);
+                self.journal.rolled_back();
+            }
+        }
+        Ok(())
+    }
+
+    async fn roll_back_to(&mut self, name: &str, text: &Bytes) -> Result<bool, End> {
+        let (first, modes) = match self.block {
+            Block::None => return self.within(text).await,
+            Block::Failed(None, modes) => {
+                if !self.journal.has(name) {
+                    let message = format!("savepoint \"{name}\" does not exist");
+                    self.error_of_own(&ErrorResponse::error("3B001", message));
+                    return Ok(false);
+                }
+                self.complete("ROLLBACK");
+                self.journal.rolled_back_to(name);
+                self.block = Block::Open(modes);
+                return Ok(true);
+            }
+            Block::Failed(Some(side), modes) => (side, modes),
+            Block::Open(modes) => (self.primary(), modes),
+        };
+        if !self.ready_leg(first).await? || !self.run_on(first, text, Pass::Client).await? {
+            return Ok(false);
+        }
+        self.follow(first.other(), text).await?;
+        self.journal.rolled_back_to(name);
+        self.temporary.rolled_back(Some(self.journal.depth()));
+        self.block = Block::Open(modes);
+        Ok(true)
+    }
+
+    /// SET TRANSACTION: legs that come later get the modes with their BEGIN.
+    async fn set_transaction(&mut self, modes: Modes, text: &Bytes) -> Result<bool, End> {
+        let Block::Open(open) = &mut self.block else { return self.within(text).await };
+        open.read_write = modes.read_write.or(open.read_write);
+        open.isolation = modes.isolation.or(open.isolation);
+        open.deferrable = modes.deferrable.or(open.deferrable);
+        let begun = Side::BOTH.map(|side| self.is_begun(side));
+        let concerns_read = modes.isolation.is_some() || modes.deferrable.is_some();
+        if begun[0] && concerns_read {
+            let recovering = self.leg(Side::Read)?.recovering;
+            let begin = split::begin(Side::Read, modes, recovering);
+            let set = begin.replacen("BEGIN", "SET TRANSACTION", 1);
+            let pass = if begun[1] { Pass::Errors } else { Pass::Client };
+            if !self.run_on(Side::Read, set.as_bytes(), pass).await? {
+                return Ok(false);
+            }
+        }
+        if begun[1] {
+            return self.run_on(Side::Write, text, Pass::Client).await;
+        }
+        if !(begun[0] && concerns_read) {
+            self.complete("SET");
+        }
+        Ok(true)
+    }
+
+    /// The transaction has failed, and no leg is there to say so.
+    pub(super) fn aborted(&mut self) {
+        let message =
+            "current transaction is aborted, commands ignored until end of transaction block";
+        self.error_of_own(&ErrorResponse::error("25P02", message));
+    }
+}

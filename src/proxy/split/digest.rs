@@ -1,0 +1,235 @@
+//! What the legs send: passed on to the client, or kept from it, in the order it expects.
+
+use bytes::{Buf, BytesMut};
+
+use super::leg::{Kind, Leg, Owed, Pass};
+use super::{Block, End, Split};
+use crate::protocol::{Fields, HEADER_LENGTH, Header, backend, message};
+use crate::split::Side;
+
+/// A message that is read whole before it is passed on is at most this long, in bytes.
+const WHOLE: usize = 16 * 1024 * 1024;
+
+impl Split {
+    /// Deals with what a leg has sent so far.
+    pub(super) fn digest(&mut self, side: Side) -> Result<(), End> {
+        loop {
+            let Some(leg) = self.legs[side as usize].as_mut() else { return Ok(()) };
+            if leg.rest > 0 {
+                let length = leg.rest.min(leg.input.len());
+                if length == 0 {
+                    return self.ended(side);
+                }
+                if leg.rest_goes {
+                    self.out.extend_from_slice(&leg.input[..length]);
+                }
+                leg.input.advance(length);
+                leg.rest -= length;
+                continue;
+            }
+            let header = match Header::from_backend(&leg.input) {
+                Ok(Some(header)) => header,
+                Ok(None) => return self.ended(side),
+                Err(error) => return Err(End::Broken(error.to_string())),
+            };
+            let length = header.message_length();
+            let streams = matches!(
+                header.kind,
+                backend::DATA_ROW | backend::COPY_DATA | backend::FUNCTION_CALL_RESPONSE
+            ) || length > WHOLE;
+            if streams {
+                leg.rest = length;
+                leg.rest_goes = leg
+                    .owed
+                    .front()
+                    .is_some_and(|owed| matches!(owed.pass, Pass::Client | Pass::Unready(_)));
+                continue;
+            }
+            if leg.input.len() < length {
+                return self.ended(side);
+            }
+            let frame = leg.input.split_to(length);
+            self.answer(side, header.kind, &frame)?;
+        }
+    }
+
+    /// Nothing more can be dealt with: an error where nothing more will come either.
+    fn ended(&mut self, side: Side) -> Result<(), End> {
+        match &self.legs[side as usize] {
+            Some(leg) if leg.closed => Err(End::Lost(side)),
+            _ => Ok(()),
+        }
+    }
+
+    fn answer(&mut self, side: Side, kind: u8, frame: &BytesMut) -> Result<(), End> {
+        match kind {
+            backend::NOTIFICATION_RESPONSE => self.out.extend_from_slice(frame),
+            backend::PARAMETER_STATUS => self.report(side, frame),
+            backend::NOTICE_RESPONSE => {
+                let leg = self.leg(side)?;
+                let shown = leg.owed.front().is_none_or(|owed| owed.pass != Pass::Nothing);
+                if shown {
+                    self.out.extend_from_slice(frame);
+                }
+            }
+            backend::ERROR_RESPONSE => return self.error(side, frame),
+            backend::READY_FOR_QUERY => self.ready(side)?,
+            _ => {
+                let leg = self.leg(side)?;
+                let Some(front) = leg.owed.front() else {
+                    return Err(End::Broken(format!("message type {kind} that nothing asked for")));
+                };
+                if matches!(front.pass, Pass::Client | Pass::Unready(_)) {
+                    self.out.extend_from_slice(frame);
+                }
+                let leg = self.leg(side)?;
+                leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
+                if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
+                    leg.owed.pop_front();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, side: Side) -> Result<(), End> {
+        let leg = self.leg(side)?;
+        leg.copy_in = false;
+        while let Some(owed) = leg.owed.pop_front() {
+            if owed.kind.is_boundary() {
+                if owed.pass == Pass::Client {
+                    let status = self.block.status();
+                    message::ready_for_query(&mut self.out, status);
+                }
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, side: Side, frame: &BytesMut) -> Result<(), End> {
+        let fields = Fields::new(&frame[HEADER_LENGTH..]);
+        let severity = fields.get(b'V').or(fields.get(b'S')).unwrap_or_default();
+        if severity == b"FATAL" || severity == b"PANIC" {
+            self.out.extend_from_slice(frame);
+            return Err(End::Told);
+        }
+        let leg = self.leg(side)?;
+        leg.failed = true;
+        leg.copy_in = false;
+        let Some(front) = leg.owed.front() else {
+            self.out.extend_from_slice(frame);
+            return Ok(());
+        };
+        let (kind, pass) = (front.kind, front.pass);
+        let mut undone = Vec::new();
+        if kind != Kind::Query {
+            // the server skips to the Sync
+            while leg.owed.front().is_some_and(|owed| !owed.kind.is_boundary()) {
+                undone.extend(leg.owed.pop_front());
+            }
+            leg.skipping = leg.owed.is_empty();
+        }
+        let skipping = leg.skipping;
+        self.undo(undone);
+        match pass {
+            Pass::Nothing => {}
+            Pass::Unready(shift) if shift > 0 => shifted(&mut self.out, frame, shift),
+            _ => self.out.extend_from_slice(frame),
+        }
+        if pass != Pass::Nothing {
+            self.pipeline_failed |= skipping;
+            if matches!(self.block, Block::Open(_)) {
+                self.fail(Some(side));
+            }
+        }
+        Ok(())
+    }
+
+    /// Names that messages would have given a meaning keep the one they had.
+    fn undo(&mut self, undone: Vec<Owed>) {
+        for named in undone.into_iter().rev().filter_map(|owed| owed.named) {
+            let names = if named.portal { &mut self.portals } else { &mut self.statements };
+            names.restore(&named.name, named.before);
+        }
+    }
+
+    /// ParameterStatus: what governs transactions is the write leg's to tell, the rest the read
+    /// leg's, as far as it is there.
+    fn report(&mut self, side: Side, frame: &BytesMut) {
+        let body = &frame[HEADER_LENGTH..];
+        let Some(end) = memchr::memchr(0, body) else { return };
+        let (name, value) = (&body[..end], &body[end + 1..]);
+        let teller = self.teller(name);
+        if teller == side {
+            self.tell(name, value.strip_suffix(b"\0").unwrap_or(value));
+        }
+    }
+
+    /// The leg whose report of a parameter counts.
+    pub(super) fn teller(&self, name: &[u8]) -> Side {
+        let of_transactions: [&[u8]; 2] = [b"default_transaction_read_only", b"in_hot_standby"];
+        let wanted = match of_transactions.contains(&name) {
+            true => Side::Write,
+            false => Side::Read,
+        };
+        match &self.legs[wanted as usize] {
+            Some(_) => wanted,
+            None => wanted.other(),
+        }
+    }
+
+    /// Tells the client a parameter's value, unless it knows.
+    pub(super) fn tell(&mut self, name: &[u8], value: &[u8]) {
+        if self.told.get(name).is_some_and(|told| **told == *value) {
+            return;
+        }
+        self.told.insert(name.into(), value.into());
+        message::parameter_status(&mut self.out, &String::from_utf8_lossy(name), value);
+    }
+
+    pub(super) fn leg(&mut self, side: Side) -> Result<&mut Leg, End> {
+        self.legs[side as usize]
+            .as_mut()
+            .ok_or_else(|| End::Broken(format!("the {} is not open", side.as_str())))
+    }
+}
+
+/// Whether a backend message ends the answer to a request.
+fn ends(kind: Kind, message: u8) -> bool {
+    match kind {
+        Kind::Query | Kind::Sync => false,
+        Kind::Parse => message == backend::PARSE_COMPLETE,
+        Kind::Bind => message == backend::BIND_COMPLETE,
+        Kind::Describe => matches!(message, backend::ROW_DESCRIPTION | backend::NO_DATA),
+        Kind::Close => message == backend::CLOSE_COMPLETE,
+        Kind::Execute => matches!(
+            message,
+            backend::COMMAND_COMPLETE | backend::EMPTY_QUERY_RESPONSE | backend::PORTAL_SUSPENDED
+        ),
+    }
+}
+
+/// An error with its position moved: the server saw a part of the text.
+fn shifted(out: &mut BytesMut, frame: &[u8], shift: u32) {
+    message::frame(out, backend::ERROR_RESPONSE, |out| {
+        let mut body = &frame[HEADER_LENGTH..];
+        while let Some((&letter, rest)) = body.split_first() {
+            if letter == 0 {
+                break;
+            }
+            let end = memchr::memchr(0, rest).unwrap_or(rest.len());
+            let value = &rest[..end];
+            out.extend_from_slice(&[letter]);
+            let position = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok());
+            match position.filter(|_| letter == b'P') {
+                Some(position) => {
+                    message::put_cstring(out, (position + shift).to_string().as_bytes());
+                }
+                None => message::put_cstring(out, value),
+            }
+            body = rest.get(end + 1..).unwrap_or_default();
+        }
+        out.extend_from_slice(&[0]);
+    });
+}

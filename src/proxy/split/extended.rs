@@ -1,0 +1,372 @@
+//! The extended protocol: a prepared statement lives on the leg of its class, and portals on their
+//! statement's; a pipeline may change leg.
+
+use bytes::Bytes;
+
+use super::leg::{Kind, Named, Pass};
+use super::{Block, End, Split, text};
+use crate::protocol::{HEADER_LENGTH, Header, frontend as kind};
+use crate::split::{Known, Route, Side};
+use crate::sql::Effect;
+
+/// The most that the names at the front of a Bind may take, in bytes.
+const NAMES: usize = 64 * 1024;
+
+impl Split {
+    pub(super) async fn extended(&mut self, header: Header) -> Result<(), End> {
+        let length = header.message_length();
+        match header.kind {
+            kind::PARSE => {
+                let frame = self.whole(length).await?;
+                self.parse(frame).await
+            }
+            kind::BIND => self.bind(length).await,
+            kind::EXECUTE => {
+                let frame = self.whole(length).await?;
+                self.execute(frame).await
+            }
+            kind::DESCRIBE => {
+                let frame = self.whole(length).await?;
+                self.describe(frame).await
+            }
+            kind::CLOSE => {
+                let frame = self.whole(length).await?;
+                self.close(frame).await
+            }
+            kind::FLUSH => {
+                self.skip(length).await?;
+                for side in Side::BOTH {
+                    let waits = |leg: &super::Leg| leg.pipeline && !leg.is_quiet();
+                    if self.legs[side as usize].as_ref().is_some_and(waits) {
+                        self.send(side, b"H\0\0\0\x04").await?;
+                    }
+                }
+                Ok(())
+            }
+            other => Err(End::Broken(format!("invalid frontend message type {other}"))),
+        }
+    }
+
+    /// The other leg has answered, and this one takes part. False: nothing may go.
+    async fn towards(&mut self, side: Side) -> Result<bool, End> {
+        Ok(self.turn_to(side).await? && self.ready_leg(side).await? && !self.pipeline_failed)
+    }
+
+    /// In a failed transaction only its leg can say what it thinks of a message for the other.
+    /// True: the message is not to go.
+    async fn misplaced(&mut self, side: Side) -> Result<bool, End> {
+        match self.block {
+            Block::Failed(None, _) => {
+                self.settle().await?;
+                if !self.pipeline_failed {
+                    self.aborted();
+                }
+                Ok(true)
+            }
+            Block::Failed(Some(failed), _) if failed != side => {
+                if self.turn_to(failed).await? {
+                    let frame = text::own_parse(b"SELECT 1");
+                    self.request(failed, Kind::Parse, Pass::Errors, &frame).await?;
+                    self.quiet(failed).await?;
+                }
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn parse(&mut self, frame: Bytes) -> Result<(), End> {
+        let Some((name, text)) = text::parse(&frame) else {
+            let side = self.primary();
+            if self.towards(side).await? {
+                self.request(side, Kind::Parse, Pass::Client, &frame).await?;
+            }
+            return Ok(());
+        };
+        let judgement = self.judge(&text).await?;
+        let route = match &judgement.statements[..] {
+            [statement] => self.resolved(self.route(statement)),
+            _ => Route::To(self.primary()),
+        };
+        let failed = match self.block {
+            Block::Failed(side, _) => side,
+            _ => None,
+        };
+        let mut side = match (&route, failed) {
+            (_, Some(failed)) => failed,
+            (Route::To(side), None) => *side,
+            (Route::Refused(why, hint), None) => {
+                self.settle().await?;
+                let denial = Split::unsupported(why, hint);
+                let about = judgement.statements.first().map(|statement| (statement, &text));
+                return self.refuse(denial, about).await;
+            }
+            _ => self.primary(),
+        };
+        if self.misplaced(side).await? {
+            return Ok(());
+        }
+        // the server with that name says that it is taken
+        if failed.is_none()
+            && !name.is_empty()
+            && let Some(known) = self.statements.get(&name)
+        {
+            side = known.side;
+        }
+        if !self.towards(side).await? {
+            return Ok(());
+        }
+        let text = match route {
+            Route::To(_) => Bytes::new(),
+            _ => text,
+        };
+        let known = Known { side, route, judgement: Some(judgement), text, hold: false };
+        let before = self.statements.insert(&name, known);
+        let named = Named { portal: false, name, before };
+        self.leg(side)?.owe(Kind::Parse, Pass::Client, Some(named));
+        self.send(side, &frame).await
+    }
+
+    async fn bind(&mut self, length: usize) -> Result<(), End> {
+        let (portal, statement) = loop {
+            let here = &self.input[HEADER_LENGTH..self.input.len().min(length)];
+            let names = text::cstring(here).and_then(|(portal, rest)| {
+                let (statement, _) = text::cstring(rest)?;
+                Some((Bytes::copy_from_slice(portal), Bytes::copy_from_slice(statement)))
+            });
+            match names {
+                Some(names) => break names,
+                None if self.input.len() >= length.min(NAMES) => {
+                    return Err(End::Broken("invalid Bind message".to_owned()));
+                }
+                None => self.await_client().await?,
+            }
+        };
+        let known = self.statements.get(&statement).cloned();
+        let mut side = known.as_ref().map_or(self.last, |known| known.side);
+        if let (Some(known), Block::Failed(Some(failed), _)) = (&known, &self.block)
+            && known.route == Route::Transaction
+            && known.side != *failed
+        {
+            let (known, failed) = (known.clone(), *failed);
+            self.skip(length).await?;
+            return self.bind_control(failed, portal, known).await;
+        }
+        if self.misplaced(side).await? {
+            return self.skip(length).await;
+        }
+        if !portal.is_empty()
+            && let Some(open) = self.portals.get(&portal)
+            && open.side != side
+        {
+            // its server says that the name is taken, or that the statement is not there
+            side = open.side;
+        }
+        if !self.towards(side).await? {
+            return self.skip(length).await;
+        }
+        let known = known.map_or(
+            Known {
+                side,
+                route: Route::To(side),
+                judgement: None,
+                text: Bytes::new(),
+                hold: false,
+            },
+            |known| Known { side, ..known },
+        );
+        let before = self.portals.insert(&portal, known);
+        let named = Named { portal: true, name: portal, before };
+        self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
+        self.pass(side, length).await
+    }
+
+    /// COMMIT or ROLLBACK, prepared on the leg that has not failed.
+    async fn bind_control(
+        &mut self,
+        failed: Side,
+        portal: Bytes,
+        known: Known,
+    ) -> Result<(), End> {
+        if !self.towards(failed).await? {
+            return Ok(());
+        }
+        let close = text::own_close(b'S');
+        self.request(failed, Kind::Close, Pass::Errors, &close).await?;
+        let parse = text::own_parse(&known.text);
+        self.request(failed, Kind::Parse, Pass::Errors, &parse).await?;
+        let bind = text::own_bind(&portal);
+        let before = self.portals.insert(&portal, Known { side: failed, ..known });
+        let named = Named { portal: true, name: portal, before };
+        self.leg(failed)?.owe(Kind::Bind, Pass::Client, Some(named));
+        self.send(failed, &bind).await
+    }
+
+    async fn describe(&mut self, frame: Bytes) -> Result<(), End> {
+        let side = self.named(&frame).map_or(self.last, |known| known.side);
+        if self.misplaced(side).await? || !self.towards(side).await? {
+            return Ok(());
+        }
+        self.request(side, Kind::Describe, Pass::Client, &frame).await
+    }
+
+    async fn close(&mut self, frame: Bytes) -> Result<(), End> {
+        let side = self.named(&frame).map_or(self.last, |known| known.side);
+        if !self.turn_to(side).await? {
+            return Ok(());
+        }
+        if let Some((what, name)) = kind_and_name(&frame) {
+            let names = if what == b'P' { &mut self.portals } else { &mut self.statements };
+            names.remove(name);
+        }
+        if !self.is_open(side) && !self.ready_leg(side).await? {
+            return Ok(());
+        }
+        self.request(side, Kind::Close, Pass::Client, &frame).await
+    }
+
+    /// What a Describe or Close names.
+    fn named(&self, frame: &Bytes) -> Option<&Known> {
+        match kind_and_name(frame)? {
+            (b'P', name) => self.portals.get(name),
+            (_, name) => self.statements.get(name),
+        }
+    }
+
+    async fn execute(&mut self, frame: Bytes) -> Result<(), End> {
+        let known = text::cstring(&frame[HEADER_LENGTH..])
+            .and_then(|(portal, _)| self.portals.get(portal))
+            .cloned();
+        let Some(known) = known else {
+            let side = self.last;
+            if !self.misplaced(side).await? && self.towards(side).await? {
+                self.request(side, Kind::Execute, Pass::Client, &frame).await?;
+            }
+            return Ok(());
+        };
+        let judgement = known.judgement.clone();
+        let statement = judgement.as_ref().and_then(|judgement| judgement.statements.first());
+        match (&known.route, statement) {
+            (Route::Transaction, Some(statement)) => {
+                self.settle().await?;
+                if !self.pipeline_failed {
+                    self.control(statement, &known.text).await?;
+                }
+                return Ok(());
+            }
+            (Route::Both { keep }, Some(statement))
+                if !matches!(self.block, Block::Failed(..)) =>
+            {
+                if !self.towards(known.side).await? {
+                    return Ok(());
+                }
+                self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
+                self.quiet(known.side).await?;
+                if !self.leg(known.side)?.failed {
+                    self.on_both(statement, &known.text, *keep, Some(known.side)).await?;
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        let side = known.side;
+        if self.misplaced(side).await? || !self.towards(side).await? {
+            return Ok(());
+        }
+        if let Some(statement) = statement {
+            self.warn(statement, side);
+        }
+        self.request(side, Kind::Execute, Pass::Client, &frame).await?;
+        match statement {
+            Some(statement) if statement.effect != Effect::None => {
+                self.quiet(side).await?;
+                if !self.leg(side)?.failed {
+                    self.done(statement, side);
+                }
+                Ok(())
+            }
+            Some(statement) if statement.copy_in => self.quiet(side).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Sync: the end of the pipeline, on the legs that have seen something of it.
+    pub(super) async fn sync(&mut self) -> Result<(), End> {
+        let open: Vec<Side> = Side::BOTH
+            .into_iter()
+            .filter(|side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.pipeline))
+            .collect();
+        const SYNC: &[u8] = b"S\0\0\0\x04";
+        match open[..] {
+            _ if self.pipeline_failed => {}
+            [] => {
+                self.settle().await?;
+                self.end_pipeline();
+                self.ready_for_query();
+                return Ok(());
+            }
+            [side] => {
+                self.turn_to(side).await?;
+                self.end_pipeline();
+                return self.request(side, Kind::Sync, Pass::Client, SYNC).await;
+            }
+            _ => self.settle().await?,
+        }
+        let mut failed = self.pipeline_failed;
+        for side in open {
+            if !matches!(self.block, Block::None) {
+                self.request(side, Kind::Sync, Pass::Nothing, SYNC).await?;
+                self.quiet(side).await?;
+                continue;
+            }
+            let leg = self.leg(side)?;
+            if failed && leg.ran && !leg.skipping {
+                // what it has done is undone
+                let frame = text::own_parse(b"SELECT \"pgauthority undo\"");
+                self.request(side, Kind::Parse, Pass::Nothing, &frame).await?;
+                self.quiet(side).await?;
+            }
+            let pass = if failed { Pass::Nothing } else { Pass::Errors };
+            self.request(side, Kind::Sync, pass, SYNC).await?;
+            self.quiet(side).await?;
+            failed |= self.leg(side)?.failed;
+        }
+        self.end_pipeline();
+        self.ready_for_query();
+        Ok(())
+    }
+
+    fn end_pipeline(&mut self) {
+        self.pipeline_failed = false;
+        if matches!(self.block, Block::None) {
+            self.portals.end_transaction();
+        }
+    }
+
+    /// A statement beyond `max_statement_bytes`: the leg's gate refuses it as it streams by.
+    pub(super) async fn too_large(&mut self, header: Header) -> Result<(), End> {
+        let side = self.primary();
+        let (kind, ready) = match header.kind {
+            kind::QUERY => {
+                self.turn_to(side).await?;
+                (Kind::Query, self.ready_leg(side).await?)
+            }
+            _ => (Kind::Parse, self.towards(side).await?),
+        };
+        if !ready {
+            self.skip(header.message_length()).await?;
+            if kind == Kind::Query {
+                self.ready_for_query();
+            }
+            return Ok(());
+        }
+        self.leg(side)?.owe(kind, Pass::Client, None);
+        self.pass(side, header.message_length()).await
+    }
+}
+
+fn kind_and_name(frame: &[u8]) -> Option<(u8, &[u8])> {
+    let (what, rest) = frame.get(HEADER_LENGTH..)?.split_first()?;
+    let (name, _) = text::cstring(rest)?;
+    Some((*what, name))
+}

@@ -1,0 +1,134 @@
+//! A leg as the splitter sees it: a pipe to a relay of its own, and what is owed on it.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
+
+use crate::split::Known;
+
+/// The relay's side of a pipe holds this many bytes at most, each way.
+pub(super) const PIPE: usize = 32 * 1024;
+
+/// A message that the leg has to answer.
+#[derive(Debug)]
+pub(super) struct Owed {
+    pub(super) kind: Kind,
+    pub(super) pass: Pass,
+    /// A name that the message gives a meaning, and the one it had: undone if it comes to nothing.
+    pub(super) named: Option<Named>,
+}
+
+/// What kind of answer ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Query, FunctionCall: ReadyForQuery.
+    Query,
+    /// ParseComplete.
+    Parse,
+    /// BindComplete.
+    Bind,
+    /// RowDescription or NoData.
+    Describe,
+    /// CloseComplete.
+    Close,
+    /// CommandComplete, EmptyQueryResponse or PortalSuspended.
+    Execute,
+    /// ReadyForQuery.
+    Sync,
+}
+
+impl Kind {
+    pub(super) const fn is_boundary(self) -> bool {
+        matches!(self, Kind::Query | Kind::Sync)
+    }
+}
+
+/// What of the answer the client gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// All of it.
+    Client,
+    /// All but ReadyForQuery; errors with their position moved by this many characters.
+    Unready(u32),
+    /// Errors alone.
+    Errors,
+    /// Nothing.
+    Nothing,
+}
+
+/// A name given a meaning by a message in flight.
+#[derive(Debug)]
+pub(super) struct Named {
+    /// A portal's, not a prepared statement's.
+    pub(super) portal: bool,
+    pub(super) name: Bytes,
+    pub(super) before: Option<Known>,
+}
+
+/// A leg.
+pub(super) struct Leg {
+    pub(super) reader: ReadHalf<DuplexStream>,
+    pub(super) writer: WriteHalf<DuplexStream>,
+    /// Read and not dealt with.
+    pub(super) input: BytesMut,
+    /// Bytes of a message under way that still go to the client, or nowhere.
+    pub(super) rest: usize,
+    pub(super) rest_goes: bool,
+    pub(super) owed: VecDeque<Owed>,
+    /// It skips messages up to the next Sync.
+    pub(super) skipping: bool,
+    pub(super) copy_in: bool,
+    /// The session's transaction has reached it.
+    pub(super) begun: bool,
+    /// Messages have gone since the last that ReadyForQuery answers.
+    pub(super) pipeline: bool,
+    /// Something has run in the open pipeline.
+    pub(super) ran: bool,
+    /// The server is in recovery.
+    pub(super) recovering: bool,
+    /// An error came for what was sent last.
+    pub(super) failed: bool,
+    pub(super) closed: bool,
+}
+
+impl Leg {
+    pub(super) fn new(pipe: DuplexStream, recovering: bool) -> Self {
+        let (reader, writer) = tokio::io::split(pipe);
+        Leg {
+            reader,
+            writer,
+            input: BytesMut::new(),
+            rest: 0,
+            rest_goes: false,
+            owed: VecDeque::new(),
+            skipping: false,
+            copy_in: false,
+            begun: false,
+            pipeline: false,
+            ran: false,
+            recovering,
+            failed: false,
+            closed: false,
+        }
+    }
+
+    /// Everything sent has been answered, as far as it will be.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.owed.is_empty() && self.rest == 0
+    }
+
+    /// A message that is answered is about to go.
+    pub(super) fn owe(&mut self, kind: Kind, pass: Pass, named: Option<Named>) {
+        if kind.is_boundary() {
+            self.pipeline = false;
+            self.ran = false;
+            self.skipping = false;
+        } else {
+            self.pipeline = true;
+            self.ran |= kind == Kind::Execute;
+        }
+        self.failed = false;
+        self.owed.push_back(Owed { kind, pass, named });
+    }
+}

@@ -1,0 +1,82 @@
+//! What the splitter itself refuses, and errors that no leg can tell.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::leg::Pass;
+use super::{Block, End, Protocol, Split};
+use crate::audit::{Event, EventKind};
+use crate::policy::Denial;
+use crate::protocol::ErrorResponse;
+use crate::proxy::recorder::describe;
+use crate::split::Side;
+use crate::sql::Statement;
+
+impl Split {
+    /// Refuses a statement: on record first, then told, as an error like any other: an open
+    /// transaction has failed, on a leg that takes part in it if one does.
+    pub(super) async fn refuse(
+        &mut self,
+        mut denial: Denial,
+        about: Option<(&Statement, &Bytes)>,
+    ) -> Result<(), End> {
+        self.settle().await?;
+        let (place, who) = (self.ground.place.clone(), self.ground.who.clone());
+        let mut event =
+            Event::new(Uuid::now_v7(), EventKind::StatementBlocked, Arc::new(place), Arc::new(who));
+        let mut position = None;
+        if let Some((statement, text)) = about {
+            denial.class = Some(statement.class);
+            denial.tag = Some(statement.tag);
+            let start = (statement.location as usize).min(text.len());
+            let characters = super::text::characters(&text[..start]);
+            position = Some(characters + 1);
+            event.statement = Some(text.clone());
+            event.position = position;
+            event.offset = statement.location;
+        }
+        describe(&mut event, &denial);
+        event.in_transaction = Some(!matches!(self.block, Block::None));
+        let id = event.id;
+        self.flush().await?;
+        let worker = self.ground.worker.clone();
+        let recorded = worker.shared.audit.record(event).await.is_ok();
+        worker.metrics.upstream(self.ground.name(self.primary())).blocked(denial.rule.id());
+        let mut detail = format!("rule {}", denial.rule.id());
+        if let Some(class) = denial.class {
+            detail += &format!(", class {class}");
+        }
+        if let Some(task) = &self.ground.place.task {
+            detail += &format!(", task {task}");
+        }
+        detail += &match recorded {
+            true => format!(", event {id}"),
+            false => ", not recorded".to_owned(),
+        };
+        if !denial.reason.is_empty() {
+            detail += &format!("; {}", denial.reason);
+        }
+        let mut error = ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
+            .with_detail(detail)
+            .with_hint(denial.full_hint());
+        error.position = position;
+        if matches!(self.block, Block::Open(_)) {
+            let begun = Side::BOTH.into_iter().find(|side| self.is_begun(*side));
+            if let Some(side) = begun {
+                self.run_on(side, b"SELECT \"pgauthority refused\"", Pass::Nothing).await?;
+            }
+            self.fail(begun);
+        }
+        self.error_of_own(&error);
+        Ok(())
+    }
+
+    /// An error that no leg tells.
+    pub(super) fn error_of_own(&mut self, error: &ErrorResponse) {
+        error.encode(&mut self.out);
+        self.pipeline_failed |= self.protocol == Protocol::Extended;
+        self.fail(None);
+    }
+}

@@ -1,0 +1,264 @@
+//! The simple protocol: a Query goes to its leg as it is; a string whose statements need both is
+//! parted.
+
+use bytes::Bytes;
+
+use super::leg::{Kind, Pass};
+use super::{Block, End, Protocol, Split, text};
+use crate::protocol::Header;
+use crate::split::{Route, Side};
+use crate::sql::{Effect, Judgement, Modes, Statement};
+
+impl Split {
+    pub(super) async fn query(&mut self, frame: Bytes) -> Result<(), End> {
+        if self.legs.iter().flatten().any(|leg| leg.pipeline) {
+            return self.query_in_pipeline().await;
+        }
+        let Some(text) = text::query(&frame) else { return self.forward(&frame).await };
+        let judgement = self.judge(&text).await?;
+        match &judgement.statements[..] {
+            [] => self.forward(&frame).await,
+            [statement] => self.single(statement, &text, &frame).await,
+            _ if matches!(self.block, Block::Failed(..)) => self.forward(&frame).await,
+            statements => self.string(statements, &judgement, &text, &frame).await,
+        }
+    }
+
+    /// To the leg that would answer for the session.
+    async fn forward(&mut self, frame: &Bytes) -> Result<(), End> {
+        let side = match self.block {
+            Block::Failed(Some(side), _) => side,
+            Block::Failed(None, _) => {
+                self.settle().await?;
+                self.aborted();
+                self.ready_for_query();
+                return Ok(());
+            }
+            _ => self.primary(),
+        };
+        self.turn_to(side).await?;
+        if !self.ready_leg(side).await? {
+            self.ready_for_query();
+            return Ok(());
+        }
+        self.request(side, Kind::Query, Pass::Client, frame).await
+    }
+
+    async fn single(
+        &mut self,
+        statement: &Statement,
+        text: &Bytes,
+        frame: &Bytes,
+    ) -> Result<(), End> {
+        let route = self.resolved(self.route(statement));
+        let side = match route {
+            Route::Transaction => {
+                self.control(statement, text).await?;
+                self.ready_for_query();
+                return Ok(());
+            }
+            _ if matches!(self.block, Block::Failed(..)) => return self.forward(frame).await,
+            Route::Both { keep } => {
+                self.settle().await?;
+                self.on_both(statement, text, keep, None).await?;
+                self.ready_for_query();
+                return Ok(());
+            }
+            Route::Refused(why, hint) => {
+                self.settle().await?;
+                self.refuse(Split::unsupported(why, hint), Some((statement, text))).await?;
+                self.ready_for_query();
+                return Ok(());
+            }
+            Route::To(side) => side,
+            Route::Prepared(_) | Route::Cursor(_) => self.primary(),
+        };
+        self.turn_to(side).await?;
+        if !self.ready_leg(side).await? {
+            self.ready_for_query();
+            return Ok(());
+        }
+        self.warn(statement, side);
+        self.request(side, Kind::Query, Pass::Client, frame).await?;
+        if statement.effect != Effect::None || statement.copy_in {
+            self.quiet(side).await?;
+            if !self.leg(side)?.failed {
+                self.done(statement, side);
+            }
+        }
+        Ok(())
+    }
+
+    /// A name's leg. What nobody knows: cursors may be a routine's, on the write leg.
+    pub(super) fn resolved(&self, route: Route) -> Route {
+        match route {
+            Route::Prepared(name) => {
+                let known = self.statements.get(name.as_bytes());
+                Route::To(known.map_or(self.primary(), |known| known.side))
+            }
+            Route::Cursor(name) => {
+                let known = self.portals.get(name.as_bytes());
+                Route::To(known.map_or(Side::Write, |known| known.side))
+            }
+            other => other,
+        }
+    }
+
+    async fn string(
+        &mut self,
+        statements: &[Statement],
+        judgement: &Judgement,
+        text: &Bytes,
+        frame: &Bytes,
+    ) -> Result<(), End> {
+        self.settle().await?;
+        let mut legs = Vec::new();
+        for statement in statements {
+            match self.resolved(self.route(statement)) {
+                Route::To(side) => legs.push(Some(side)),
+                Route::Both { .. } => legs.push(None),
+                Route::Refused(why, hint) => {
+                    self.refuse(Split::unsupported(why, hint), Some((statement, text))).await?;
+                    self.ready_for_query();
+                    return Ok(());
+                }
+                Route::Transaction | Route::Prepared(_) | Route::Cursor(_) => {
+                    let denial = Split::unsupported(
+                        "transaction control in a string with other statements is not possible",
+                        "send it as a statement of its own",
+                    );
+                    self.refuse(denial, Some((statement, text))).await?;
+                    self.ready_for_query();
+                    return Ok(());
+                }
+            }
+        }
+        let first = legs.first().copied().flatten();
+        let one = first.filter(|side| legs.iter().all(|leg| *leg == Some(*side)));
+        let Some(side) = one else { return self.parts(statements, text).await };
+        debug_assert!(judgement.statements.len() == legs.len());
+        if !self.ready_leg(side).await? {
+            self.ready_for_query();
+            return Ok(());
+        }
+        for statement in statements {
+            self.warn(statement, side);
+        }
+        self.request(side, Kind::Query, Pass::Client, frame).await?;
+        if statements.iter().any(|statement| statement.effect != Effect::None) {
+            self.quiet(side).await?;
+            if !self.leg(side)?.failed {
+                statements.iter().for_each(|statement| self.done(statement, side));
+            }
+        }
+        Ok(())
+    }
+
+    /// The statements of a string one by one, in a transaction of their own as PostgreSQL's
+    /// implicit one, unless one is open (manual, "Multiple Statements in a Simple Query").
+    async fn parts(&mut self, statements: &[Statement], text: &Bytes) -> Result<(), End> {
+        let implicit = matches!(self.block, Block::None);
+        if implicit {
+            self.block = Block::Open(Modes::default());
+        }
+        let mut done = true;
+        for statement in statements {
+            let start = (statement.location as usize).min(text.len());
+            let end = start.saturating_add(statement.length as usize).min(text.len());
+            let part = text.slice(start..end);
+            let shift = text::characters(&text[..start]);
+            done = match self.resolved(self.route(statement)) {
+                Route::Both { keep } => self.on_both(statement, &part, keep, None).await?,
+                Route::To(side) => self.part(statement, &part, side, shift).await?,
+                _ => false,
+            };
+            if !done {
+                break;
+            }
+        }
+        if implicit {
+            let begun = Side::BOTH.into_iter().any(|side| self.is_begun(side));
+            match done {
+                true => self.commit_parts(begun).await?,
+                false => {
+                    for side in Side::BOTH {
+                        if self.is_begun(side) {
+                            self.run_on(side, b"ROLLBACK", Pass::Nothing).await?;
+                        }
+                    }
+                    self.over(None)?;
+                }
+            }
+        }
+        self.ready_for_query();
+        Ok(())
+    }
+
+    async fn part(
+        &mut self,
+        statement: &Statement,
+        part: &Bytes,
+        side: Side,
+        shift: u32,
+    ) -> Result<bool, End> {
+        if !self.ready_leg(side).await? {
+            return Ok(false);
+        }
+        self.warn(statement, side);
+        let done = self.run_on(side, part, Pass::Unready(shift)).await?;
+        if done {
+            self.done(statement, side);
+        }
+        Ok(done)
+    }
+
+    /// The end of a string's transaction: its errors are told, not its completion.
+    async fn commit_parts(&mut self, begun: bool) -> Result<(), End> {
+        let absent: Vec<Side> =
+            Side::BOTH.into_iter().filter(|side| !self.is_begun(*side)).collect();
+        let mut done = true;
+        for side in Side::BOTH {
+            if !begun || !self.is_begun(side) {
+                continue;
+            }
+            let end: &[u8] = if done { b"COMMIT" } else { b"ROLLBACK" };
+            done &= self.run_on(side, end, Pass::Errors).await?;
+        }
+        self.over(done.then_some(&absent[..]))
+    }
+
+    /// A Query behind messages without their Sync: what it would share a transaction with may be
+    /// on either leg.
+    async fn query_in_pipeline(&mut self) -> Result<(), End> {
+        self.settle().await?;
+        if !self.pipeline_failed {
+            self.protocol = Protocol::Extended;
+            let denial = Split::unsupported(
+                "a Query in a pipeline without its Sync is not possible",
+                "send Sync before it",
+            );
+            self.refuse(denial, None).await?;
+        }
+        self.sync().await
+    }
+
+    /// A FunctionCall writes.
+    pub(super) async fn function_call(&mut self, header: Header) -> Result<(), End> {
+        let side = match self.block {
+            Block::Failed(Some(side), _) => side,
+            _ => Side::Write,
+        };
+        if self.legs.iter().flatten().any(|leg| leg.pipeline) {
+            self.skip(header.message_length()).await?;
+            return self.query_in_pipeline().await;
+        }
+        self.turn_to(side).await?;
+        if !self.ready_leg(side).await? {
+            self.skip(header.message_length()).await?;
+            self.ready_for_query();
+            return Ok(());
+        }
+        self.leg(side)?.owe(Kind::Query, Pass::Client, None);
+        self.pass(side, header.message_length()).await
+    }
+}

@@ -1,0 +1,85 @@
+//! The parts of the client's messages that decide where they go, and own messages.
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use crate::protocol::{HEADER_LENGTH, frontend, message};
+
+/// The name of the splitter's own prepared statement, on each leg.
+const OWN: &[u8] = b"pgauthority split";
+
+/// A text up to its NUL, and what is behind it.
+pub(super) fn cstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = memchr::memchr(0, bytes)?;
+    Some((&bytes[..end], &bytes[end + 1..]))
+}
+
+/// The text of a Query.
+pub(super) fn query(frame: &Bytes) -> Option<Bytes> {
+    let (text, rest) = cstring(&frame[HEADER_LENGTH..])?;
+    rest.is_empty().then(|| frame.slice_ref(text))
+}
+
+/// Name and text of a Parse.
+pub(super) fn parse(frame: &Bytes) -> Option<(Bytes, Bytes)> {
+    let (name, rest) = cstring(&frame[HEADER_LENGTH..])?;
+    let (text, _) = cstring(rest)?;
+    Some((frame.slice_ref(name), frame.slice_ref(text)))
+}
+
+/// A Query.
+pub(super) fn own_query(text: &[u8]) -> BytesMut {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, frontend::QUERY, |out| message::put_cstring(out, text));
+    out
+}
+
+/// A Parse of the splitter's own statement.
+pub(super) fn own_parse(text: &[u8]) -> BytesMut {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, frontend::PARSE, |out| {
+        message::put_cstring(out, OWN);
+        message::put_cstring(out, text);
+        out.put_u16(0);
+    });
+    out
+}
+
+/// A Bind of it to a portal.
+pub(super) fn own_bind(portal: &[u8]) -> BytesMut {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, frontend::BIND, |out| {
+        message::put_cstring(out, portal);
+        message::put_cstring(out, OWN);
+        out.put_slice(&[0; 6]);
+    });
+    out
+}
+
+/// An Execute of its portal.
+pub(super) fn own_execute() -> BytesMut {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, frontend::EXECUTE, |out| {
+        message::put_cstring(out, OWN);
+        out.put_u32(0);
+    });
+    out
+}
+
+/// A Close of it: `S` the statement, `P` its portal.
+pub(super) fn own_close(kind: u8) -> BytesMut {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, frontend::CLOSE, |out| {
+        out.put_u8(kind);
+        message::put_cstring(out, OWN);
+    });
+    out
+}
+
+/// The name of its portal.
+pub(super) const OWN_PORTAL: &[u8] = OWN;
+
+/// The characters of a text, for positions: bytes that begin one in UTF-8.
+pub(super) fn characters(text: &[u8]) -> u32 {
+    let begin = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    u32::try_from(begin).unwrap_or(u32::MAX)
+}

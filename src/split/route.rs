@@ -1,0 +1,264 @@
+//! Where a statement belongs.
+
+use super::{Side, Temporary};
+use crate::sql::{Bound, Class, Effect, How, Modes, Statement, Uses};
+
+/// Where a statement belongs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// To one leg.
+    To(Side),
+    /// To both: it changes the session itself. `keep`: a leg that takes part later has to be told.
+    Both {
+        /// A leg that takes part later has to be told.
+        keep: bool,
+    },
+    /// Transaction control: the session's own affair.
+    Transaction,
+    /// Where the prepared statement of this name lives.
+    Prepared(Box<str>),
+    /// Where the cursor of this name lives.
+    Cursor(Box<str>),
+    /// A split session cannot do it: why, and what to do instead.
+    Refused(&'static str, &'static str),
+}
+
+/// The route of a statement, `class` being what it is in this session.
+pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Route {
+    if statement.bound == Bound::Snapshot {
+        return Route::Refused(
+            "a snapshot cannot be shared",
+            "export it on an entry that reads and writes in one place",
+        );
+    }
+    match &statement.effect {
+        Effect::Begin { .. }
+        | Effect::Commit(_)
+        | Effect::Rollback(_)
+        | Effect::Savepoint(_)
+        | Effect::Release(_)
+        | Effect::RollbackTo(_) => return Route::Transaction,
+        Effect::PrepareTransaction => {
+            return Route::Refused("PREPARE TRANSACTION is not possible", "COMMIT instead");
+        }
+        Effect::SetTransaction { modes } if *modes == Modes::default() => {
+            return Route::Refused("a snapshot cannot be shared", "leave SET TRANSACTION SNAPSHOT away");
+        }
+        Effect::SetTransaction { .. } => return Route::Transaction,
+        Effect::SetSessionCharacteristics { modes } if modes.read_write == Some(true) => {
+            return match modes.isolation {
+                None => Route::To(Side::Write),
+                Some(_) => Route::Refused(
+                    "READ WRITE concerns one leg and the isolation level both",
+                    "send two statements, one with READ WRITE alone",
+                ),
+            };
+        }
+        Effect::Set { name, .. } | Effect::Reset(name) if is_read_only(name) => {
+            return Route::To(Side::Write);
+        }
+        Effect::SetSessionCharacteristics { .. }
+        | Effect::Set { .. }
+        | Effect::Reset(_)
+        | Effect::ResetAll => return Route::Both { keep: true },
+        // a leg that is not open has nothing to discard
+        Effect::DiscardAll => return Route::Both { keep: false },
+        Effect::DiscardTemp => return Route::To(Side::Write),
+        Effect::DiscardOther | Effect::Deallocate(None) | Effect::CloseCursor(None) => {
+            return Route::Both { keep: false };
+        }
+        Effect::Prepare { inner, .. } => return route(inner, inner.class, temporary),
+        Effect::Execute(name) if class <= Class::Read => return Route::Prepared(name.clone()),
+        Effect::Deallocate(Some(name)) => return Route::Prepared(name.clone()),
+        Effect::Fetch(name) | Effect::CloseCursor(Some(name)) => {
+            return Route::Cursor(name.clone());
+        }
+        Effect::Execute(_)
+        | Effect::Declare { .. }
+        | Effect::CreateTemp { .. }
+        | Effect::Forget { .. }
+        | Effect::None => {}
+    }
+    if class > Class::Read || statement.bound == Bound::Writer || statement.do_or_call {
+        return Route::To(Side::Write);
+    }
+    if statement.uses.as_deref().is_some_and(|uses| names_temporary(uses, temporary)) {
+        return Route::To(Side::Write);
+    }
+    if !statement.set_config.is_empty() {
+        let off = |name: &str| is_read_only(name);
+        let guarded = |name: &Option<Box<str>>| name.as_deref().is_some_and(off);
+        return match statement.set_config.iter().any(|call| guarded(&call.name)) {
+            true => Route::To(Side::Write),
+            false => Route::Both { keep: true },
+        };
+    }
+    match statement.tag {
+        "LISTEN" | "UNLISTEN" => Route::Both { keep: true },
+        "SET CONSTRAINTS" => Route::To(Side::Write),
+        _ => Route::To(Side::Read),
+    }
+}
+
+/// What governs the write leg only: the read leg is read-only anyway.
+fn is_read_only(name: &str) -> bool {
+    name.eq_ignore_ascii_case("transaction_read_only")
+        || name.eq_ignore_ascii_case("default_transaction_read_only")
+}
+
+fn names_temporary(uses: &Uses, temporary: &Temporary) -> bool {
+    uses.relations.iter().any(|relation| match relation.name.schema.as_deref() {
+        Some(schema) => schema.starts_with("pg_temp"),
+        None => temporary.holds(&relation.name.name),
+    }) || uses.too_many && !temporary.is_empty()
+}
+
+/// A write that reads other tables than it writes to: it reads the local ones.
+pub fn reads_besides(statement: &Statement) -> bool {
+    let relations = statement.uses.as_deref().map(|uses| &*uses.relations).unwrap_or_default();
+    relations.iter().any(|relation| relation.how == How::SELECT && !relation.optional)
+}
+
+/// The relations that a statement changes, for the warning that reads will not see it.
+pub fn written(statement: &Statement) -> impl Iterator<Item = &str> {
+    let relations = statement.uses.as_deref().map(|uses| &*uses.relations).unwrap_or_default();
+    relations
+        .iter()
+        .filter(|relation| relation.how.any(How::CHANGE.and(How::TRUNCATE)))
+        .map(|relation| &*relation.name.name)
+}
+
+/// The relations that a statement reads.
+pub fn read(statement: &Statement) -> impl Iterator<Item = &str> {
+    let relations = statement.uses.as_deref().map(|uses| &*uses.relations).unwrap_or_default();
+    relations.iter().map(|relation| &*relation.name.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn routed(text: &str) -> Route {
+        let mut temporary = Temporary::default();
+        temporary.created(&["tmp".into()], None, false);
+        let judgement = crate::sql::judge(text.as_bytes(), &BTreeSet::new());
+        let statement = &judgement.statements[0];
+        route(statement, statement.class, &temporary)
+    }
+
+    #[test]
+    fn each_statement_has_its_leg() {
+        const READ: Route = Route::To(Side::Read);
+        const WRITE: Route = Route::To(Side::Write);
+        const BOTH: Route = Route::Both { keep: true };
+        const NOW: Route = Route::Both { keep: false };
+        for (expected, texts) in [
+            (
+                READ,
+                &[
+                    "SELECT * FROM t",
+                    "TABLE t",
+                    "VALUES (1)",
+                    "SHOW server_version",
+                    "EXPLAIN SELECT 1",
+                    "COPY t TO STDOUT",
+                    "DECLARE c CURSOR FOR SELECT 1",
+                    "PREPARE p AS SELECT 1",
+                    "LOCK TABLE t IN ACCESS SHARE MODE",
+                ][..],
+            ),
+            (
+                WRITE,
+                &[
+                    "INSERT INTO t VALUES (1)",
+                    "WITH x AS (DELETE FROM t RETURNING *) SELECT * FROM x",
+                    "SELECT * FROM t FOR UPDATE",
+                    "SELECT nextval('s')",
+                    "SELECT currval('s')",
+                    "SELECT pg_catalog.pg_advisory_lock(1)",
+                    "SELECT pg_try_advisory_xact_lock(1)",
+                    "SELECT txid_current()",
+                    "CREATE TABLE t ()",
+                    "CREATE TEMP TABLE x ()",
+                    "SELECT * FROM tmp",
+                    "SELECT * FROM pg_temp.other",
+                    "DECLARE c CURSOR FOR SELECT * FROM tmp",
+                    "EXPLAIN INSERT INTO t VALUES (1)",
+                    "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
+                    "SHOW transaction_read_only",
+                    "SHOW TRANSACTION ISOLATION LEVEL",
+                    "SHOW default_transaction_read_only",
+                    "SET default_transaction_read_only = off",
+                    "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+                    "LOCK TABLE t",
+                    "SET CONSTRAINTS ALL DEFERRED",
+                    "NOTIFY x",
+                    "DO $$ BEGIN END $$",
+                    "CALL p()",
+                    "VACUUM",
+                    "COPY t FROM STDIN",
+                    "PREPARE p AS INSERT INTO t VALUES (1)",
+                    "SELECT f()",
+                    "DISCARD TEMP",
+                    "COMMIT PREPARED 'x'",
+                    "CREATE TABLE x AS EXECUTE p",
+                    "SELEC 1",
+                ],
+            ),
+            (
+                BOTH,
+                &[
+                    "SET search_path = a",
+                    "SET LOCAL work_mem = 1",
+                    "RESET ALL",
+                    "RESET search_path",
+                    "SET ROLE x",
+                    "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+                    "SELECT set_config('a.b', 'c', false)",
+                    "LISTEN x",
+                    "UNLISTEN *",
+                ],
+            ),
+            (NOW, &["DISCARD ALL", "DISCARD PLANS", "DEALLOCATE ALL", "CLOSE ALL"]),
+            (
+                Route::Transaction,
+                &["BEGIN", "END", "ROLLBACK TO s", "SAVEPOINT s", "SET TRANSACTION READ ONLY"],
+            ),
+            (Route::Prepared("p".into()), &["EXECUTE p", "EXECUTE p(1)", "DEALLOCATE p"]),
+            (Route::Cursor("c".into()), &["FETCH c", "MOVE 1 IN c", "CLOSE c"]),
+        ] {
+            for text in texts {
+                assert_eq!(routed(text), expected, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_needs_one_connection_is_refused() {
+        for text in [
+            "SELECT pg_export_snapshot()",
+            "SET TRANSACTION SNAPSHOT '1'",
+            "PREPARE TRANSACTION 'x'",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+        ] {
+            assert!(matches!(routed(text), Route::Refused(..)), "{text}");
+        }
+    }
+
+    #[test]
+    fn writes_that_read_are_told_apart() {
+        let of = |text: &str| {
+            let judgement = crate::sql::judge(text.as_bytes(), &BTreeSet::new());
+            let statement = &judgement.statements[0];
+            let written: Vec<&str> = written(statement).collect();
+            (reads_besides(statement), written.join(","))
+        };
+        assert_eq!(of("INSERT INTO t VALUES (1)"), (false, "t".into()));
+        assert_eq!(of("INSERT INTO t SELECT * FROM u"), (true, "t".into()));
+        assert_eq!(of("UPDATE t SET a = 1 WHERE b"), (false, "t".into()));
+        assert_eq!(of("DELETE FROM t USING u"), (true, "t".into()));
+        assert_eq!(of("WITH x AS (SELECT 1) INSERT INTO t TABLE x"), (false, "t".into()));
+    }
+}
