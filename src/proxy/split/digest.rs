@@ -80,7 +80,10 @@ impl Split {
                     return Err(End::Broken(format!("message type {kind} that nothing asked for")));
                 };
                 if matches!(front.pass, Pass::Client | Pass::Unready(_)) {
-                    self.out.extend_from_slice(frame);
+                    match self.holding && kind == backend::COMMAND_COMPLETE {
+                        true => self.held.extend_from_slice(frame),
+                        false => self.out.extend_from_slice(frame),
+                    }
                 }
                 let leg = self.leg(side)?;
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
@@ -150,7 +153,9 @@ impl Split {
     fn undo(&mut self, undone: Vec<Owed>) {
         for named in undone.into_iter().rev().filter_map(|owed| owed.named) {
             let names = if named.portal { &mut self.portals } else { &mut self.statements };
-            names.restore(&named.name, named.before);
+            // a Parse that fails leaves no unnamed statement
+            let before = named.before.filter(|_| named.portal || !named.name.is_empty());
+            names.restore(&named.name, before);
         }
     }
 

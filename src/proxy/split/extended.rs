@@ -88,11 +88,19 @@ impl Split {
             [statement] => self.resolved(self.route(statement)),
             _ => Route::To(self.primary()),
         };
+        // only once the leg it turns from has answered is it known whether the block has failed
+        let before = match &route {
+            Route::To(side) => *side,
+            _ => self.primary(),
+        };
+        if !self.turn_to(before).await? {
+            return Ok(());
+        }
         let failed = match self.block {
             Block::Failed(side, _) => side,
             _ => None,
         };
-        let mut side = match (&route, failed) {
+        let side = match (&route, failed) {
             (_, Some(failed)) => failed,
             (Route::To(side), None) => *side,
             (Route::Refused(why, hint), None) => {
@@ -106,14 +114,7 @@ impl Split {
         if self.misplaced(side).await? {
             return Ok(());
         }
-        // the server with that name says that it is taken
-        if failed.is_none()
-            && !name.is_empty()
-            && let Some(known) = self.statements.get(&name)
-        {
-            side = known.side;
-        }
-        if !self.towards(side).await? {
+        if !self.towards(side).await? || self.is_taken(&name, side).await? {
             return Ok(());
         }
         let text = match route {
@@ -144,6 +145,9 @@ impl Split {
         };
         let known = self.statements.get(&statement).cloned();
         let mut side = known.as_ref().map_or(self.last, |known| known.side);
+        if !self.turn_to(side).await? {
+            return self.skip(length).await;
+        }
         if let (Some(known), Block::Failed(Some(failed), _)) = (&known, &self.block)
             && known.route == Route::Transaction
             && known.side != *failed
@@ -165,6 +169,9 @@ impl Split {
         if !self.towards(side).await? {
             return self.skip(length).await;
         }
+        if known.is_none() && statement.is_empty() {
+            self.forget_unnamed(side, b'S').await?;
+        }
         let known = known.map_or(
             Known {
                 side,
@@ -179,6 +186,11 @@ impl Split {
         let named = Named { portal: true, name: portal, before };
         self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
         self.pass(side, length).await
+    }
+
+    /// The session has no unnamed statement (or portal); what the leg may have had is gone.
+    async fn forget_unnamed(&mut self, side: Side, what: u8) -> Result<(), End> {
+        self.request(side, Kind::Close, Pass::Nothing, &text::close(what, b"")).await
     }
 
     /// COMMIT or ROLLBACK, prepared on the leg that has not failed.
@@ -204,8 +216,13 @@ impl Split {
 
     async fn describe(&mut self, frame: Bytes) -> Result<(), End> {
         let side = self.named(&frame).map_or(self.last, |known| known.side);
-        if self.misplaced(side).await? || !self.towards(side).await? {
+        if !self.turn_to(side).await? || self.misplaced(side).await? || !self.towards(side).await? {
             return Ok(());
+        }
+        if let Some((what, b"")) = kind_and_name(&frame)
+            && self.named(&frame).is_none()
+        {
+            self.forget_unnamed(side, what).await?;
         }
         self.request(side, Kind::Describe, Pass::Client, &frame).await
     }
@@ -239,17 +256,27 @@ impl Split {
             .cloned();
         let Some(known) = known else {
             let side = self.last;
-            if !self.misplaced(side).await? && self.towards(side).await? {
+            if self.turn_to(side).await? && !self.misplaced(side).await? && self.towards(side).await? {
+                if frame.get(HEADER_LENGTH) == Some(&0) {
+                    self.forget_unnamed(side, b'P').await?;
+                }
                 self.request(side, Kind::Execute, Pass::Client, &frame).await?;
             }
             return Ok(());
         };
+        if !self.turn_to(known.side).await? {
+            return Ok(());
+        }
         let judgement = known.judgement.clone();
         let statement = judgement.as_ref().and_then(|judgement| judgement.statements.first());
         match (&known.route, statement) {
             (Route::Transaction, Some(statement)) => {
                 self.settle().await?;
                 if !self.pipeline_failed {
+                    // the session runs it itself: what is bound must not be open at its end
+                    let (portal, _) = text::cstring(&frame[HEADER_LENGTH..]).unwrap_or_default();
+                    let close = text::close(b'P', portal);
+                    self.request(known.side, Kind::Close, Pass::Nothing, &close).await?;
                     self.control(statement, &known.text).await?;
                 }
                 return Ok(());

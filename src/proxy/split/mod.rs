@@ -108,6 +108,9 @@ pub(super) struct Split {
     written: HashSet<Box<str>>,
     warned_read: bool,
     warned_write: bool,
+    /// CommandComplete is kept in `held` for the moment.
+    holding: bool,
+    held: BytesMut,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
 }

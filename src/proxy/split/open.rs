@@ -112,16 +112,18 @@ impl Ground {
     }
 
     /// Puts a relay with a gate of its own on a connection; the splitter is its client.
-    fn start(&self, side: Side, connection: Connection) -> std::io::Result<Leg> {
+    fn start(
+        &self,
+        side: Side,
+        connection: Connection,
+        recovering: bool,
+    ) -> std::io::Result<Leg> {
         let law = Law {
             policy: self.policies[side as usize].clone(),
             parameters: self.parameters.clone(),
             search_path_doubtful: self.search_path_doubtful,
         };
         self.cancel.opened(side, connection.cancel_token());
-        let recovering = connection.parameters.iter().any(|(name, value)| {
-            &name[..] == b"in_hot_standby" && &value[..] == b"on"
-        });
         let declaration = connection.upstream.declaration;
         let place = Place {
             upstream: Some(connection.upstream.name.clone()),
@@ -223,7 +225,16 @@ pub(in crate::proxy) async fn begin(
 impl Begun {
     /// Greets the client and serves it to the session's end.
     pub(in crate::proxy) async fn serve(self, newcomer: Newcomer, open: SessionGuard) {
-        let Begun { mut ground, side, connection, cancel_key } = self;
+        let Begun { mut ground, side, mut connection, cancel_key } = self;
+        let recovering = is_recovering(&connection);
+        if side == Side::Read {
+            // the write leg tells these, and corrects them once it is open
+            for (name, value) in &mut connection.parameters {
+                if [&b"default_transaction_read_only"[..], b"in_hot_standby"].contains(&&name[..]) {
+                    *value = Bytes::from_static(b"off");
+                }
+            }
+        }
         let mut client = newcomer.client;
         let out = starting::greeting(&connection, &cancel_key);
         let told: HashMap<Box<[u8]>, Box<[u8]>> = connection
@@ -238,7 +249,7 @@ impl Begun {
         ground.entered = Some(ground.worker.enter(database, user, &ground.policies[0]));
         ground._kept.2 = Some(open);
         let mut legs = [None, None];
-        match ground.start(side, connection) {
+        match ground.start(side, connection, recovering) {
             Ok(leg) => legs[side as usize] = Some(leg),
             Err(error) => return tracing::error!(%error, "no leg could be started"),
         }
@@ -259,6 +270,8 @@ impl Begun {
             written: HashSet::new(),
             warned_read: false,
             warned_write: false,
+            holding: false,
+            held: BytesMut::new(),
             last: side,
         };
         tokio::task::spawn_local(split.run());
@@ -285,7 +298,8 @@ impl Split {
             )),
         })?;
         let reports = connection.parameters.clone();
-        let leg = self.ground.start(side, connection).map_err(|error| {
+        let recovering = is_recovering(&connection);
+        let leg = self.ground.start(side, connection, recovering).map_err(|error| {
             Box::new(Denial::new(Rule::UpstreamUnreachable, error.to_string(), "try again"))
         })?;
         self.legs[side as usize] = Some(leg);
@@ -297,4 +311,10 @@ impl Split {
         }
         Ok(())
     }
+}
+
+/// The server says that it is a standby.
+fn is_recovering(connection: &Connection) -> bool {
+    let mut reports = connection.parameters.iter();
+    reports.any(|(name, value)| &name[..] == b"in_hot_standby" && &value[..] == b"on")
 }

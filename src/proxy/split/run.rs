@@ -73,10 +73,12 @@ impl Split {
         Ok(!self.leg(side)?.failed)
     }
 
-    /// The same in the leg's pipeline, without waiting.
+    /// The same in the leg's pipeline, without waiting. What an earlier one left is closed first:
+    /// behind RESET ALL nothing may come in a pipeline.
     async fn run_in_pipeline(&mut self, side: Side, text: &[u8], pass: Pass) -> Result<(), End> {
         let errors = if pass == Pass::Nothing { Pass::Nothing } else { Pass::Errors };
         for (kind, pass, frame) in [
+            (Kind::Close, errors, text::own_close(b'P')),
             (Kind::Close, errors, text::own_close(b'S')),
             (Kind::Parse, errors, text::own_parse(text)),
             (Kind::Bind, errors, text::own_bind(text::OWN_PORTAL)),
@@ -84,9 +86,7 @@ impl Split {
         ] {
             self.request(side, kind, pass, &frame).await?;
         }
-        // COMMIT has closed the portal: what comes then is no error
-        self.request(side, Kind::Close, errors, &text::own_close(b'P')).await?;
-        self.request(side, Kind::Close, errors, &text::own_close(b'S')).await
+        Ok(())
     }
 
     /// A leg is open, has been told what it missed, and takes part in the open transaction.
@@ -269,6 +269,27 @@ impl Split {
         }
     }
 
+    /// A prepared statement's name is taken on the other leg: its server has said so.
+    pub(super) async fn is_taken(&mut self, name: &[u8], side: Side) -> Result<bool, End> {
+        let known = self.statements.get(name).map(|known| known.side);
+        if name.is_empty() || known != Some(side.other()) || matches!(self.block, Block::Failed(..)) {
+            return Ok(false);
+        }
+        let other = side.other();
+        if !self.turn_to(other).await? || !self.ready_leg(other).await? {
+            return Ok(true);
+        }
+        let quoted = quoted(name);
+        let prepare = [b"PREPARE ", &quoted[..], b" AS SELECT 1"].concat();
+        if !self.run_on(other, &prepare, Pass::Errors).await? {
+            return Ok(true);
+        }
+        // code that nobody sees has deallocated it meanwhile
+        self.statements.remove(name);
+        let deallocate = [b"DEALLOCATE ", &quoted[..]].concat();
+        Ok(!self.run_on(other, &deallocate, Pass::Errors).await? || !self.turn_to(side).await?)
+    }
+
     /// Says once that reads do not see local writes, and that writes read locally.
     pub(super) fn warn(&mut self, statement: &Statement, side: Side) {
         match side {
@@ -325,6 +346,19 @@ impl Split {
             hint,
         )
     }
+}
+
+/// A name as SQL has it, quoted.
+fn quoted(name: &[u8]) -> Vec<u8> {
+    let mut quoted = vec![b'"'];
+    for byte in name {
+        quoted.push(*byte);
+        if *byte == b'"' {
+            quoted.push(b'"');
+        }
+    }
+    quoted.push(b'"');
+    quoted
 }
 
 pub(super) fn too_much() -> End {

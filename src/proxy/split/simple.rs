@@ -15,11 +15,13 @@ impl Split {
             return self.query_in_pipeline().await;
         }
         let Some(text) = text::query(&frame) else { return self.forward(&frame).await };
+        // a Query ends the unnamed ones
+        self.statements.remove(b"");
+        self.portals.remove(b"");
         let judgement = self.judge(&text).await?;
         match &judgement.statements[..] {
             [] => self.forward(&frame).await,
             [statement] => self.single(statement, &text, &frame).await,
-            _ if matches!(self.block, Block::Failed(..)) => self.forward(&frame).await,
             statements => self.string(statements, &judgement, &text, &frame).await,
         }
     }
@@ -57,24 +59,39 @@ impl Split {
                 self.ready_for_query();
                 return Ok(());
             }
-            _ if matches!(self.block, Block::Failed(..)) => return self.forward(frame).await,
-            Route::Both { keep } => {
+            Route::To(side) => {
+                self.turn_to(side).await?;
+                side
+            }
+            _ => {
                 self.settle().await?;
+                self.primary()
+            }
+        };
+        // only once the leg it turns from has answered is it known whether the block has failed
+        if matches!(self.block, Block::Failed(..)) {
+            return self.forward(frame).await;
+        }
+        match route {
+            Route::Both { keep } => {
                 self.on_both(statement, text, keep, None).await?;
                 self.ready_for_query();
                 return Ok(());
             }
             Route::Refused(why, hint) => {
-                self.settle().await?;
                 self.refuse(Split::unsupported(why, hint), Some((statement, text))).await?;
                 self.ready_for_query();
                 return Ok(());
             }
-            Route::To(side) => side,
-            Route::Prepared(_) | Route::Cursor(_) => self.primary(),
-        };
-        self.turn_to(side).await?;
+            _ => {}
+        }
         if !self.ready_leg(side).await? {
+            self.ready_for_query();
+            return Ok(());
+        }
+        if let Effect::Prepare { name, .. } = &statement.effect
+            && self.is_taken(name.as_bytes(), side).await?
+        {
             self.ready_for_query();
             return Ok(());
         }
@@ -112,6 +129,9 @@ impl Split {
         frame: &Bytes,
     ) -> Result<(), End> {
         self.settle().await?;
+        if matches!(self.block, Block::Failed(..)) {
+            return self.forward(frame).await;
+        }
         let mut legs = Vec::new();
         for statement in statements {
             match self.resolved(self.route(statement)) {
@@ -162,7 +182,10 @@ impl Split {
             self.block = Block::Open(Modes::default());
         }
         let mut done = true;
-        for statement in statements {
+        let last = statements.len().saturating_sub(1);
+        for (index, statement) in statements.iter().enumerate() {
+            // the last one is complete once its transaction has committed
+            self.holding = implicit && index == last;
             let start = (statement.location as usize).min(text.len());
             let end = start.saturating_add(statement.length as usize).min(text.len());
             let part = text.slice(start..end);
@@ -176,6 +199,7 @@ impl Split {
                 break;
             }
         }
+        self.holding = false;
         if implicit {
             let begun = Side::BOTH.into_iter().any(|side| self.is_begun(side));
             match done {
@@ -224,6 +248,10 @@ impl Split {
             let end: &[u8] = if done { b"COMMIT" } else { b"ROLLBACK" };
             done &= self.run_on(side, end, Pass::Errors).await?;
         }
+        let held = std::mem::take(&mut self.held);
+        if done {
+            self.out.extend_from_slice(&held);
+        }
         self.over(done.then_some(&absent[..]))
     }
 
@@ -231,14 +259,16 @@ impl Split {
     /// on either leg.
     async fn query_in_pipeline(&mut self) -> Result<(), End> {
         self.settle().await?;
-        if !self.pipeline_failed {
-            self.protocol = Protocol::Extended;
-            let denial = Split::unsupported(
-                "a Query in a pipeline without its Sync is not possible",
-                "send Sync before it",
-            );
-            self.refuse(denial, None).await?;
+        if self.pipeline_failed {
+            // skipped like everything up to the Sync, without an answer of its own
+            return Ok(());
         }
+        self.protocol = Protocol::Extended;
+        let denial = Split::unsupported(
+            "a Query in a pipeline without its Sync is not possible",
+            "send Sync before it",
+        );
+        self.refuse(denial, None).await?;
         self.sync().await
     }
 

@@ -67,10 +67,15 @@ pub(super) fn own_execute() -> BytesMut {
 
 /// A Close of it: `S` the statement, `P` its portal.
 pub(super) fn own_close(kind: u8) -> BytesMut {
+    close(kind, OWN)
+}
+
+/// A Close of one of the client's own: `S` a statement, `P` a portal.
+pub(super) fn close(kind: u8, name: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::CLOSE, |out| {
         out.put_u8(kind);
-        message::put_cstring(out, OWN);
+        message::put_cstring(out, name);
     });
     out
 }

@@ -1,0 +1,24 @@
+//! Sessions that read in one place and write in another, against real servers (see `split/`).
+//!
+//! The model: the same script on one database that has the tables of both places. `STATE_SCRIPTS`
+//! and `STATE_SEED` as for `state`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+#[path = "split/equal.rs"]
+mod equal;
+#[path = "split/generator.rs"]
+mod generator;
+#[path = "state/item.rs"]
+mod item;
+#[path = "split/lost.rs"]
+mod lost;
+#[path = "split/places.rs"]
+mod places;
+#[path = "state/random.rs"]
+mod random;
+#[path = "split/session.rs"]
+mod session;
+#[path = "state/shrink.rs"]
+mod shrink;

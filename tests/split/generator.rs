@@ -1,0 +1,204 @@
+//! Random scripts whose reads and writes concern different tables, so that one database with all
+//! of them answers what two would.
+
+use super::item::Item;
+use super::random::Random;
+
+const READS: &[&str] = &[
+    "SELECT a, b FROM r1 ORDER BY a",
+    "SELECT count(*) FROM r2",
+    "TABLE r1",
+    "SELECT 1 / 0",
+    "SELECT nope FROM r1",
+    "SELECT a FROM r2 WHERE a < 4",
+    "SHOW work_mem",
+    "SHOW search_path",
+    "SELECT current_setting('x.y', true)",
+    "SHOW x.y",
+    "SHOW transaction_isolation",
+    "SHOW transaction_read_only",
+    "SHOW default_transaction_read_only",
+    "EXPLAIN (COSTS OFF) SELECT * FROM r1",
+    "COPY r1 TO STDOUT",
+    "SELECT x FROM t1",
+    "SELECT x FROM pg_temp.t1",
+    "VALUES ('ä', 2)",
+    "",
+];
+
+const WRITES: &[&str] = &[
+    "INSERT INTO w1 VALUES (3, 'z')",
+    "INSERT INTO w1 VALUES (4, 'ü') ON CONFLICT DO NOTHING RETURNING a",
+    "INSERT INTO w1 VALUES (1, 'twice')",
+    "UPDATE w1 SET b = b || '!' WHERE a = 1 RETURNING b",
+    "DELETE FROM w1 WHERE a = 2",
+    "DELETE FROM w1 WHERE nope",
+    "INSERT INTO w2 VALUES (99)",
+    "INSERT INTO w2 VALUES (1)",
+    "SET CONSTRAINTS ALL IMMEDIATE",
+    "SELECT nextval('s')",
+    "SELECT currval('s')",
+    "SELECT a FROM w1 WHERE a = 1 FOR UPDATE",
+    "CREATE TABLE w3 (a int)",
+    "DROP TABLE w3",
+    "CREATE TEMP TABLE t1 (x int)",
+    "CREATE TEMP TABLE t1 (x int) ON COMMIT DROP",
+    "INSERT INTO t1 VALUES (7)",
+    "DROP TABLE t1",
+    "VACUUM w1",
+    "SELEC 1",
+    "WITH gone AS (DELETE FROM w2 RETURNING a) SELECT count(*) FROM gone",
+];
+
+const SESSION: &[&str] = &[
+    "SET work_mem = '5MB'",
+    "SET LOCAL work_mem = '6MB'",
+    "RESET work_mem",
+    "SET work_mem = 'much'",
+    "SET x.y = 'a'",
+    "SET LOCAL x.y = 'b'",
+    "SELECT set_config('x.y', 'c', true)",
+    "SELECT set_config('x.y', 'd', false)",
+    "SET application_name = 'here'",
+    "RESET ALL",
+    "DISCARD ALL",
+    "DISCARD TEMP",
+    "DEALLOCATE ALL",
+    "CLOSE ALL",
+    "LISTEN channel",
+    "UNLISTEN *",
+];
+
+const CONTROL: &[&str] = &[
+    "BEGIN",
+    "BEGIN",
+    "START TRANSACTION",
+    "BEGIN ISOLATION LEVEL REPEATABLE READ",
+    "BEGIN READ ONLY",
+    "COMMIT",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "SAVEPOINT one",
+    "SAVEPOINT two",
+    "SAVEPOINT one",
+    "RELEASE one",
+    "RELEASE two",
+    "ROLLBACK TO one",
+    "ROLLBACK TO two",
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+];
+
+const NAMES: &[&str] = &[
+    "PREPARE reading AS SELECT b FROM r1 WHERE a = 2",
+    "PREPARE writing AS UPDATE w1 SET b = 'prepared' WHERE a = 1",
+    "EXECUTE reading",
+    "EXECUTE writing",
+    "EXECUTE nobody",
+    "DEALLOCATE reading",
+    "DECLARE reader CURSOR FOR SELECT a FROM r2 ORDER BY a",
+    "DECLARE holder CURSOR WITH HOLD FOR SELECT a FROM r2 ORDER BY a",
+    "FETCH 2 FROM reader",
+    "FETCH 2 FROM holder",
+    "CLOSE reader",
+    "CLOSE holder",
+];
+
+const LAW: &[&str] = &["RESET ALL", "DISCARD ALL"];
+
+/// A statement, each kind as often as it makes for a lively script.
+fn statement(random: &mut Random) -> String {
+    let kinds: [&[&str]; 5] = [READS, WRITES, SESSION, CONTROL, NAMES];
+    let kind = kinds[random.weighted(&[30, 30, 12, 35, 12])];
+    random.of(kind).to_owned()
+}
+
+/// Statements for a string: no transaction control, which needs a string of its own.
+fn string(random: &mut Random, count: usize) -> Vec<String> {
+    let kinds: [&[&str]; 3] = [READS, WRITES, SESSION];
+    let alone = ["VACUUM w1", "DISCARD ALL"];
+    (0..count)
+        .map(|_| {
+            let kind = kinds[random.weighted(&[4, 4, 1])];
+            random.of(kind).to_owned()
+        })
+        .filter(|text| !alone.contains(&text.as_str()))
+        .collect()
+}
+
+fn extended(random: &mut Random, items: &mut Vec<Item>) {
+    const STATEMENTS: &[&str] = &["", "", "", "a", "b"];
+    const PORTALS: &[&str] = &["", "", "p"];
+    let (name, portal) = (random.of(STATEMENTS), random.of(PORTALS));
+    let name: &'static str = STATEMENTS.iter().find(|one| **one == name).unwrap();
+    let portal: &'static str = PORTALS.iter().find(|one| **one == portal).unwrap();
+    match random.below(12) {
+        0..7 => {
+            let text = statement(random);
+            items.push(Item::Parse(name, text.clone()));
+            if random.chance(20) {
+                items.push(Item::DescribeStatement(name));
+            }
+            items.push(Item::Bind(portal, name));
+            if random.chance(30) {
+                items.push(Item::DescribePortal(portal));
+            }
+            items.push(Item::Execute(portal, 0));
+            // nothing may follow in the pipeline what changes the law itself
+            if LAW.contains(&text.as_str()) {
+                items.push(Item::Sync);
+            }
+        }
+        7 => items.push(Item::Parse(name, statement(random))),
+        8 => items.extend([Item::Bind(portal, name), Item::Execute(portal, 0), Item::Sync]),
+        9 => items.extend([Item::Execute(portal, 1), Item::Sync]),
+        10 => items.push(Item::CloseStatement(name)),
+        _ => items.push(Item::ClosePortal(portal)),
+    }
+    match random.below(10) {
+        0..5 => items.push(Item::Sync),
+        5 => items.push(Item::Flush),
+        _ => {}
+    }
+}
+
+/// Whether messages wait for their Sync.
+fn is_open(items: &[Item]) -> bool {
+    items
+        .iter()
+        .rev()
+        .find(|item| !matches!(item, Item::Flush))
+        .is_some_and(|last| !matches!(last, Item::Sync | Item::Settle | Item::Query(_)))
+}
+
+fn copy(random: &mut Random, items: &mut Vec<Item>) {
+    let mut group = vec![Item::Query(vec!["COPY w1 FROM STDIN".into()])];
+    group.push(Item::CopyData(if random.chance(50) { b"8\tcopied\n" } else { b"nonsense\n" }));
+    group.push(if random.chance(70) { Item::CopyDone } else { Item::CopyFail });
+    items.push(Item::Group(group));
+}
+
+/// A script.
+pub fn script(random: &mut Random, length: usize) -> Vec<Item> {
+    let mut items = Vec::new();
+    while items.len() < length {
+        match random.below(100) {
+            kind @ 0..50 => {
+                if is_open(&items) {
+                    items.push(Item::Sync);
+                }
+                match kind {
+                    0..30 => items.push(Item::Query(vec![statement(random)])),
+                    30..45 => {
+                        let count = 2 + random.below(3);
+                        items.push(Item::Query(string(random, count)));
+                    }
+                    _ => copy(random, &mut items),
+                }
+            }
+            50..88 => extended(random, &mut items),
+            _ => items.push(Item::Settle),
+        }
+    }
+    items
+}

@@ -1,0 +1,1 @@
+//! A leg that is lost, or cannot be reached.
