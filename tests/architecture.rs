@@ -63,7 +63,8 @@ const EVERYTHING: &[&str] = &[
 ];
 
 /// The modules that are pure.
-const CORE: &[&str] = &["contract", "protocol", "sql", "session", "split", "policy", "gate", "audit/event"];
+const CORE: &[&str] =
+    &["contract", "protocol", "sql", "session", "split", "policy", "gate", "audit/event"];
 
 /// What the core never names: sockets, files, the clock, chance, threads' environment.
 const IMPURE: &[&str] = &[

@@ -18,7 +18,10 @@ impl Policy {
                  else"
             ),
             _ => {
-                format!("{what} blocked: upstream \"{upstream}\" is role {}{why}", self.declaration.role)
+                format!(
+                    "{what} blocked: upstream \"{upstream}\" is role {}{why}",
+                    self.declaration.role
+                )
             }
         };
         Denial::new(rule, message, self.class_hint(rule))

@@ -71,8 +71,7 @@ pub(super) fn leg(
 ) -> io::Result<Leg> {
     let Law { mut policy, parameters, search_path_doubtful } = law;
     policy.pooler = connection.pooler;
-    policy.set_by_statement =
-        connection.tags == TagsBy::Set || connection.guard == GuardBy::Set;
+    policy.set_by_statement = connection.tags == TagsBy::Set || connection.guard == GuardBy::Set;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let reports = connection.parameters.iter().map(|(name, value)| (text(name), text(value)));
     let (lookups, looking) = lookups(worker, config, startup, &connection).unzip();

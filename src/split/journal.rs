@@ -78,9 +78,8 @@ impl Journal {
     pub fn released(&mut self, name: &str) {
         if let Some(at) = self.savepoint(name) {
             let above = self.block.split_off(at);
-            self.block.extend(
-                above.into_iter().filter(|note| matches!(note, Note::Session { .. })),
-            );
+            self.block
+                .extend(above.into_iter().filter(|note| matches!(note, Note::Session { .. })));
         }
     }
 

@@ -42,7 +42,10 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
             return Route::Refused("PREPARE TRANSACTION is not possible", "COMMIT instead");
         }
         Effect::SetTransaction { modes } if *modes == Modes::default() => {
-            return Route::Refused("a snapshot cannot be shared", "leave SET TRANSACTION SNAPSHOT away");
+            return Route::Refused(
+                "a snapshot cannot be shared",
+                "leave SET TRANSACTION SNAPSHOT away",
+            );
         }
         Effect::SetTransaction { .. } => return Route::Transaction,
         Effect::SetSessionCharacteristics { modes } if modes.read_write == Some(true) => {

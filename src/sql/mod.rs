@@ -21,6 +21,7 @@ pub use cache::{Found, Grammar, Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
 pub use classify::judge;
 pub use statement::{
-    Bound, Chain, Effect, Isolation, Judgement, Lexing, Modes, SetConfig, SetScope, SetValue, Statement, TempUse,
+    Bound, Chain, Effect, Isolation, Judgement, Lexing, Modes, SetConfig, SetScope, SetValue,
+    Statement, TempUse,
 };
 pub use uses::{Call, CallKind, How, Name, RelationUse, Uses};

@@ -89,7 +89,7 @@ fn a_routed_entry_asks_for_the_task() {
         ("unit_tests", Some("staging")),
         ("migration_testing", Some("staging")),
         ("look", Some("prod")),
-        ("spanning", None),
+        ("spanning", Some("prod")),
         ("nonsense", None),
     ] {
         let option = format!("-c authority.task={task}");

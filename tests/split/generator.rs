@@ -46,7 +46,6 @@ const WRITES: &[&str] = &[
     "INSERT INTO t1 VALUES (7)",
     "DROP TABLE t1",
     "VACUUM w1",
-    "SELEC 1",
     "WITH gone AS (DELETE FROM w2 RETURNING a) SELECT count(*) FROM gone",
 ];
 
@@ -135,6 +134,10 @@ fn extended(random: &mut Random, items: &mut Vec<Item>) {
     match random.below(12) {
         0..7 => {
             let text = statement(random);
+            // which of two errors comes first where a name is taken is not the same on two legs
+            if !name.is_empty() {
+                items.push(Item::CloseStatement(name));
+            }
             items.push(Item::Parse(name, text.clone()));
             if random.chance(20) {
                 items.push(Item::DescribeStatement(name));
@@ -149,11 +152,20 @@ fn extended(random: &mut Random, items: &mut Vec<Item>) {
                 items.push(Item::Sync);
             }
         }
-        7 => items.push(Item::Parse(name, statement(random))),
+        7 => items.extend([Item::CloseStatement(name), Item::Parse(name, statement(random))]),
         8 => items.extend([Item::Bind(portal, name), Item::Execute(portal, 0), Item::Sync]),
-        9 => items.extend([Item::Execute(portal, 1), Item::Sync]),
-        10 => items.push(Item::CloseStatement(name)),
-        _ => items.push(Item::ClosePortal(portal)),
+        9 => {
+            items.extend([
+                Item::Parse("", "SELECT a FROM r2 ORDER BY a".into()),
+                Item::Bind(portal, ""),
+                Item::Execute(portal, 2),
+                Item::Execute(portal, 0),
+            ]);
+            items.extend(Item::run("INSERT INTO w1 VALUES (11, 'run')"));
+        }
+        // three Closes in a row are the end of a segment
+        10 => items.extend([Item::CloseStatement(name), Item::Parse(name, statement(random))]),
+        _ => items.extend([Item::ClosePortal(portal), Item::DescribeStatement(name)]),
     }
     match random.below(10) {
         0..5 => items.push(Item::Sync),
@@ -193,6 +205,8 @@ pub fn script(random: &mut Random, length: usize) -> Vec<Item> {
                         let count = 2 + random.below(3);
                         items.push(Item::Query(string(random, count)));
                     }
+                    // abs
+                    45 => items.push(Item::FunctionCall(1397, vec![random.of(&["-3", "x"])])),
                     _ => copy(random, &mut items),
                 }
             }

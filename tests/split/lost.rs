@@ -1,1 +1,109 @@
-//! A leg that is lost, or cannot be reached.
+//! A leg that cannot be reached, that is lost, or whose commit fails: clean errors, and a local
+//! database that has all of a transaction or nothing of it.
+
+use super::places::{Apart, Places};
+use super::support::wire::Frames;
+use super::support::{Major, Wire};
+
+/// The error of what ends the connection.
+fn fatal(session: &mut Wire, text: &str) -> String {
+    session.send(&Frames::new().query(text)).unwrap();
+    loop {
+        let message = session.receive().expect("a FATAL error first");
+        if message.tag == b'E' {
+            let fields = message.fields();
+            assert_eq!(fields.get('S'), "FATAL", "{fields}");
+            assert!(session.receive().is_err(), "the connection is over");
+            return fields.code().to_owned();
+        }
+    }
+}
+
+#[test]
+fn statements_for_the_other_leg_go_on_where_local_is_down() {
+    let mut apart = Apart::start();
+    apart.local.stop();
+    let mut session = apart.session();
+    assert_eq!(session.value("SELECT b FROM r1"), "one");
+    let error = session.error("INSERT INTO w1 VALUES (2, 'b')");
+    assert_eq!(error.code(), "08006", "{error}");
+    assert_eq!(error.get('S'), "ERROR");
+    session.sql("BEGIN");
+    assert_eq!(session.value("SELECT b FROM r1"), "one");
+    assert_eq!(session.error("DELETE FROM w1").code(), "08006");
+    assert_eq!(session.status(), 'E');
+    assert_eq!(session.error("SELECT 1").code(), "25P02");
+    session.sql("ROLLBACK");
+    // a transaction that no leg takes part in
+    session.sql("BEGIN");
+    assert_eq!(session.error("DELETE FROM w1").code(), "08006");
+    assert_eq!(session.error("SELECT 1").code(), "25P02");
+    assert_eq!(session.status(), 'E');
+    session.sql("COMMIT");
+    // what is set meanwhile is there once the leg is
+    session.sql("SET application_name = 'patient'");
+    apart.local.start();
+    session.sql("CREATE TABLE made AS SELECT current_setting('application_name') AS name");
+    assert_eq!(apart.local.value("app", "SELECT name FROM made"), "patient");
+}
+
+#[test]
+fn a_session_begins_on_local_where_neon_is_down() {
+    let mut apart = Apart::start();
+    apart.neon.stop();
+    let mut session = apart.session();
+    session.sql("INSERT INTO w1 VALUES (2, 'b')");
+    assert_eq!(session.error("SELECT b FROM r1").code(), "08006");
+    apart.neon.start();
+    assert_eq!(session.value("SELECT b FROM r1"), "one");
+}
+
+#[test]
+fn a_lost_leg_ends_the_session_and_leaves_nothing_half_done() {
+    let apart = Apart::start();
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                WHERE usename = 'app' AND backend_type = 'client backend'";
+    for steps in 0..4 {
+        for lost in [&apart.neon, &apart.local] {
+            let mut session = apart.session();
+            session.sql("INSERT INTO w1 VALUES (100, 'kept') ON CONFLICT DO NOTHING");
+            for step in
+                &["BEGIN", "SELECT b FROM r1", "INSERT INTO w1 VALUES (200, 'lost')"][..steps]
+            {
+                session.sql(step);
+            }
+            lost.sql("app", kill);
+            let code = fatal(&mut session, if steps == 0 { "TABLE r1" } else { "COMMIT" });
+            assert_eq!(code, "57P01", "after {steps} steps");
+            let rows = "SELECT string_agg(a::text, ',' ORDER BY a) FROM w1";
+            assert_eq!(apart.local.value("app", rows), "1,100", "after {steps} steps");
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_fails_on_either_leg_commits_nothing() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.sql("BEGIN");
+    assert_eq!(session.value("SELECT b FROM r1 WHERE a = 1"), "one");
+    session.sql("INSERT INTO w2 VALUES (99)");
+    assert_eq!(session.error("COMMIT").code(), "23503");
+    assert_eq!(session.status(), 'I');
+    session.sql("BEGIN");
+    session.sql("INSERT INTO w1 VALUES (50, 'no')");
+    session.sql("DECLARE held CURSOR WITH HOLD FOR SELECT 1 / (a - 2) FROM r1 ORDER BY a");
+    assert_eq!(session.error("COMMIT").code(), "22012");
+    assert_eq!(session.status(), 'I');
+    let commit = Frames::new()
+        .run("BEGIN", &[])
+        .run("SELECT count(*) FROM r1", &[])
+        .run("INSERT INTO w2 VALUES (98)", &[])
+        .run("COMMIT", &[])
+        .sync();
+    let messages = session.exchange(&commit);
+    let tags: String = messages.iter().map(|message| message.tag as char).collect();
+    assert_eq!(tags, "12C12DC12C12EZ");
+    assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w2"), "0");
+    assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "2");
+}

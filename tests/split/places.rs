@@ -89,3 +89,39 @@ impl Places {
         )
     }
 }
+
+/// The two places on clusters of their own, so that one can be down.
+pub struct Apart {
+    pub neon: Cluster,
+    pub local: Cluster,
+    pub proxy: Proxy,
+}
+
+impl Apart {
+    pub fn start() -> Apart {
+        let (neon, local) = (Cluster::builder().start(), Cluster::builder().start());
+        neon.sql(
+            "app",
+            "SET ROLE app; CREATE TABLE r1 (a int, b text); INSERT INTO r1 VALUES (1, 'one')",
+        );
+        local.sql(
+            "app",
+            "SET ROLE app; CREATE TABLE w1 (a int PRIMARY KEY, b text); \
+             INSERT INTO w1 VALUES (1, 'a')",
+        );
+        let entry = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"\n\
+                     task = \"spanning\"";
+        let url = |cluster: &Cluster| cluster.url("app", "app") + "?connect_timeout=1";
+        let proxy = Proxy::builder()
+            .upstream_at("neon", PROD, &url(&neon), "")
+            .upstream_at("local", STAGING, &url(&local), "")
+            .entry("both", entry)
+            .start();
+        Apart { neon, local, proxy }
+    }
+
+    /// A session that spans both.
+    pub fn session(&self) -> Wire {
+        self.proxy.connect("both")
+    }
+}

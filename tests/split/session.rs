@@ -45,3 +45,100 @@ fn a_pipeline_that_changes_leg_keeps_its_order_and_fails_as_one() {
     let rows = places.cluster.value("local", "SELECT string_agg(a::text, ',' ORDER BY a) FROM w1");
     assert_eq!(rows, "1,2,20");
 }
+
+#[test]
+fn names_are_one_namespace_over_both_legs() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.exchange(&Frames::new().parse("a", "SELECT b FROM r1", &[]).sync());
+    let twice = Frames::new().parse("a", "DELETE FROM w1", &[]).sync();
+    assert_eq!(session.exchange(&twice)[0].fields().code(), "42P05");
+    assert_eq!(session.error("PREPARE a AS DELETE FROM w1").code(), "42P05");
+    let portals = Frames::new()
+        .bind("p", "a", &[])
+        .parse("w", "DELETE FROM w1", &[])
+        .bind("p", "w", &[])
+        .sync();
+    let error = session.exchange(&portals).into_iter().find(|message| message.tag == b'E');
+    assert_eq!(error.unwrap().fields().code(), "42P03");
+    session.sql("DEALLOCATE ALL");
+    session.sql("PREPARE a AS DELETE FROM w1 WHERE a = 2");
+    session.sql("EXECUTE a");
+    assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "1");
+}
+
+#[test]
+fn what_needs_both_legs_in_one_string_is_parted() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    let text = "SELECT b FROM r1 WHERE a = 1; INSERT INTO w1 VALUES (30, 'ä'); SELECT 'ä', nope";
+    let error = session.error(text);
+    assert_eq!((error.code(), error.get('P')), ("42703", "74"), "{error}");
+    assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "2");
+    let error = session.error("BEGIN; SELECT 1; DELETE FROM w1; COMMIT");
+    assert_eq!(error.code(), "0A000");
+    assert_eq!(error.get('P'), "1");
+    session.sql("SELECT 1; DELETE FROM w1 WHERE a = 1; SELECT 2");
+    assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "1");
+    let event = places.proxy.events("statement_blocked").pop().unwrap();
+    assert_eq!(event["rule"], "task.split");
+    assert_eq!(event["task"], "spanning");
+}
+
+#[test]
+fn the_session_says_once_what_reads_and_writes_do_not_see() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    let notices = |session: &mut super::support::Wire, text: &str| {
+        let messages = session.exchange(&Frames::new().query(text));
+        messages.iter().filter(|message| message.tag == b'N').count()
+    };
+    assert_eq!(notices(&mut session, "SELECT * FROM w1"), 0);
+    assert_eq!(notices(&mut session, "UPDATE w1 SET b = 'c'"), 0);
+    assert_eq!(notices(&mut session, "SELECT * FROM r1"), 0);
+    assert_eq!(notices(&mut session, "SELECT * FROM w1"), 1);
+    assert_eq!(notices(&mut session, "SELECT * FROM w1"), 0);
+    assert_eq!(notices(&mut session, "INSERT INTO w2 SELECT a FROM w1 WHERE false"), 1);
+    assert_eq!(notices(&mut session, "INSERT INTO w2 SELECT a FROM w1 WHERE false"), 0);
+}
+
+#[test]
+fn cancel_reaches_the_leg_that_runs() {
+    let places = Places::start(Major::V15);
+    for text in ["SELECT pg_sleep(20)", "DELETE FROM w1 WHERE pg_sleep(20) IS NULL"] {
+        let mut session = places.session();
+        session.send(&Frames::new().query(text)).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        session.cancel().unwrap();
+        let messages = session.receive_until(b'Z');
+        assert_eq!(messages[messages.len() - 2].fields().code(), "57014", "{text}");
+    }
+}
+
+#[test]
+fn the_read_leg_writes_nothing_whatever_it_is_sent() {
+    let places = Places::start(Major::V15);
+    places.cluster.sql(
+        "neon",
+        "SET ROLE app; CREATE FUNCTION sly() RETURNS int LANGUAGE plpgsql AS \
+         'BEGIN INSERT INTO w1 VALUES (66, ''sly''); RETURN 1; END'; \
+         CREATE VIEW slyly AS SELECT sly()",
+    );
+    let before = places.contents("neon");
+    let mut session = places.session();
+    for text in [
+        "SELECT * FROM slyly",
+        "SET default_transaction_read_only = off",
+        "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE",
+        "BEGIN READ WRITE",
+        "SELECT * FROM slyly",
+        "ROLLBACK",
+        "SELECT set_config('default_transaction_read_only', 'off', false)",
+        "RESET default_transaction_read_only",
+        "SELECT * FROM slyly",
+        "SELECT sly()",
+    ] {
+        let _ = session.try_sql(text);
+    }
+    assert_eq!(places.contents("neon"), before);
+}

@@ -26,8 +26,10 @@ impl Split {
         match &statement.effect {
             Effect::Begin { modes } => self.begin(statement, *modes, text).await,
             Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) => {
-                let denial =
-                    Split::unsupported("AND CHAIN is not possible", "begin the next one with BEGIN");
+                let denial = Split::unsupported(
+                    "AND CHAIN is not possible",
+                    "begin the next one with BEGIN",
+                );
                 self.refuse(denial, Some((statement, text))).await?;
                 Ok(false)
             }

@@ -186,6 +186,10 @@ impl Split {
 
     /// Tells the client a parameter's value, unless it knows.
     pub(super) fn tell(&mut self, name: &[u8], value: &[u8]) {
+        if let Some(late) = &mut self.late {
+            late.insert(name.into(), value.into());
+            return;
+        }
         if self.told.get(name).is_some_and(|told| **told == *value) {
             return;
         }
@@ -226,7 +230,8 @@ fn shifted(out: &mut BytesMut, frame: &[u8], shift: u32) {
             let end = memchr::memchr(0, rest).unwrap_or(rest.len());
             let value = &rest[..end];
             out.extend_from_slice(&[letter]);
-            let position = std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok());
+            let position =
+                std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok());
             match position.filter(|_| letter == b'P') {
                 Some(position) => {
                     message::put_cstring(out, (position + shift).to_string().as_bytes());

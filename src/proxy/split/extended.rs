@@ -144,7 +144,7 @@ impl Split {
             }
         };
         let known = self.statements.get(&statement).cloned();
-        let mut side = known.as_ref().map_or(self.last, |known| known.side);
+        let side = known.as_ref().map_or(self.last, |known| known.side);
         if !self.turn_to(side).await? {
             return self.skip(length).await;
         }
@@ -159,14 +159,7 @@ impl Split {
         if self.misplaced(side).await? {
             return self.skip(length).await;
         }
-        if !portal.is_empty()
-            && let Some(open) = self.portals.get(&portal)
-            && open.side != side
-        {
-            // its server says that the name is taken, or that the statement is not there
-            side = open.side;
-        }
-        if !self.towards(side).await? {
+        if self.is_open_elsewhere(&portal, side).await? || !self.towards(side).await? {
             return self.skip(length).await;
         }
         if known.is_none() && statement.is_empty() {
@@ -188,18 +181,37 @@ impl Split {
         self.pass(side, length).await
     }
 
+    /// A portal's name is taken on the other leg: its server has said so.
+    async fn is_open_elsewhere(&mut self, portal: &[u8], side: Side) -> Result<bool, End> {
+        let other = side.other();
+        let known = self.portals.get(portal).map(|known| known.side);
+        if portal.is_empty() || known != Some(other) {
+            return Ok(false);
+        }
+        if !self.towards(other).await? {
+            return Ok(true);
+        }
+        for (kind, frame) in [
+            (Kind::Close, text::own_close(b'S')),
+            (Kind::Parse, text::own_parse(b"SELECT 1")),
+            (Kind::Bind, text::own_bind(portal)),
+            (Kind::Close, text::close(b'P', portal)),
+        ] {
+            self.request(other, kind, Pass::Errors, &frame).await?;
+        }
+        self.quiet(other).await?;
+        // code that nobody sees may have closed it meanwhile
+        self.portals.remove(portal);
+        Ok(self.leg(other)?.failed)
+    }
+
     /// The session has no unnamed statement (or portal); what the leg may have had is gone.
     async fn forget_unnamed(&mut self, side: Side, what: u8) -> Result<(), End> {
         self.request(side, Kind::Close, Pass::Nothing, &text::close(what, b"")).await
     }
 
     /// COMMIT or ROLLBACK, prepared on the leg that has not failed.
-    async fn bind_control(
-        &mut self,
-        failed: Side,
-        portal: Bytes,
-        known: Known,
-    ) -> Result<(), End> {
+    async fn bind_control(&mut self, failed: Side, portal: Bytes, known: Known) -> Result<(), End> {
         if !self.towards(failed).await? {
             return Ok(());
         }
@@ -256,7 +268,10 @@ impl Split {
             .cloned();
         let Some(known) = known else {
             let side = self.last;
-            if self.turn_to(side).await? && !self.misplaced(side).await? && self.towards(side).await? {
+            if self.turn_to(side).await?
+                && !self.misplaced(side).await?
+                && self.towards(side).await?
+            {
                 if frame.get(HEADER_LENGTH) == Some(&0) {
                     self.forget_unnamed(side, b'P').await?;
                 }
@@ -273,17 +288,19 @@ impl Split {
             (Route::Transaction, Some(statement)) => {
                 self.settle().await?;
                 if !self.pipeline_failed {
-                    // the session runs it itself: what is bound must not be open at its end
                     let (portal, _) = text::cstring(&frame[HEADER_LENGTH..]).unwrap_or_default();
-                    let close = text::close(b'P', portal);
-                    self.request(known.side, Kind::Close, Pass::Nothing, &close).await?;
+                    if matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_)) {
+                        // the session runs it itself: what is bound must not be open at its end
+                        let close = text::close(b'P', portal);
+                        self.request(known.side, Kind::Close, Pass::Nothing, &close).await?;
+                    }
+                    let spent = Known { route: Route::To(known.side), ..known.clone() };
+                    self.portals.insert(portal, spent);
                     self.control(statement, &known.text).await?;
                 }
                 return Ok(());
             }
-            (Route::Both { keep }, Some(statement))
-                if !matches!(self.block, Block::Failed(..)) =>
-            {
+            (Route::Both { keep }, Some(statement)) if !matches!(self.block, Block::Failed(..)) => {
                 if !self.towards(known.side).await? {
                     return Ok(());
                 }

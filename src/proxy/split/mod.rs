@@ -11,6 +11,7 @@ mod digest;
 mod extended;
 mod leg;
 mod open;
+mod pump;
 mod refuse;
 mod run;
 mod simple;
@@ -21,14 +22,14 @@ use std::collections::HashSet;
 use std::io;
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 
-use leg::{Kind, Leg, Pass};
+use leg::Leg;
 use open::Ground;
 pub(super) use open::{Begun, begin};
 
-use crate::protocol::{ErrorResponse, HEADER_LENGTH, Header, frontend as kind};
 use crate::net::Stream;
+use crate::protocol::{ErrorResponse, Header, frontend as kind};
 use crate::split::{Journal, Names, Side, Temporary};
 use crate::sql::Modes;
 
@@ -111,6 +112,8 @@ pub(super) struct Split {
     /// CommandComplete is kept in `held` for the moment.
     holding: bool,
     held: BytesMut,
+    /// Reports that wait for the end of a string, where the server would send them.
+    late: Option<HashMap<Box<[u8]>, Box<[u8]>>>,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
 }
@@ -256,192 +259,5 @@ impl Split {
             }
             self.await_client().await?;
         }
-    }
-
-    // -- moving bytes -----------------------------------------------------------------------------
-
-    /// Sends what the client is to get.
-    pub(super) async fn flush(&mut self) -> Result<(), End> {
-        if !self.out.is_empty() {
-            self.client.write_all(&self.out).await?;
-            self.client.flush().await?;
-            self.out.clear();
-        }
-        Ok(())
-    }
-
-    /// Waits until the client has sent something; meanwhile the legs' answers go to it.
-    async fn await_client(&mut self) -> Result<(), End> {
-        loop {
-            self.flush().await?;
-            self.drained()?;
-            let [read, write] = &mut self.legs;
-            self.input.reserve(8192);
-            let came = tokio::select! {
-                biased;
-                result = receive(read) => Came::Leg(Side::Read, result),
-                result = receive(write) => Came::Leg(Side::Write, result),
-                result = self.client.read_buf(&mut self.input) => Came::Client(result?),
-                () = self.ground.woken() => Came::Woken,
-            };
-            match came {
-                Came::Client(0) => {
-                    return Err(End::Client(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Came::Client(_) => return Ok(()),
-                Came::Leg(side, length) => self.received(side, length)?,
-                Came::Woken => {}
-            }
-        }
-    }
-
-    /// Waits until a leg has sent something.
-    async fn await_leg(&mut self, side: Side) -> Result<(), End> {
-        self.flush().await?;
-        let length = receive(&mut self.legs[side as usize]).await;
-        self.received(side, length)
-    }
-
-    fn received(&mut self, side: Side, length: usize) -> Result<(), End> {
-        self.leg(side)?.closed |= length == 0;
-        self.digest(side)
-    }
-
-    /// Sends bytes to a leg; meanwhile its answers go to the client, so that neither waits for
-    /// the other for ever.
-    pub(super) async fn send(&mut self, side: Side, mut bytes: &[u8]) -> Result<(), End> {
-        self.ground.runs_on(side);
-        self.last = side;
-        while !bytes.is_empty() {
-            let Leg { reader, writer, input, .. } = self.leg(side)?;
-            input.reserve(4096);
-            let moved = tokio::select! {
-                biased;
-                written = writer.write(bytes) => Moved::Written(written),
-                read = reader.read_buf(input) => Moved::Read(read.unwrap_or(0)),
-            };
-            match moved {
-                Moved::Written(Ok(length)) if length > 0 => bytes = &bytes[length..],
-                Moved::Written(_) => {
-                    // it may have said why
-                    loop {
-                        self.await_leg(side).await?;
-                    }
-                }
-                Moved::Read(length) => {
-                    self.received(side, length)?;
-                    self.flush().await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Waits until a leg has answered all that it will answer, COPY data taken meanwhile.
-    pub(super) async fn quiet(&mut self, side: Side) -> Result<(), End> {
-        let Some(leg) = &self.legs[side as usize] else { return Ok(()) };
-        if leg.pipeline && !leg.is_quiet() && !leg.skipping {
-            self.send(side, b"H\0\0\0\x04").await?;
-        }
-        while self.legs[side as usize].as_ref().is_some_and(|leg| !leg.is_quiet()) {
-            if self.leg(side)?.copy_in {
-                self.feed(side).await?;
-            } else {
-                self.await_leg(side).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// While a leg takes COPY data: the client's next message, or the leg's.
-    async fn feed(&mut self, side: Side) -> Result<(), End> {
-        match Header::from_frontend(&self.input) {
-            Ok(Some(header)) => match header.kind {
-                kind::COPY_DATA | kind::COPY_DONE | kind::COPY_FAIL => self.copy(header).await,
-                kind::SYNC | kind::FLUSH => self.skip(header.message_length()).await,
-                kind::TERMINATE => Err(End::Goodbye),
-                other => Err(End::Broken(format!(
-                    "unexpected message type 0x{other:02X} during COPY from stdin"
-                ))),
-            },
-            Ok(None) => {
-                self.flush().await?;
-                self.input.reserve(8192);
-                let came = tokio::select! {
-                    biased;
-                    length = receive(&mut self.legs[side as usize]) => Came::Leg(side, length),
-                    result = self.client.read_buf(&mut self.input) => Came::Client(result?),
-                };
-                match came {
-                    Came::Client(0) => Err(End::Client(io::ErrorKind::UnexpectedEof.into())),
-                    Came::Leg(side, length) => self.received(side, length),
-                    Came::Client(_) | Came::Woken => Ok(()),
-                }
-            }
-            Err(error) => Err(End::Broken(error.to_string())),
-        }
-    }
-
-    /// Before something goes to `side`: the other leg has answered. False: what is open has
-    /// failed, so nothing goes.
-    pub(super) async fn turn_to(&mut self, side: Side) -> Result<bool, End> {
-        self.quiet(side.other()).await?;
-        Ok(!self.pipeline_failed)
-    }
-
-    /// Both legs have answered.
-    pub(super) async fn settle(&mut self) -> Result<(), End> {
-        for side in Side::BOTH {
-            self.quiet(side).await?;
-        }
-        Ok(())
-    }
-
-    /// SIGTERM: an idle session ends; a busy one when it is idle, or when time is up.
-    fn drained(&self) -> Result<(), End> {
-        if !self.ground.drains() {
-            return Ok(());
-        }
-        let busy = self.input.len() >= HEADER_LENGTH
-            || !matches!(self.block, Block::None)
-            || self.legs.iter().flatten().any(|leg| !leg.is_quiet() || leg.pipeline);
-        match busy && !self.ground.drain_is_over() {
-            true => Ok(()),
-            false => Err(End::Drained),
-        }
-    }
-
-    /// Owes and sends a message to a leg.
-    async fn request(
-        &mut self,
-        side: Side,
-        kind: Kind,
-        pass: Pass,
-        frame: &[u8],
-    ) -> Result<(), End> {
-        self.leg(side)?.owe(kind, pass, None);
-        self.send(side, frame).await
-    }
-}
-
-enum Came {
-    Client(usize),
-    Leg(Side, usize),
-    Woken,
-}
-
-enum Moved {
-    Written(io::Result<usize>),
-    Read(usize),
-}
-
-/// Reads from a leg; for ever where it is not open. 0: it has ended.
-async fn receive(leg: &mut Option<Leg>) -> usize {
-    match leg {
-        Some(leg) if !leg.closed => {
-            leg.input.reserve(8192);
-            leg.reader.read_buf(&mut leg.input).await.unwrap_or(0)
-        }
-        _ => std::future::pending().await,
     }
 }

@@ -112,12 +112,7 @@ impl Ground {
     }
 
     /// Puts a relay with a gate of its own on a connection; the splitter is its client.
-    fn start(
-        &self,
-        side: Side,
-        connection: Connection,
-        recovering: bool,
-    ) -> std::io::Result<Leg> {
+    fn start(&self, side: Side, connection: Connection, recovering: bool) -> std::io::Result<Leg> {
         let law = Law {
             policy: self.policies[side as usize].clone(),
             parameters: self.parameters.clone(),
@@ -132,8 +127,7 @@ impl Ground {
             env: Some(declaration.environment.as_str()),
             ..self.place.clone()
         };
-        let leg =
-            starting::leg(&self.worker, &self.loaded.config, &self.startup, connection, law)?;
+        let leg = starting::leg(&self.worker, &self.loaded.config, &self.startup, connection, law)?;
         let Startup { database, user, .. } = &self.startup;
         let entered = self.worker.enter(database, user, leg.gate.policy());
         let recorder = Recorder::new(self.worker.shared.audit.clone(), place, self.who.clone());
@@ -272,6 +266,7 @@ impl Begun {
             warned_write: false,
             holding: false,
             held: BytesMut::new(),
+            late: None,
             last: side,
         };
         tokio::task::spawn_local(split.run());

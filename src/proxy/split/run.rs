@@ -124,8 +124,7 @@ impl Split {
 
     /// LISTEN is not to be had on a standby.
     pub(super) fn skips(&self, side: Side, text: &[u8]) -> bool {
-        let recovering =
-            self.legs[side as usize].as_ref().is_some_and(|leg| leg.recovering);
+        let recovering = self.legs[side as usize].as_ref().is_some_and(|leg| leg.recovering);
         let text = text.trim_ascii_start();
         recovering && text.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"LISTEN"))
     }
@@ -221,10 +220,9 @@ impl Split {
                 }
             }
         } else {
-            let local = matches!(
-                statement.effect,
-                Effect::Set { scope: crate::sql::SetScope::Local, .. }
-            ) || statement.set_config.iter().any(|call| call.is_local == Some(true));
+            let local =
+                matches!(statement.effect, Effect::Set { scope: crate::sql::SetScope::Local, .. })
+                    || statement.set_config.iter().any(|call| call.is_local == Some(true));
             fits = self.journal.noted(Note::Session { text: text.clone(), local });
         }
         if fits { Ok(()) } else { Err(too_much()) }
@@ -272,7 +270,8 @@ impl Split {
     /// A prepared statement's name is taken on the other leg: its server has said so.
     pub(super) async fn is_taken(&mut self, name: &[u8], side: Side) -> Result<bool, End> {
         let known = self.statements.get(name).map(|known| known.side);
-        if name.is_empty() || known != Some(side.other()) || matches!(self.block, Block::Failed(..)) {
+        if name.is_empty() || known != Some(side.other()) || matches!(self.block, Block::Failed(..))
+        {
             return Ok(false);
         }
         let other = side.other();

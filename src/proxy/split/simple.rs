@@ -1,6 +1,8 @@
 //! The simple protocol: a Query goes to its leg as it is; a string whose statements need both is
 //! parted.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
@@ -178,6 +180,7 @@ impl Split {
     /// implicit one, unless one is open (manual, "Multiple Statements in a Simple Query").
     async fn parts(&mut self, statements: &[Statement], text: &Bytes) -> Result<(), End> {
         let implicit = matches!(self.block, Block::None);
+        self.late = Some(HashMap::new());
         if implicit {
             self.block = Block::Open(Modes::default());
         }
@@ -213,6 +216,9 @@ impl Split {
                     self.over(None)?;
                 }
             }
+        }
+        for (name, value) in self.late.take().unwrap_or_default() {
+            self.tell(&name, &value);
         }
         self.ready_for_query();
         Ok(())

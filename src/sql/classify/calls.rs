@@ -4,8 +4,8 @@ use pgauthority_grammar::{Node, field, tag};
 
 use super::names::Qualified;
 use super::scan::Scan;
-use crate::sql::{Bound, Class};
 use crate::sql::routines::{self, Routine};
+use crate::sql::{Bound, Class};
 
 /// What a call names.
 fn called<'t>(call: Node<'t>) -> Option<(Qualified<'t>, Routine)> {

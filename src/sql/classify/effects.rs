@@ -101,9 +101,7 @@ pub(super) fn variable(node: Node<'_>) -> Effect {
         value::VAR_SET_MULTI => {
             let modes = parameters::modes(node.list(field::args));
             match node.bytes(field::name) {
-                Some(b"SESSION CHARACTERISTICS") => {
-                    Effect::SetSessionCharacteristics { modes }
-                }
+                Some(b"SESSION CHARACTERISTICS") => Effect::SetSessionCharacteristics { modes },
                 _ => Effect::SetTransaction { modes },
             }
         }
