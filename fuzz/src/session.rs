@@ -78,6 +78,7 @@ pub fn gate(choices: &mut Choices<'_>) -> (Gate, Role, bool) {
         routed: false,
         decisions: Arc::new(DecisionTable::default()),
         guarded: role == Role::Replica,
+        split: None,
         set_by_statement: choices.once_in(4),
         pooler: false,
     };

@@ -132,6 +132,9 @@ fn print_table(judgement: &Judgement, explained: &Explained) {
             table.add_row(["leg", "none: the session itself is refused"]);
         }
     }
+    for (tag, leg) in &explained.legs {
+        table.add_row([tag.to_owned(), &format!("to {leg}")[..]]);
+    }
     if let Some(task) = &explained.task {
         table.add_row(["task", task]);
     }
@@ -166,8 +169,11 @@ fn print_json(judgement: &Judgement, explained: &Explained) {
         Fate::Runs | Fate::RunsConfirmed => None,
     };
     let upstream = explained.upstream.as_ref();
+    let legs = explained.legs.iter();
+    let legs: Vec<_> = legs.map(|(tag, leg)| json!({ "command_tag": tag, "leg": leg })).collect();
     let answer = json!({
         "statements": statements,
+        "legs": legs,
         "upstream": upstream.map(|upstream| &upstream.name),
         "authority": upstream.map(|upstream| upstream.declaration.authority.as_str()),
         "role": upstream.map(|upstream| upstream.declaration.role.as_str()),

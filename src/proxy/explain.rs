@@ -7,9 +7,10 @@ use bytes::BytesMut;
 use super::declare::declare;
 use crate::config::{Config, Upstream};
 use crate::gate::{Beginning, Gate, Judging, Next};
-use crate::policy::Denial;
+use crate::policy::{Denial, Policy};
 use crate::protocol::{InitialPacket, Startup, frontend, message};
-use crate::session::Instant;
+use crate::session::{Instant, Parameters};
+use crate::split::{self, Route, Side, Temporary};
 
 /// A session to be explained.
 #[derive(Clone, Debug)]
@@ -42,6 +43,9 @@ pub struct Explained {
     pub task: Option<String>,
     /// What would become of the text.
     pub fate: Fate,
+    /// Of a session that reads in one place and writes in another: where each statement goes, by
+    /// its tag.
+    pub legs: Vec<(&'static str, &'static str)>,
 }
 
 /// Explains `text` in the session asked for; `None`: there is no such entry.
@@ -56,30 +60,90 @@ pub fn explain(
     let declared = match declare(config, entry, &startup, Instant::ZERO) {
         Ok(declared) => declared,
         Err(denial) => {
-            return Some(Explained { upstream: None, task: None, fate: Fate::Refused(denial) });
+            let fate = Fate::Refused(denial);
+            return Some(Explained { upstream: None, task: None, fate, legs: Vec::new() });
         }
     };
     let task = declared.parameters.task.get().as_deref().map(str::to_owned);
+    let limit = config.server.limits.max_statement_bytes;
+    let mut explained =
+        Explained { upstream: Some(declared.upstream), task, fate: Fate::Runs, legs: Vec::new() };
+    let law = (declared.parameters, declared.search_path_doubtful, limit);
+    let Some((local, policy)) = declared.write else {
+        explained.fate = fate(declared.policy, &law, judge, text);
+        return Some(explained);
+    };
+    let judgement = judge.judge(text)?;
+    for statement in &judgement.statements {
+        let route = split::route(statement, statement.class, &Temporary::default());
+        let sides: &[Side] = match &route {
+            Route::To(Side::Read) => &[Side::Read],
+            Route::To(Side::Write) => &[Side::Write],
+            Route::Both { .. } | Route::Transaction => &Side::BOTH,
+            Route::Prepared(_) | Route::Cursor(_) => &[],
+            Route::Refused(why, hint) => {
+                explained.fate = Fate::Refused(Box::new(super::split::unsupported(why, hint)));
+                &[]
+            }
+        };
+        explained.legs.push((statement.tag, leg_words(&route)));
+        let start = (statement.location as usize).min(text.len());
+        let end = start.saturating_add(statement.length as usize).min(text.len());
+        for side in sides {
+            // which leg a mode of transactions concerns is the session's to know
+            if route == Route::Transaction || explained.fate != Fate::Runs {
+                continue;
+            }
+            let policy = if *side == Side::Read { &declared.policy } else { &policy };
+            explained.fate = fate(policy.clone(), &law, judge, &text[start..end]);
+            explained.upstream = match side {
+                Side::Write => Some(local.clone()),
+                Side::Read => explained.upstream,
+            };
+        }
+    }
+    Some(explained)
+}
+
+/// Where a statement of a split session goes, for people.
+fn leg_words(route: &Route) -> &'static str {
+    match route {
+        Route::To(Side::Read) => "neon, where the session reads",
+        Route::To(Side::Write) => "local, where the session writes",
+        Route::Both { .. } => "both legs",
+        Route::Transaction => "the session itself: each leg when it is first used",
+        Route::Prepared(_) => "where the prepared statement lives",
+        Route::Cursor(_) => "where the cursor lives",
+        Route::Refused(..) => "none",
+    }
+}
+
+/// What a gate decides of a text.
+fn fate(
+    policy: Policy,
+    (parameters, search_path_doubtful, limit): &(Parameters, bool, usize),
+    judge: &mut impl Judging,
+    text: &[u8],
+) -> Fate {
     let mut gate = Gate::new(Beginning {
-        policy: declared.policy,
-        parameters: declared.parameters,
+        policy,
+        parameters: parameters.clone(),
         reports: Vec::new(),
-        search_path_doubtful: declared.search_path_doubtful,
+        search_path_doubtful: *search_path_doubtful,
         signer: None,
         lookups: None,
         replication: false,
         nonce: "0".into(),
-        max_statement_bytes: config.server.limits.max_statement_bytes,
+        max_statement_bytes: *limit,
     });
     let mut query = BytesMut::new();
     message::frame(&mut query, frontend::QUERY, |body| message::put_cstring(body, text));
-    let fate = match gate.frontend(judge, &query, Instant::ZERO).next {
+    match gate.frontend(judge, &query, Instant::ZERO).next {
         Next::Refuse(refusal) => Fate::Refused(Box::new(refusal.denial)),
         Next::Fatal(denial) => Fate::Refused(denial),
         Next::Record(record) if !record.confirmed.is_empty() => Fate::RunsConfirmed,
         _ => Fate::Runs,
-    };
-    Some(Explained { upstream: Some(declared.upstream), task, fate })
+    }
 }
 
 /// The startup packet of such a session.

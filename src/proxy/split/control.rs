@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::leg::Pass;
-use super::run::too_much;
+use super::run::{too_much, unsupported};
 use super::{Block, End, Protocol, Split};
 use crate::protocol::ErrorResponse;
 use crate::split::{self, Note, Side};
@@ -26,10 +26,8 @@ impl Split {
         match &statement.effect {
             Effect::Begin { modes } => self.begin(statement, *modes, text).await,
             Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) => {
-                let denial = Split::unsupported(
-                    "AND CHAIN is not possible",
-                    "begin the next one with BEGIN",
-                );
+                let denial =
+                    unsupported("AND CHAIN is not possible", "begin the next one with BEGIN");
                 self.refuse(denial, Some((statement, text))).await?;
                 Ok(false)
             }

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::leg::{Kind, Named, Pass};
+use super::run::unsupported;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, frontend as kind};
 use crate::split::{Known, Route, Side};
@@ -105,7 +106,7 @@ impl Split {
             (Route::To(side), None) => *side,
             (Route::Refused(why, hint), None) => {
                 self.settle().await?;
-                let denial = Split::unsupported(why, hint);
+                let denial = unsupported(why, hint);
                 let about = judgement.statements.first().map(|statement| (statement, &text));
                 return self.refuse(denial, about).await;
             }

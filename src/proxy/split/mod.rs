@@ -27,6 +27,7 @@ use tokio::io::AsyncWriteExt;
 use leg::Leg;
 use open::Ground;
 pub(super) use open::{Begun, begin};
+pub(super) use run::unsupported;
 
 use crate::net::Stream;
 use crate::protocol::{ErrorResponse, Header, frontend as kind};
@@ -86,6 +87,9 @@ pub(super) enum Protocol {
     Extended,
 }
 
+/// Values of reported parameters, by name.
+type Reports = HashMap<Box<[u8]>, Box<[u8]>>;
+
 /// A split session.
 pub(super) struct Split {
     client: Stream,
@@ -104,7 +108,7 @@ pub(super) struct Split {
     pipeline_failed: bool,
     protocol: Protocol,
     /// ParameterStatus as the client knows it.
-    told: HashMap<Box<[u8]>, Box<[u8]>>,
+    told: Reports,
     /// Relations written to on the write leg, for the warning that reads do not see it.
     written: HashSet<Box<str>>,
     warned_read: bool,
@@ -113,7 +117,7 @@ pub(super) struct Split {
     holding: bool,
     held: BytesMut,
     /// Reports that wait for the end of a string, where the server would send them.
-    late: Option<HashMap<Box<[u8]>, Box<[u8]>>>,
+    late: Option<Reports>,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
 }
@@ -174,7 +178,7 @@ impl Split {
                         let _ = self.send(side, b"X\0\0\0\x04").await;
                     }
                 }
-                return Err(End::Goodbye);
+                Err(End::Goodbye)
             }
             kind::COPY_DATA | kind::COPY_DONE | kind::COPY_FAIL => self.copy(header).await,
             kind::SYNC if self.copying().is_some() => self.skip(length).await,

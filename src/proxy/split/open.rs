@@ -1,7 +1,7 @@
 //! The start of a split session, and of each of its legs.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::duplex;
 
 use super::leg::{Leg, PIPE};
+use super::run::unsupported;
 use super::{Block, Protocol, Split};
 use crate::audit::{Place, Who};
 use crate::config::Upstream;
@@ -174,7 +175,7 @@ pub(in crate::proxy) async fn begin(
         ))));
     };
     if startup.replication.is_some() {
-        return Err(Refusal::Denied(Box::new(Split::unsupported(
+        return Err(Refusal::Denied(Box::new(unsupported(
             "replication is not possible",
             "use an entry that reads and writes in one place",
         ))));
@@ -231,7 +232,7 @@ impl Begun {
         }
         let mut client = newcomer.client;
         let out = starting::greeting(&connection, &cancel_key);
-        let told: HashMap<Box<[u8]>, Box<[u8]>> = connection
+        let told: super::Reports = connection
             .parameters
             .iter()
             .map(|(name, value)| (Box::from(&name[..]), Box::from(&value[..])))

@@ -337,14 +337,15 @@ impl Split {
         let status = self.block.status();
         message::ready_for_query(&mut self.out, status);
     }
+}
 
-    pub(super) fn unsupported(why: &str, hint: &str) -> Denial {
-        Denial::new(
-            Rule::TaskSplit,
-            format!("{why} in a session that reads from neon and writes to local"),
-            hint,
-        )
-    }
+/// What a split session cannot do.
+pub(in crate::proxy) fn unsupported(why: &str, hint: &str) -> Denial {
+    Denial::new(
+        Rule::TaskSplit,
+        format!("{why} in a session that reads from neon and writes to local"),
+        hint,
+    )
 }
 
 /// A name as SQL has it, quoted.

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
+use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::Header;
 use crate::split::{Route, Side};
@@ -81,7 +82,7 @@ impl Split {
                 return Ok(());
             }
             Route::Refused(why, hint) => {
-                self.refuse(Split::unsupported(why, hint), Some((statement, text))).await?;
+                self.refuse(unsupported(why, hint), Some((statement, text))).await?;
                 self.ready_for_query();
                 return Ok(());
             }
@@ -140,12 +141,12 @@ impl Split {
                 Route::To(side) => legs.push(Some(side)),
                 Route::Both { .. } => legs.push(None),
                 Route::Refused(why, hint) => {
-                    self.refuse(Split::unsupported(why, hint), Some((statement, text))).await?;
+                    self.refuse(unsupported(why, hint), Some((statement, text))).await?;
                     self.ready_for_query();
                     return Ok(());
                 }
                 Route::Transaction | Route::Prepared(_) | Route::Cursor(_) => {
-                    let denial = Split::unsupported(
+                    let denial = unsupported(
                         "transaction control in a string with other statements is not possible",
                         "send it as a statement of its own",
                     );
@@ -270,7 +271,7 @@ impl Split {
             return Ok(());
         }
         self.protocol = Protocol::Extended;
-        let denial = Split::unsupported(
+        let denial = unsupported(
             "a Query in a pipeline without its Sync is not possible",
             "send Sync before it",
         );
