@@ -16,7 +16,9 @@ fn run(places: &Places, split: bool, items: &[Item], apart: bool) -> Vec<String>
         true => (places.proxy.port, "both"),
         false => (places.cluster.port(), "whole"),
     };
-    let login = Login::new("app", database).password(PASSWORD);
+    // a parameter that exists from the start: one that SET LOCAL makes stays behind, empty, on the
+    // leg that the transaction reached
+    let login = Login::new("app", database).password(PASSWORD).options("-c x.y=start");
     let mut wire = Wire::tcp(port, &login).unwrap();
     let mut session = Session::new(&mut wire, apart);
     session.run(items);

@@ -73,7 +73,7 @@ fn what_needs_both_legs_in_one_string_is_parted() {
     let mut session = places.session();
     let text = "SELECT b FROM r1 WHERE a = 1; INSERT INTO w1 VALUES (30, 'ä'); SELECT 'ä', nope";
     let error = session.error(text);
-    assert_eq!((error.code(), error.get('P')), ("42703", "74"), "{error}");
+    assert_eq!((error.code(), error.get('P')), ("42703", "76"), "{error}");
     assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "2");
     let error = session.error("BEGIN; SELECT 1; DELETE FROM w1; COMMIT");
     assert_eq!(error.code(), "0A000");
