@@ -74,7 +74,8 @@ fn a_lost_leg_ends_the_session_and_leaves_nothing_half_done() {
             }
             lost.sql("app", kill);
             let code = fatal(&mut session, if steps == 0 { "TABLE r1" } else { "COMMIT" });
-            assert_eq!(code, "57P01", "after {steps} steps");
+            // the server's own word, where it arrived
+            assert!(["57P01", "08006"].contains(&code.as_str()), "{code} after {steps} steps");
             let rows = "SELECT string_agg(a::text, ',' ORDER BY a) FROM w1";
             assert_eq!(apart.local.value("app", rows), "1,100", "after {steps} steps");
         }
