@@ -8,8 +8,11 @@
 mod formats;
 #[path = "drift/history.rs"]
 mod history;
+mod support;
 #[path = "drift/walk.rs"]
 mod walk;
+#[path = "drift/world.rs"]
+mod world;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -1,6 +1,5 @@
 //! `pgauthority check`: is the configuration sound, and (with `--connect`) is the world as declared?
 
-mod observation;
 mod report;
 
 use std::fs::File;
@@ -13,7 +12,7 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use crate::config::{self, Config, Faults};
-use observation::Observation;
+use crate::governance::observation::{self, Observation};
 
 /// Arguments of `pgauthority check`.
 #[derive(Args, Debug)]
@@ -84,7 +83,7 @@ pub fn run(args: CheckArgs) -> ExitCode {
 fn judged(args: &CheckArgs, config: &Config) -> (String, u8) {
     let observations = if args.connect { observe(config) } else { Vec::new() };
     let mut mismatches = config.warnings.clone();
-    mismatches.extend(observation::contradictions(&observations));
+    mismatches.extend(observation::contradictions(&observations).iter().map(ToString::to_string));
     let text = match args.format {
         Format::Table => report::table(config, &observations, &mismatches),
         Format::Json => {

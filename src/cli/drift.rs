@@ -5,6 +5,7 @@ mod progress;
 mod report;
 mod sarif;
 mod trend;
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -18,7 +19,6 @@ use crate::config::{self, Config};
 use crate::governance::drift::history::{FILE, History, RULES, Run, Scope};
 use crate::governance::drift::project::{self, Looking};
 use crate::governance::drift::scan::{self, Options, Scanned};
-use crate::governance::drift::world::Declared;
 use crate::governance::drift::{Cache, Finding, Rule, Upstreams, store};
 
 /// Arguments of `pgauthority drift`.
@@ -157,8 +157,10 @@ fn carried_out(args: &DriftArgs) -> Result<u8, Failure> {
     }
     let config = args.config.as_deref().map(load).transpose()?;
     let outcome = look(args, scope, config.as_ref())?;
-    let text = report(args, &outcome);
-    write(&text, args)?;
+    if let Some(config) = config.as_ref().filter(|_| args.audit) {
+        world::record(config, &outcome.findings)?;
+    }
+    write(&report(args, &outcome), args)?;
     for why in &outcome.unreadable {
         let _ = writeln!(io::stderr(), "pgauthority drift: cannot read {why}");
     }
@@ -210,7 +212,7 @@ fn look(args: &DriftArgs, scope: Scope, config: Option<&Config>) -> Result<Outco
     let mut scanned =
         progress::shown(|progress| scan::scan(&options, progress)).map_err(|why| (2, why))?;
     let elsewhere = match (args.config.as_deref(), config) {
-        (Some(path), Some(config)) => of_configuration(path, config, &mut scanned),
+        (Some(path), Some(config)) => world::findings(path, config, args.connect, &mut scanned)?,
         _ => Vec::new(),
     };
     let judged = project::judge(&scanned.files, &scanned.paths, &scan::one, &looking, elsewhere);
@@ -237,21 +239,6 @@ fn look(args: &DriftArgs, scope: Scope, config: Option<&Config>) -> Result<Outco
         (false, false) => Some(store::read(&args.history).map_err(|why| (2, why))?),
     };
     Ok(Outcome { run, findings: judged.findings, history, unreadable, too_long })
-}
-
-/// What the configuration and its world contradict; its comments may allow it, so it is read even
-/// where no path leads to it.
-fn of_configuration(path: &Path, config: &Config, scanned: &mut Scanned) -> Vec<Finding> {
-    let here = std::env::current_dir().unwrap_or_default();
-    let shown = scan::shown(path, &here);
-    if !scanned.files.contains_key(&shown)
-        && let Some(facts) = scan::one(&shown)
-    {
-        scanned.files.insert(shown.clone(), facts);
-    }
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let declared = Declared { path: &shown, text: &text };
-    config.warnings.iter().map(|warning| declared.mapping(warning)).collect()
 }
 
 /// This moment in UTC, to the second.

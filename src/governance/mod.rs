@@ -11,6 +11,7 @@ pub mod drift;
 pub mod exec;
 pub mod gate;
 pub mod migrations;
+pub mod observation;
 pub mod seal;
 pub mod shell;
 pub mod url;

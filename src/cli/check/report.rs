@@ -3,12 +3,12 @@
 use comfy_table::{ContentArrangement, Table, TableComponent, presets};
 use serde_json::{Value, json};
 
-use super::observation::{Observation, Seen, plain};
 use crate::config::{
     AuditTarget, Config, Endpoint, Entry, EntryTarget, SslMode, Upstream, Word as _,
 };
 use crate::contract::Role;
 use crate::governance::backstop::findings;
+use crate::governance::observation::{Observation, Seen, plain};
 use crate::upstream::Observed;
 
 /// The whole report for people.

@@ -115,9 +115,9 @@ fn plot(text: &mut String, runs: &[&Run], best: Option<&Run>) {
         let _ = writeln!(
             text,
             "<line x1=\"{LEFT}\" x2=\"{:.1}\" y1=\"{at:.1}\" y2=\"{at:.1}\" stroke=\"var(--dim)\" \
-             stroke-dasharray=\"2 4\"/><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">best</text>",
+             stroke-dasharray=\"2 4\"/><text x=\"{:.1}\" y=\"{:.1}\" fill=\"var(--dim)\">best</text>",
             WIDTH - RIGHT,
-            WIDTH - RIGHT,
+            LEFT + 4.0,
             at - 5.0
         );
     }

@@ -49,6 +49,9 @@ pub fn file(path: &str, text: &str) -> Option<Facts> {
             "it cannot be parsed as what its name says".to_owned(),
         );
     }
+    if names::is_for_another_database(text) {
+        facts.reads.clear();
+    }
     facts.imports.sort_unstable();
     facts.imports.dedup();
     Some(facts)

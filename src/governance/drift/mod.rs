@@ -8,6 +8,7 @@
 mod allow;
 mod analyse;
 mod cache;
+pub mod connect;
 mod context;
 mod data;
 pub mod facts;

@@ -27,6 +27,28 @@ const URL_VARIABLES: &[&str] = &[
     "SQL_ALCHEMY_CONN",
 ];
 
+/// In a variable's name: what it holds is the URL of another kind of database.
+const OTHER_DATABASES: &[&str] = &[
+    "MYSQL",
+    "MARIADB",
+    "SQLITE",
+    "MSSQL",
+    "ORACLE",
+    "MONGO",
+    "REDIS",
+    "CLICKHOUSE",
+    "NEO4J",
+    "VECTOR_DB",
+];
+
+/// Whether a program speaks of another kind of database and never of PostgreSQL.
+pub fn is_for_another_database(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let other = ["mysql", "mariadb", "sqlite", "planetscale", "libsql", "mssql", "sqlserver"];
+    let ours = ["postgres", "psycopg", "asyncpg", "pg8000", "neon", "from \"pg\"", "from 'pg'"];
+    other.iter().any(|word| text.contains(word)) && !ours.iter().any(|word| text.contains(word))
+}
+
 /// Variables whose values the rules look at, those with URLs apart.
 const CONTRACT_VARIABLES: &[&str] = &[
     "DB_AUTHORITY",
@@ -109,7 +131,7 @@ pub fn is_url_variable(name: &str) -> bool {
     let end = |suffix: &&str| {
         name.strip_suffix(*suffix).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'))
     };
-    URL_VARIABLES.iter().any(end)
+    URL_VARIABLES.iter().any(end) && !OTHER_DATABASES.iter().any(|other| name.contains(other))
 }
 
 /// Whether it is one of the contract's variables, or one that libpq reads and the rules look at.
@@ -332,7 +354,14 @@ mod tests {
         {
             assert!(is_url_variable(name), "{name}");
         }
-        for name in ["MYDATABASE_URL", "DATABASE_URLS", "database_url", "REDIS_URL", "URL"] {
+        for name in [
+            "MYDATABASE_URL",
+            "MARIADB_DATABASE_URL",
+            "DATABASE_URLS",
+            "database_url",
+            "REDIS_URL",
+            "URL",
+        ] {
             assert!(!is_url_variable(name), "{name}");
         }
     }

@@ -81,11 +81,13 @@ pub fn scan(options: &Options, progress: &Progress) -> Result<Scanned, String> {
         .require_git(false)
         .threads(std::thread::available_parallelism().map_or(1, usize::from))
         .filter_entry(|entry| {
-            let name = entry.file_name().to_string_lossy();
             let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
-            let foreign = FOREIGN.contains(&name.as_ref())
-                || entry.path().join("pyvenv.cfg").exists() && folder;
-            entry.depth() == 0 || !(folder && foreign)
+            if !folder || entry.depth() == 0 {
+                return true;
+            }
+            let name = entry.file_name();
+            let foreign = FOREIGN.iter().any(|foreign| name == *foreign);
+            !foreign && !entry.path().join("pyvenv.cfg").exists()
         });
     let mut cache = options.cache.as_deref().map_or_else(Cache::default, Cache::load);
     let shared = Mutex::new((Scanned::default(), Cache::default()));

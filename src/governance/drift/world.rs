@@ -1,9 +1,13 @@
 //! What a configuration, and the upstreams that it names, contradict. Its findings stand in the
 //! configuration at the upstream's table, where a comment can allow them.
 
+use std::collections::BTreeSet;
+
+use super::connect::Applied;
 use super::facts::{Found, Place};
 use super::project::Finding;
 use super::rule::Rule;
+use crate::governance::catalog_diff::{Catalog, Change, compare};
 
 /// Where the upstreams of a configuration are declared.
 pub struct Declared<'a> {
@@ -39,9 +43,149 @@ impl Declared<'_> {
     }
 }
 
+/// The query for what a migration tool has written into its version table, by the columns that it
+/// has: Alembic, Django, Prisma, Rails, Flyway, sqlx, Diesel, Goose, Knex, Drizzle, Liquibase.
+pub fn versions_of(table: &str, columns: &[&str]) -> Option<String> {
+    let has = |name: &str| columns.contains(&name);
+    let version = if has("app") && has("name") {
+        "app::text || '.' || name::text".to_owned()
+    } else {
+        const NAMES: [&str; 7] =
+            ["version_num", "migration_name", "version", "version_id", "name", "hash", "id"];
+        format!("{}::text", NAMES.into_iter().find(|name| has(name))?)
+    };
+    let mut only = vec!["true"];
+    only.extend(has("success").then_some("success"));
+    only.extend(has("is_applied").then_some("is_applied"));
+    only.extend(has("finished_at").then_some("finished_at IS NOT NULL"));
+    only.extend(has("rolled_back_at").then_some("rolled_back_at IS NULL"));
+    only.extend(has("dirty").then_some("NOT dirty"));
+    Some(format!("SELECT {version} FROM {table} WHERE {}", only.join(" AND ")))
+}
+
+/// What the version tables of a staging and a prod database differ in, a table a message.
+pub fn heads(names: (&str, &str), staging: &Applied, prod: &Applied) -> Vec<String> {
+    let nothing = BTreeSet::new();
+    let tables: BTreeSet<&String> = staging.keys().chain(prod.keys()).collect();
+    let mut messages = Vec::new();
+    for table in tables {
+        let of = |applied: &Applied| applied.get(table).cloned().unwrap_or_default();
+        let (left, right) = (of(staging), of(prod));
+        if left == right {
+            continue;
+        }
+        let mut parts = Vec::new();
+        for (name, mine, other) in [(names.0, &left, &right), (names.1, &right, &left)] {
+            let only: Vec<&String> = mine.difference(other).collect();
+            if *mine == nothing {
+                parts.push(format!("\"{name}\" has run none"));
+            } else if !only.is_empty() {
+                parts.push(format!("only \"{name}\" has {}", some(&only)));
+            }
+        }
+        messages.push(format!("{table}: {}", parts.join("; ")));
+    }
+    messages
+}
+
+/// What the schemas of a staging and a prod database differ in. What pgauthority itself puts into
+/// one (the seal, the backstop), and who owns and may do what, is no difference of schemas.
+pub fn schemas(names: (&str, &str), staging: &Catalog, prod: &Catalog) -> Option<String> {
+    let comparison = compare(("staging", staging), ("prod", prod));
+    let differences: Vec<String> = comparison
+        .counting()
+        .filter(|difference| {
+            let identity = &difference.key.identity;
+            let ours = identity == "pgauthority"
+                || identity.starts_with("pgauthority.")
+                || identity.starts_with("pgauthority_");
+            let kind = difference.key.kind.as_str();
+            !ours && !matches!(kind, "database" | "default privileges")
+        })
+        .filter(|difference| match &difference.change {
+            Change::Changed(properties) => {
+                let governed =
+                    |name: &str| matches!(name, "owner" | "privileges" | "column privileges");
+                !properties.iter().all(|property| governed(&property.name))
+            }
+            _ => true,
+        })
+        .map(|difference| {
+            let how = match &difference.change {
+                Change::OnlyLeft => format!("only in \"{}\"", names.0),
+                Change::OnlyRight => format!("only in \"{}\"", names.1),
+                Change::Changed(properties) => {
+                    let names: Vec<&str> =
+                        properties.iter().map(|property| property.name.as_str()).collect();
+                    format!("differs in {}", names.join(", "))
+                }
+                Change::Renamed { .. } | Change::ColumnOrder { .. } => {
+                    "is named otherwise".to_owned()
+                }
+            };
+            format!("{} {how}", difference.key)
+        })
+        .collect();
+    if differences.is_empty() {
+        return None;
+    }
+    let what = if differences.len() == 1 { "difference" } else { "differences" };
+    let shown: Vec<&String> = differences.iter().collect();
+    Some(format!(
+        "staging \"{}\" and prod \"{}\": {} {what}: {}",
+        names.0,
+        names.1,
+        differences.len(),
+        some(&shown)
+    ))
+}
+
+/// The first few, and how many more.
+fn some(all: &[&String]) -> String {
+    const SHOWN: usize = 6;
+    let shown: Vec<&str> = all.iter().take(SHOWN).map(|one| one.as_str()).collect();
+    let more = all.len().saturating_sub(SHOWN);
+    let rest = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{rest}", shown.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn applied(tables: &[(&str, &[&str])]) -> Applied {
+        let set = |versions: &[&str]| versions.iter().map(|one| (*one).to_owned()).collect();
+        tables.iter().map(|(table, versions)| ((*table).to_owned(), set(versions))).collect()
+    }
+
+    #[test]
+    fn heads_are_compared_table_by_table() {
+        let same = applied(&[("public.alembic_version", &["a"])]);
+        assert_eq!(heads(("s", "p"), &same, &same), [""; 0]);
+        let other = applied(&[("public.alembic_version", &["b"]), ("x.schema_migrations", &["1"])]);
+        assert_eq!(
+            heads(("s", "p"), &same, &other),
+            [
+                "public.alembic_version: only \"s\" has a; only \"p\" has b",
+                "x.schema_migrations: \"s\" has run none; only \"p\" has 1"
+            ]
+        );
+    }
+
+    #[test]
+    fn version_tables_are_read_by_their_columns() {
+        let query = |columns: &[&str]| versions_of("t", columns);
+        assert_eq!(query(&["version_num"]).unwrap(), "SELECT version_num::text FROM t WHERE true");
+        assert_eq!(
+            query(&["id", "app", "name", "applied"]).unwrap(),
+            "SELECT app::text || '.' || name::text FROM t WHERE true"
+        );
+        assert_eq!(
+            query(&["id", "version_id", "is_applied"]).unwrap(),
+            "SELECT version_id::text FROM t WHERE true AND is_applied"
+        );
+        assert_eq!(query(&["mood"]), None);
+    }
 
     #[test]
     fn findings_stand_at_the_upstreams_table() {

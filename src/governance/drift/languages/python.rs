@@ -181,8 +181,19 @@ impl<'s> Python<'s> {
             matches!(parent.kind(), "assignment" | "delete_statement")
                 && field(*parent, "left").is_none_or(|left| left == node)
         });
-        if target.is_none() {
+        if target.is_none() && !self.only_asks(node) {
             facts.reads.push((variable, place(node)));
+        }
+    }
+
+    /// `if os.getenv("DATABASE_URL") is None`: whether it is set, and nothing more.
+    fn only_asks(&self, node: Node<'_>) -> bool {
+        let Some(parent) = node.parent() else { return false };
+        match parent.kind() {
+            "comparison_operator" => children(parent).iter().any(|side| side.kind() == "none"),
+            "not_operator" => true,
+            "if_statement" => field(parent, "condition") == Some(node),
+            _ => false,
         }
     }
 

@@ -177,7 +177,7 @@ impl<'s> Script<'s> {
             let default = node.parent().and_then(|parent| field(parent, "operator"));
             let default = default.is_some_and(|operator| matches!(operator.kind(), "||" | "??"));
             facts.guarded |= !default;
-        } else if names::is_url_variable(&variable) {
+        } else if names::is_url_variable(&variable) && !only_asks(node) {
             facts.reads.push((variable, place(node)));
         }
     }
@@ -219,6 +219,17 @@ impl<'s> Script<'s> {
             infer::options(place(node), facts);
         }
     }
+}
+
+/// `if (!process.env.DATABASE_URL)`: whether it is set, and nothing more.
+fn only_asks(node: Node<'_>) -> bool {
+    node.parent().is_some_and(|parent| match parent.kind() {
+        "unary_expression" => true,
+        "parenthesized_expression" => {
+            parent.parent().is_some_and(|above| above.kind() == "if_statement")
+        }
+        _ => false,
+    })
 }
 
 fn scopes(node: Node<'_>) -> Vec<Scope> {

@@ -1,6 +1,7 @@
 //! Declared beside observed. A fact can contradict a declaration; it never replaces one, and
 //! nothing is concluded from one that does not contradict.
 
+use std::fmt;
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -11,13 +12,15 @@ use crate::governance::backstop::findings;
 use crate::upstream::{Observed, observe};
 
 /// One upstream looked at.
-pub(super) struct Observation {
-    pub(super) upstream: Arc<Upstream>,
-    pub(super) seen: Seen,
+pub struct Observation {
+    /// The upstream.
+    pub upstream: Arc<Upstream>,
+    /// What came of it.
+    pub seen: Seen,
 }
 
 /// What came of it.
-pub(super) enum Seen {
+pub enum Seen {
     /// The facts.
     Facts(Box<Observed>),
     /// The URL names no user to look with: every client brings its own.
@@ -29,7 +32,7 @@ pub(super) enum Seen {
 /// Looks at every upstream at the same time; in the order of their names.
 ///
 /// Cancel safety: dropping it closes what connections there are.
-pub(super) async fn all(config: &Config) -> Vec<Observation> {
+pub async fn all(config: &Config) -> Vec<Observation> {
     let mut looking = JoinSet::new();
     for upstream in config.upstreams.values() {
         looking.spawn(look(Arc::clone(upstream)));
@@ -54,7 +57,7 @@ async fn look(upstream: Arc<Upstream>) -> Observation {
 }
 
 /// No upstream could be looked at, all for the same reason.
-pub(super) fn none(config: &Config, why: &str) -> Vec<Observation> {
+pub fn none(config: &Config, why: &str) -> Vec<Observation> {
     let failed = |upstream: &Arc<Upstream>| Observation {
         upstream: Arc::clone(upstream),
         seen: Seen::Failed(why.to_owned()),
@@ -63,16 +66,54 @@ pub(super) fn none(config: &Config, why: &str) -> Vec<Observation> {
 }
 
 /// Text that a server sent, fit for a terminal.
-pub(super) fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Every contradiction between what is declared and what was seen, worded as a warning.
-pub(super) fn contradictions(observations: &[Observation]) -> Vec<String> {
+/// What a fact contradicts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Contradicts {
+    /// Nothing could be seen at all.
+    Reach,
+    /// The role: the server's recovery state.
+    Recovery,
+    /// `chain`, or the tags of another pgauthority.
+    Proxy,
+    /// The database's name.
+    Database,
+    /// The seal.
+    Seal,
+    /// The backstop.
+    Backstop,
+    /// Another upstream's declaration for the same database.
+    SamePlace,
+}
+
+/// A declaration that a fact contradicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The upstream.
+    pub upstream: String,
+    /// What is contradicted.
+    pub what: Contradicts,
+    /// How, as a sentence without a period.
+    pub message: String,
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "upstream \"{}\": {}", self.upstream, self.message)
+    }
+}
+
+/// Every contradiction between what is declared and what was seen.
+pub fn contradictions(observations: &[Observation]) -> Vec<Contradiction> {
     let mut found = Vec::new();
     for (index, observation) in observations.iter().enumerate() {
         let name = &observation.upstream.name;
-        let mut say = |what: String| found.push(format!("upstream \"{name}\": {what}"));
+        let mut say = |what: Contradicts, message: String| {
+            found.push(Contradiction { upstream: name.clone(), what, message });
+        };
         match &observation.seen {
             Seen::Facts(facts) => {
                 against_declaration(&observation.upstream, facts, &mut say);
@@ -81,7 +122,9 @@ pub(super) fn contradictions(observations: &[Observation]) -> Vec<String> {
                     same_server(&observation.upstream, facts, other, &mut say);
                 }
             }
-            Seen::Failed(why) => say(format!("it could not be looked at: {why}")),
+            Seen::Failed(why) => {
+                say(Contradicts::Reach, format!("it could not be looked at: {why}"))
+            }
             Seen::NoUser => {}
         }
     }
@@ -89,18 +132,24 @@ pub(super) fn contradictions(observations: &[Observation]) -> Vec<String> {
 }
 
 /// The seal and the backstop in the database.
-fn written(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) {
+fn written(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(Contradicts, String)) {
     let declared = upstream.declaration;
     match &facts.seal {
-        Ok(seal) if !seal.agrees(declared) => say(format!(
-            "it is declared {}, {}, {}, and sealed {}",
-            declared.authority,
-            declared.role,
-            declared.environment,
-            plain(&seal.words())
-        )),
+        Ok(seal) if !seal.agrees(declared) => say(
+            Contradicts::Seal,
+            format!(
+                "it is declared {}, {}, {}, and sealed {}",
+                declared.authority,
+                declared.role,
+                declared.environment,
+                plain(&seal.words())
+            ),
+        ),
         Err(why) if upstream.require_seal => {
-            say(format!("require_seal = true, and it has no seal: {}", plain(why)));
+            say(
+                Contradicts::Seal,
+                format!("require_seal = true, and it has no seal: {}", plain(why)),
+            );
         }
         Ok(_) | Err(_) => {}
     }
@@ -112,13 +161,17 @@ fn written(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) 
     match declared.role {
         Role::Prod if found.installed => {
             for problem in found.problems {
-                say(format!("backstop: {}", plain(&problem)));
+                say(Contradicts::Backstop, format!("backstop: {}", plain(&problem)));
             }
         }
         Role::Prod if upstream.backstop.is_some() => {
-            say("it has a backstop key, and no backstop is installed".to_owned());
+            say(
+                Contradicts::Backstop,
+                "it has a backstop key, and no backstop is installed".to_owned(),
+            );
         }
         Role::Staging if found.installed => say(
+            Contradicts::Backstop,
             "it is declared staging, and has a backstop, which lets no schema change pass there"
                 .to_owned(),
         ),
@@ -127,20 +180,30 @@ fn written(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) 
     }
 }
 
-fn against_declaration(upstream: &Upstream, facts: &Observed, say: &mut impl FnMut(String)) {
+fn against_declaration(
+    upstream: &Upstream,
+    facts: &Observed,
+    say: &mut impl FnMut(Contradicts, String),
+) {
     let declaration = upstream.declaration;
     match (declaration.role, facts.in_recovery) {
         (Role::Prod | Role::Staging, true) => {
-            say(format!("it is declared {}, and is in recovery: a standby", declaration.role));
+            let role = declaration.role;
+            say(
+                Contradicts::Recovery,
+                format!("it is declared {role}, and is in recovery: a standby"),
+            );
         }
         (Role::Replica, false) => {
-            say("it is declared replica, and is not in recovery: it would take writes".to_owned());
+            let message = "it is declared replica, and is not in recovery: it would take writes";
+            say(Contradicts::Recovery, message.to_owned());
         }
         (Role::Prod | Role::Staging, false) | (Role::Replica, true) => {}
     }
     match &facts.announced {
         Some(_) if !upstream.chain => {
-            say("it is another pgauthority, which is refused unless chain = true".to_owned())
+            let message = "it is another pgauthority, which is refused unless chain = true";
+            say(Contradicts::Proxy, message.to_owned());
         }
         Some(tags) => {
             let pairs = [
@@ -151,17 +214,21 @@ fn against_declaration(upstream: &Upstream, facts: &Observed, say: &mut impl FnM
             for (key, announced, declared) in pairs {
                 if announced != declared {
                     let announced = plain(announced);
-                    say(format!("{key} is declared {declared}, and announced as \"{announced}\""));
+                    let message =
+                        format!("{key} is declared {declared}, and announced as \"{announced}\"");
+                    say(Contradicts::Proxy, message);
                 }
             }
         }
         None if upstream.chain => {
-            say("it is declared a chain, and is no pgauthority: it announces no tags".to_owned());
+            let message = "it is declared a chain, and is no pgauthority: it announces no tags";
+            say(Contradicts::Proxy, message.to_owned());
         }
         // behind a chain the database is an entry's name, which need not be the server's
         None if facts.database != upstream.endpoint.dbname => {
             let (asked, got) = (&upstream.endpoint.dbname, plain(&facts.database));
-            say(format!("database \"{asked}\" was asked for, and \"{got}\" answered"));
+            let message = format!("database \"{asked}\" was asked for, and \"{got}\" answered");
+            say(Contradicts::Database, message);
         }
         None => {}
     }
@@ -173,7 +240,7 @@ fn same_server(
     upstream: &Upstream,
     facts: &Observed,
     other: &Observation,
-    say: &mut impl FnMut(String),
+    say: &mut impl FnMut(Contradicts, String),
 ) {
     let Seen::Facts(other_facts) = &other.seen else { return };
     let (mine, theirs) = (upstream.declaration, other.upstream.declaration);
@@ -181,7 +248,7 @@ fn same_server(
         && facts.database == other_facts.database
         && facts.system_identifier == other_facts.system_identifier;
     if same && (mine.role != theirs.role || mine.authority != theirs.authority) {
-        say(format!(
+        let message = format!(
             "{} is also the address of upstream \"{}\" with the same database, which is declared \
              {} {}, not {} {}",
             facts.peer,
@@ -190,7 +257,8 @@ fn same_server(
             theirs.role,
             mine.authority,
             mine.role
-        ));
+        );
+        say(Contradicts::SamePlace, message);
     }
 }
 
@@ -243,7 +311,7 @@ mod tests {
                 seen: Seen::Facts(Box::new(facts.clone())),
             })
             .collect();
-        contradictions(&observations)
+        contradictions(&observations).iter().map(Contradiction::to_string).collect()
     }
 
     const PROD: [&str; 3] = ["neon", "prod", "prod-like"];
@@ -317,7 +385,10 @@ mod tests {
     #[test]
     fn what_could_not_be_looked_at_is_no_silence() {
         let config = config(&[("p", PROD, "")]);
-        let found = contradictions(&none(&config, "no runtime"));
+        let found: Vec<String> = contradictions(&none(&config, "no runtime"))
+            .iter()
+            .map(Contradiction::to_string)
+            .collect();
         assert_eq!(found, ["upstream \"p\": it could not be looked at: no runtime"]);
     }
 }

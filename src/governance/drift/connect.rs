@@ -1,0 +1,153 @@
+//! The running world: each upstream's facts against its declaration, and staging against prod, by
+//! the migrations that both have run and by their schemas. Reads only.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::project::Finding;
+use super::rule::Rule;
+use super::world::{Declared, heads, schemas};
+use crate::config::{Config, EntryTarget, Upstream};
+use crate::contract::Role;
+use crate::governance::catalog_diff::{self, Catalog};
+use crate::governance::observation::{self, Contradicts, plain};
+use crate::upstream::{Direct, DirectError};
+
+/// A staging upstream and the prod upstream that it rehearses for.
+pub type Pair = (Arc<Upstream>, Arc<Upstream>);
+
+/// The pairs that a configuration declares: those that a routed entry names together; with no such
+/// entry, the only staging and the only prod upstream.
+pub fn pairs(config: &Config) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = Vec::new();
+    for entry in config.databases.values() {
+        if let EntryTarget::Routed { neon: Some(neon), local: Some(local), .. } = &entry.target
+            && neon.declaration.role == Role::Prod
+            && local.declaration.role == Role::Staging
+            && !pairs.iter().any(|(a, b)| a.name == local.name && b.name == neon.name)
+        {
+            pairs.push((Arc::clone(local), Arc::clone(neon)));
+        }
+    }
+    if !pairs.is_empty() {
+        return pairs;
+    }
+    let of = |role| {
+        let mut found = config.upstreams.values().filter(move |one| one.declaration.role == role);
+        let only = found.next()?;
+        found.next().is_none().then(|| Arc::clone(only))
+    };
+    of(Role::Staging).zip(of(Role::Prod)).into_iter().collect()
+}
+
+/// Looks at every upstream and every pair.
+///
+/// Cancel safety: dropping it closes what connections there are.
+pub async fn look(config: &Config, declared: &Declared<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for contradiction in observation::contradictions(&observation::all(config).await) {
+        let rule = match contradiction.what {
+            Contradicts::Reach => Rule::WorldUnreachable,
+            Contradicts::Recovery => Rule::WorldRecovery,
+            Contradicts::Proxy => Rule::WorldProxy,
+            Contradicts::Database => Rule::WorldDatabase,
+            Contradicts::Seal => Rule::WorldSeal,
+            Contradicts::Backstop => Rule::WorldBackstop,
+            Contradicts::SamePlace => Rule::WorldSamePlace,
+        };
+        found.push(declared.finding(&contradiction.upstream, rule, contradiction.to_string()));
+    }
+    for (staging, prod) in pairs(config) {
+        compare(config, &staging, &prod, declared, &mut found).await;
+    }
+    found
+}
+
+async fn compare(
+    config: &Config,
+    staging: &Arc<Upstream>,
+    prod: &Arc<Upstream>,
+    declared: &Declared<'_>,
+    found: &mut Vec<Finding>,
+) {
+    let tables = &config.contract.migration_tables;
+    let (left, right) = tokio::join!(state(staging, tables), state(prod, tables));
+    let mut states = Vec::new();
+    for (upstream, state) in [(staging, left), (prod, right)] {
+        match state {
+            Ok(state) => states.push(state),
+            Err(why) => {
+                let name = &upstream.name;
+                let message = format!(
+                    "upstream \"{name}\": staging \"{}\" and prod \"{}\" cannot be compared: {}",
+                    staging.name,
+                    prod.name,
+                    plain(&why)
+                );
+                found.push(declared.finding(name, Rule::WorldUnreachable, message));
+            }
+        }
+    }
+    let [left, right] = states.as_slice() else { return };
+    let names = (staging.name.as_str(), prod.name.as_str());
+    for message in heads(names, &left.applied, &right.applied) {
+        found.push(declared.finding(&prod.name, Rule::WorldHeads, plain(&message)));
+    }
+    if let Some(message) = schemas(names, &left.catalog, &right.catalog) {
+        found.push(declared.finding(&prod.name, Rule::WorldSchema, plain(&message)));
+    }
+}
+
+/// What is compared of one database.
+struct State {
+    applied: Applied,
+    catalog: Catalog,
+}
+
+/// The migrations that each version table has, by its name.
+pub type Applied = BTreeMap<String, BTreeSet<String>>;
+
+async fn state(upstream: &Arc<Upstream>, tables: &BTreeSet<String>) -> Result<State, String> {
+    if upstream.endpoint.user.is_none() {
+        return Err("its url names no user to look with".to_owned());
+    }
+    let mut direct = Direct::connect(upstream).await.map_err(|error| error.to_string())?;
+    let state = read(&mut direct, tables).await.map_err(|error| error.to_string());
+    direct.close().await;
+    state
+}
+
+async fn read(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<State, DirectError> {
+    direct.run("SET default_transaction_read_only = on").await?;
+    let applied = applied(direct, tables).await?;
+    let catalog = catalog_diff::read(direct).await?;
+    Ok(State { applied, catalog })
+}
+
+async fn applied(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<Applied, DirectError> {
+    let names: Vec<String> = tables.iter().map(|name| literal(name)).collect();
+    let sql = format!(
+        "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), \
+         (SELECT string_agg(a.attname, ' ') FROM pg_attribute a \
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE c.relkind IN ('r', 'p') AND c.relname = ANY (ARRAY[{}]::text[])",
+        names.join(", ")
+    );
+    let mut applied = Applied::new();
+    for row in direct.run(&sql).await? {
+        let mut columns = row.into_iter();
+        let (Some(Some(table)), Some(Some(has))) = (columns.next(), columns.next()) else {
+            continue;
+        };
+        let has: Vec<&str> = has.split(' ').collect();
+        let Some(query) = super::world::versions_of(&table, &has) else { continue };
+        let rows = direct.run(&query).await?;
+        applied.insert(table, rows.into_iter().flatten().flatten().collect());
+    }
+    Ok(applied)
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}

@@ -1,0 +1,94 @@
+//! The running world, on real servers: facts against declarations, staging against prod, the audit
+//! log.
+
+use std::fs;
+
+use super::support::Cluster;
+use super::{drift, text, tree};
+
+fn configuration(prod: &Cluster, staging: &Cluster, more: &str) -> String {
+    format!(
+        "[audit]\npath = \"audit.jsonl\"\n\n[contract]\nmapping = \"warn\"\n\n\
+         # pgauthority: allow config.mapping -- a stand-in\n\
+         [upstreams.prod]\nauthority = \"neon\"\nrole = \"prod\"\nenv = \"prod-like\"\n\
+         url = \"{}\"\n\n\
+         [upstreams.staging]\nauthority = \"local\"\nrole = \"staging\"\nenv = \"test\"\n\
+         url = \"{}\"\n{more}\n\
+         [databases.work]\nneon = \"prod\"\nlocal = \"staging\"\nauth = \"relay\"\n",
+        prod.url("postgres", "app"),
+        staging.url("postgres", "app"),
+    )
+}
+
+const SCHEMA: &str = "CREATE TABLE alembic_version (version_num varchar(128) PRIMARY KEY); \
+    CREATE TABLE runs (id bigint PRIMARY KEY, note text)";
+
+#[test]
+fn staging_is_held_against_prod() {
+    let (prod, staging) = (Cluster::builder().start(), Cluster::builder().start());
+    for cluster in [&prod, &staging] {
+        cluster.sql("app", SCHEMA);
+        cluster.sql("app", "INSERT INTO alembic_version VALUES ('122_registry')");
+    }
+    let folder = tree(&[("pgauthority.toml", &configuration(&prod, &staging, ""))]);
+    let at = folder.path();
+    let rules = || {
+        let output = drift(
+            at,
+            &[
+                "--no-history",
+                "--config",
+                "pgauthority.toml",
+                "--connect",
+                "--audit",
+                "--format",
+                "csv",
+            ],
+        );
+        assert_eq!(text(&output.stderr), "");
+        let rows = text(&output.stdout);
+        let rows: Vec<String> = rows.lines().skip(1).map(str::to_owned).collect();
+        (output.status.code(), rows)
+    };
+    let (code, rows) = rules();
+    assert_eq!((code, rows.as_slice()), (Some(0), &[][..]));
+    // changed by hand; a privilege is no difference of schemas
+    prod.sql("app", "ALTER TABLE runs ADD hotfix int");
+    prod.sql("app", "GRANT SELECT ON runs TO PUBLIC");
+    staging.sql("app", "UPDATE alembic_version SET version_num = '123_next'");
+    let (code, rows) = rules();
+    assert_eq!(code, Some(1));
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert!(rows[0].starts_with("world.heads,error,pgauthority.toml,8,"), "{rows:?}");
+    assert!(rows[0].contains("123_next") && rows[0].contains("122_registry"), "{rows:?}");
+    assert!(rows[1].starts_with("world.schema,error,pgauthority.toml,8,"), "{rows:?}");
+    assert!(rows[1].contains("column public.runs.hotfix only in \"\"prod\"\""), "{rows:?}");
+    let log = fs::read_to_string(at.join("audit.jsonl")).unwrap();
+    let events: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.len(), 2);
+    assert_eq!(events[0]["event"], "drift");
+    assert_eq!(events[0]["rule"], "world.heads");
+    assert!(events[0]["reason"].as_str().unwrap().starts_with("pgauthority.toml:8: "));
+}
+
+#[test]
+fn facts_contradict_declarations() {
+    let cluster = Cluster::builder().start();
+    let replica = format!(
+        "[upstreams.replica]\nauthority = \"neon\"\nrole = \"replica\"\nenv = \"prod-like\"\nurl = \"{}\"\n\
+         [upstreams.gone]\nauthority = \"local\"\nrole = \"staging\"\nenv = \"dev\"\n\
+         url = \"postgresql://x@127.0.0.1:1/app?sslmode=disable\"\n\
+         [upstreams.sealed]\nauthority = \"local\"\nrole = \"staging\"\nenv = \"test\"\n\
+         require_seal = true\nurl = \"{}\"\n",
+        cluster.url("postgres", "app"),
+        cluster.url("postgres", "postgres"),
+    );
+    let folder = tree(&[("p.toml", &configuration(&cluster, &cluster, &replica))]);
+    let output = drift(folder.path(), &["--no-history", "--config", "p.toml", "--connect"]);
+    assert_eq!(output.status.code(), Some(1));
+    let report = text(&output.stdout);
+    for rule in ["world.recovery", "world.same_place", "world.unreachable", "world.seal"] {
+        assert!(report.contains(&format!("error {rule}\n")), "no {rule}: {report}");
+    }
+}
