@@ -6,6 +6,7 @@ mod render;
 mod top;
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -40,6 +41,11 @@ pub struct AuditArgs {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Show the latest events, and with --follow those to come
+    #[command(after_long_help = "\
+Examples:
+  pgauthority audit tail -f
+  pgauthority audit tail --since 1h --rule 'prod.*' --upstream neon-prod
+  pgauthority audit tail --format json --since 1d --output events.jsonl")]
     Tail {
         /// Keep on showing events as they are written, through rotations
         #[arg(short, long)]
@@ -51,6 +57,10 @@ enum Command {
         common: Common,
     },
     /// Group events by statement: how often, when last, by which rule
+    #[command(after_long_help = "\
+Examples:
+  pgauthority audit top
+  pgauthority audit top --since 1d --event statement_blocked --format json")]
     Top {
         /// Show this many groups
         #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 20)]
@@ -73,6 +83,9 @@ struct Common {
     /// How to write the events: for people, or as they are in the log
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write them to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -85,12 +98,19 @@ enum Format {
 
 /// Runs the command.
 pub fn run(args: &AuditArgs) -> ExitCode {
-    match execute(args, Style::of_stdout(), &mut io::stdout().lock()) {
+    let (Command::Tail { common, .. } | Command::Top { common, .. }) = &args.command;
+    let done = match &common.output {
+        None => execute(args, Style::of_stdout(), &mut io::stdout().lock()),
+        Some(path) => File::create(path)
+            .map_err(|error| Fault::Told(format!("cannot write {}: {error}", path.display())))
+            .and_then(|mut file| execute(args, Style::default(), &mut file)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         // `| head` has read enough.
         Err(Fault::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(fault) => {
-            eprintln!("pgauthority: {fault}");
+            eprintln!("pgauthority audit: {fault}");
             ExitCode::from(2)
         }
     }
@@ -288,7 +308,7 @@ impl Notes {
         let dim = io::stderr().is_terminal() && Style::wanted();
         let (on, off) = if dim { ("\x1b[2m", "\x1b[0m") } else { ("", "") };
         // Nobody to tell is no reason to stop.
-        let _ = writeln!(io::stderr(), "{on}pgauthority: {note}{off}");
+        let _ = writeln!(io::stderr(), "{on}pgauthority audit: {note}{off}");
     }
 
     fn finish(&self) {

@@ -55,6 +55,9 @@ pub struct BackstopArgs {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Install it, or install it again: the key is kept unless --new-key
+    #[command(after_long_help = "\
+Example:
+  pgauthority backstop install --upstream neon-prod --key-file backstop.key --confirm")]
     Install {
         /// Where to write its key (mode 0600); what is there is overwritten only with --force
         #[arg(long, value_name = "FILE")]
@@ -70,16 +73,19 @@ enum Command {
         confirm: bool,
     },
     /// What is installed, whether it is as it should be, and what it cannot stop
+    #[command(after_long_help = "\
+Example:
+  pgauthority backstop status --upstream neon-prod")]
     Status,
-    /// Remove it, key and all
-    Remove {
-        /// This is meant for production (or CONFIRM_PROD_MIGRATIONS=true)
-        #[arg(long)]
-        confirm: bool,
-    },
     /// Print the script that installs it, for migrations of your own; no secret is in it
+    #[command(after_long_help = "\
+Example:
+  pgauthority backstop sql --upstream neon-prod > backstop.sql")]
     Sql,
     /// Write the key of what is installed to a file, as its owner
+    #[command(after_long_help = "\
+Example:
+  pgauthority backstop key --upstream neon-prod --key-file backstop.key")]
     Key {
         /// Where to write it (mode 0600); what is there is overwritten only with --force
         #[arg(long, value_name = "FILE")]
@@ -87,6 +93,15 @@ enum Command {
         /// Overwrite the file
         #[arg(long)]
         force: bool,
+    },
+    /// Remove it, key and all
+    #[command(after_long_help = "\
+Example:
+  pgauthority backstop remove --upstream neon-prod --confirm")]
+    Remove {
+        /// This is meant for production (or CONFIRM_PROD_MIGRATIONS=true)
+        #[arg(long)]
+        confirm: bool,
     },
 }
 

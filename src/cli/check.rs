@@ -2,7 +2,6 @@
 
 mod report;
 
-use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::output;
 use crate::config::{self, Config, Faults};
 use crate::governance::observation::{self, Observation};
 
@@ -67,17 +67,7 @@ pub fn run(args: CheckArgs) -> ExitCode {
         Err(faults) => (refused(&args, &faults), faults.exit_code()),
         Ok(config) => judged(&args, &config),
     };
-    match write(&text, args.output.as_ref()) {
-        Ok(()) => ExitCode::from(code),
-        Err(error) => {
-            let place = args
-                .output
-                .as_ref()
-                .map_or("standard output".into(), |path| path.to_string_lossy());
-            let _ = writeln!(io::stderr(), "pgauthority check: cannot write {place}: {error}");
-            ExitCode::from(2)
-        }
-    }
+    output::put("check", text, args.output.as_deref(), code)
 }
 
 fn judged(args: &CheckArgs, config: &Config) -> (String, u8) {
@@ -141,11 +131,4 @@ fn observe(config: &Config) -> Vec<Observation> {
         let _ = writeln!(io::stderr(), "connecting to {count} upstreams …");
         all.await
     })
-}
-
-fn write(text: &str, output: Option<&PathBuf>) -> io::Result<()> {
-    match output {
-        Some(path) => File::create(path)?.write_all(text.as_bytes()),
-        None => io::stdout().write_all(text.as_bytes()),
-    }
 }

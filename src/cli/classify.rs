@@ -3,8 +3,8 @@
 mod script;
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
+use super::output;
 use crate::config::MIGRATION_TABLES;
 use crate::contract::{
     AdminRule, Authority, ConfirmHow, DecisionTable, Declaration, Environment, Role,
@@ -103,7 +104,7 @@ pub fn run(args: &ClassifyArgs) -> ExitCode {
     let text = match read(&args.file) {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("pgauthority: could not read \"{}\": {error}", args.file.display());
+            eprintln!("pgauthority classify: cannot read {}: {error}", args.file.display());
             return ExitCode::from(2);
         }
     };
@@ -112,14 +113,8 @@ pub fn run(args: &ClassifyArgs) -> ExitCode {
         Format::Table => table(&rows, args.role.is_some()),
         Format::Json => rows.iter().map(|row| format!("{}\n", object(row))).collect(),
     };
-    if let Err(error) = write(&report, args.output.as_deref()) {
-        let target =
-            args.output.as_deref().map_or("standard output".into(), |path| path.to_string_lossy());
-        eprintln!("pgauthority: could not write to \"{target}\": {error}");
-        return ExitCode::from(2);
-    }
     let blocked = rows.iter().any(|row| row.verdict == Some(Verdict::Block));
-    ExitCode::from(u8::from(blocked))
+    output::put("classify", report, args.output.as_deref(), u8::from(blocked))
 }
 
 fn read(file: &Path) -> io::Result<Vec<u8>> {
@@ -129,17 +124,6 @@ fn read(file: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     io::stdin().lock().read_to_end(&mut text)?;
     Ok(text)
-}
-
-fn write(report: &str, output: Option<&Path>) -> io::Result<()> {
-    match output {
-        Some(path) => File::create(path)?.write_all(report.as_bytes()),
-        None => match io::stdout().write_all(report.as_bytes()) {
-            // whoever reads has read enough
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            result => result,
-        },
-    }
 }
 
 /// The law of a role, with the defaults of an entry.

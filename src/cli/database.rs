@@ -1,7 +1,6 @@
 //! What the commands that write into a database share: which upstream, how to get there, whether
 //! it is confirmed, how it is said.
 
-use std::fs::File;
 use std::future::Future;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +9,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::output;
 use crate::config::{self, Config, Upstream};
 use crate::governance::confirmed::{self, Recorded};
 use crate::upstream::{ConnectError, Direct, DirectError};
@@ -206,14 +206,7 @@ pub(super) fn say(command: &str, text: &str) {
 
 /// Writes a report.
 pub(super) fn write(text: &str, output: Option<&Path>) -> Result<(), Failure> {
-    let written = match output {
-        Some(path) => File::create(path).and_then(|mut file| file.write_all(text.as_bytes())),
-        None => io::stdout().write_all(text.as_bytes()),
-    };
-    written.map_err(|error| {
-        let place = output.map_or("standard output".into(), Path::to_string_lossy);
-        Failure::new(FAILED, format!("cannot write {place}: {error}"))
-    })
+    output::write(text.as_bytes(), output).map_err(|message| Failure::new(FAILED, message))
 }
 
 /// Text that a server sent, fit for a terminal.

@@ -24,7 +24,7 @@ Examples:
 
 DATABASE_URL must lead to a pgauthority.
 
-Exit codes: the command's own, or 128 + n where signal n ended it; 125 refused or not declared,
+Exit codes: the command's own (a signal that ended it ends exec too); 125 refused or not declared,
 126 the command cannot be run, 127 there is no such command.")]
 pub struct ExecArgs {
     /// The task of the command's sessions (authority.task), for routed entries

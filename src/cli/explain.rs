@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
+use super::output;
 use crate::config;
 use crate::contract::parameter;
 use crate::proxy::{Asked, Explained, Fate, explain};
@@ -13,11 +14,12 @@ use crate::sql::{Judge, Judgement};
 
 /// Arguments of `explain`.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Examples:\n  pgauthority explain --database nova_prod 'DROP TABLE runs'\n  \
-    pgauthority explain --database nova --task unit_tests 'SELECT 1'\n\n\
-    Exit codes: 0 it would run, 1 it would be blocked, 2 no such entry, 78 invalid configuration."
-)]
+#[command(after_long_help = "\
+Examples:
+  pgauthority explain --database nova_prod 'DROP TABLE runs'
+  pgauthority explain --database nova --task unit_tests 'SELECT 1'
+
+Exit codes: 0 it would run, 1 it would be blocked, 2 no such entry, 78 invalid configuration.")]
 pub struct ExplainArgs {
     /// The configuration file
     #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = config::DEFAULT_PATH, value_name = "FILE")]
@@ -34,16 +36,21 @@ pub struct ExplainArgs {
     /// The session has confirmed in its startup packet
     #[arg(long)]
     confirmed: bool,
-    /// How to print
-    #[arg(long, value_enum, default_value = "table")]
+    /// How to write the answer
+    #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Write it to this file instead of standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
     /// The statement, or several with semicolons between them
     sql: String,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Format {
+    /// For people
     Table,
+    /// One JSON object
     Json,
 }
 
@@ -69,21 +76,22 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
     let Some(explained) = explain(&config, &asked, &mut judge, args.sql.as_bytes()) else {
         let entries: Vec<&str> = config.databases.keys().map(String::as_str).collect();
         eprintln!(
-            "pgauthority: no entry \"{}\" in {}; the entries are {}",
+            "pgauthority explain: no entry \"{}\" in {}; the entries are {}",
             args.database,
             config.source,
             entries.join(", ")
         );
         return ExitCode::from(2);
     };
-    match args.format {
-        Format::Table => print_table(&judgement, &explained),
-        Format::Json => print_json(&judgement, &explained),
-    }
-    match explained.fate {
-        Fate::Refused(_) => ExitCode::FAILURE,
-        Fate::Runs | Fate::RunsConfirmed => ExitCode::SUCCESS,
-    }
+    let text = match args.format {
+        Format::Table => table(&judgement, &explained),
+        Format::Json => format!("{:#}\n", object(&judgement, &explained)),
+    };
+    let code = match explained.fate {
+        Fate::Refused(_) => 1,
+        Fate::Runs | Fate::RunsConfirmed => 0,
+    };
+    output::put("explain", text, args.output.as_deref(), code)
 }
 
 fn decision(fate: &Fate) -> &'static str {
@@ -103,7 +111,7 @@ fn runs_more(judgement: &Judgement) -> bool {
     judgement.needs_catalog && judgement.statements.iter().any(|one| one.unseen_code)
 }
 
-fn print_table(judgement: &Judgement, explained: &Explained) {
+fn table(judgement: &Judgement, explained: &Explained) -> String {
     let mut statements = Table::new();
     statements.load_preset(presets::NOTHING).set_header(["statement", "class", "why", "objects"]);
     for statement in &judgement.statements {
@@ -114,7 +122,6 @@ fn print_table(judgement: &Judgement, explained: &Explained) {
             statement.objects.join(", "),
         ]);
     }
-    println!("{}\n", statements.trim_fmt());
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     match &explained.upstream {
@@ -148,10 +155,10 @@ fn print_table(judgement: &Judgement, explained: &Explained) {
     if runs_more(judgement) {
         table.add_row(["note", NOTE]);
     }
-    println!("{}", table.trim_fmt());
+    format!("{}\n\n{}\n", statements.trim_fmt(), table.trim_fmt())
 }
 
-fn print_json(judgement: &Judgement, explained: &Explained) {
+fn object(judgement: &Judgement, explained: &Explained) -> serde_json::Value {
     let statements: Vec<_> = judgement
         .statements
         .iter()
@@ -171,7 +178,7 @@ fn print_json(judgement: &Judgement, explained: &Explained) {
     let upstream = explained.upstream.as_ref();
     let legs = explained.legs.iter();
     let legs: Vec<_> = legs.map(|(tag, leg)| json!({ "command_tag": tag, "leg": leg })).collect();
-    let answer = json!({
+    json!({
         "statements": statements,
         "legs": legs,
         "upstream": upstream.map(|upstream| &upstream.name),
@@ -186,6 +193,5 @@ fn print_json(judgement: &Judgement, explained: &Explained) {
         "sqlstate": denial.map(|denial| denial.rule.sqlstate()),
         "message": denial.map(|denial| &denial.message),
         "hint": denial.map(|denial| denial.full_hint()),
-    });
-    println!("{answer:#}");
+    })
 }

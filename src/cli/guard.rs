@@ -2,14 +2,14 @@
 
 pub mod report;
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::output;
 use crate::contract::Authority;
 use crate::governance::gate::{self, Demand, Report, Status, Variables, Verdict};
 use crate::governance::shell;
@@ -136,9 +136,7 @@ pub fn run(args: &GuardArgs) -> ExitCode {
         }
         shell_text(&variables, demand, &report)
     } else {
-        let colour = args.output.is_none()
-            && io::stdout().is_terminal()
-            && std::env::var_os("NO_COLOR").is_none();
+        let colour = output::is_coloured(args.output.as_deref());
         let text = match format {
             Format::Table => report::table(&variables, demand, &report, colour),
             Format::Json => report::json_text(&variables, &report),
@@ -146,17 +144,7 @@ pub fn run(args: &GuardArgs) -> ExitCode {
         };
         text.into_bytes()
     };
-    match write(&text, args.output.as_ref()) {
-        Ok(()) => ExitCode::from(report.verdict.exit_code()),
-        Err(error) => {
-            let place = args
-                .output
-                .as_ref()
-                .map_or("standard output".into(), |path| path.to_string_lossy());
-            tell(&format!("pgauthority guard: cannot write {place}: {error}\n"));
-            ExitCode::from(2)
-        }
-    }
+    output::put("guard", text, args.output.as_deref(), report.verdict.exit_code())
 }
 
 fn shell_text(variables: &Variables, demand: Demand, report: &Report) -> Vec<u8> {
@@ -194,11 +182,4 @@ pub fn variables_of_process() -> Variables {
     let lossy = |name: &str| Some(std::env::var_os(name)?.to_string_lossy().into_owned());
     let found = gate::VARIABLES.iter();
     found.filter_map(|name| Some(((*name).to_owned(), lossy(name)?))).collect()
-}
-
-fn write(text: &[u8], output: Option<&PathBuf>) -> io::Result<()> {
-    match output {
-        Some(path) => File::create(path)?.write_all(text),
-        None => io::stdout().write_all(text),
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 pub mod audit;
@@ -15,6 +15,7 @@ pub mod exec;
 pub mod explain;
 pub mod guard;
 pub mod migrations;
+mod output;
 pub mod seal;
 pub mod serve;
 
@@ -56,6 +57,11 @@ enum Command {
     Seal(seal::SealArgs),
     /// Event triggers in a prod database, for DDL that hides from the proxy or comes round it
     Backstop(backstop::BackstopArgs),
+}
+
+/// The command line, with everything that it says of itself.
+pub fn command() -> clap::Command {
+    Arguments::command()
 }
 
 /// Parses the arguments, runs the command, gives its exit code.

@@ -8,11 +8,13 @@ use crate::proxy::{Source, serve};
 
 /// Arguments of `serve`.
 #[derive(clap::Args, Debug)]
-#[command(
-    after_help = "Example:\n  pgauthority serve --config /etc/pgauthority/pgauthority.toml\n  \
-    DB_AUTHORITY=local DB_ROLE=staging DB_ENV=dev \\\n  \
-    PGAUTHORITY_UPSTREAM_URL=postgresql://nova@localhost:5433/nova_aos pgauthority serve --from-env"
-)]
+#[command(after_long_help = "\
+Examples:
+  pgauthority serve --config /etc/pgauthority/pgauthority.toml
+  DB_AUTHORITY=local DB_ROLE=staging DB_ENV=dev \\
+    PGAUTHORITY_UPSTREAM_URL=postgresql://nova@localhost:5433/nova_aos pgauthority serve --from-env
+
+Exit codes: 0 after a clean stop, 2 error, 78 invalid configuration.")]
 pub struct ServeArgs {
     /// The configuration file
     #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = crate::config::DEFAULT_PATH, value_name = "FILE")]
@@ -23,7 +25,7 @@ pub struct ServeArgs {
     from_env: bool,
 }
 
-/// Runs the proxy: 0 after a clean stop, 78 for a bad configuration, 1 for what else kept it
+/// Runs the proxy: 0 after a clean stop, 78 for a bad configuration, 2 for what else kept it
 /// from running.
 pub fn run(args: &ServeArgs) -> ExitCode {
     let (loaded, source) = if args.from_env {
@@ -43,8 +45,8 @@ pub fn run(args: &ServeArgs) -> ExitCode {
     match serve(config, source) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("pgauthority: {error}");
-            ExitCode::FAILURE
+            eprintln!("pgauthority serve: {error}");
+            ExitCode::from(2)
         }
     }
 }
