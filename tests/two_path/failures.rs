@@ -167,6 +167,10 @@ fn a_database_that_is_not_at_head_is_told() {
     let cluster = Cluster::builder().start();
     let project = Project::new();
     let stamp = ["--paths", "B", "--stamp", "python3 -m alembic stamp 001_core_tables"];
+    let words = "the database stands at 001_core_tables, not at s6_trace_immutability";
+    one(&only(&project, &cluster, &stamp, "B"), "not_at_head", words);
+    // without a history, from what current says
+    let stamp = [&stamp[..], &["--history", ""]].concat();
     one(&only(&project, &cluster, &stamp, "B"), "not_at_head", "not that the database is at head");
 }
 

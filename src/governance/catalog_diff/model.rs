@@ -45,8 +45,10 @@ impl Catalog {
 
     /// The table of that name; a name without a schema is one of any schema.
     pub fn table(&self, name: &str) -> Option<&str> {
+        let quoted = format!("\"{name}\"");
         let unqualified = |identity: &str| {
-            !name.contains('.') && identity.rsplit_once('.').is_some_and(|(_, last)| last == name)
+            let last = identity.rsplit_once('.').map(|(_, last)| last);
+            !name.contains('.') && last.is_some_and(|last| last == name || last == quoted)
         };
         self.tables().find(|identity| *identity == name || unqualified(identity))
     }

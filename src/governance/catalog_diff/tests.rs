@@ -26,6 +26,24 @@ fn pair(object: &str, kind: &str) -> (String, String) {
 }
 
 #[test]
+fn tables_are_found_with_and_without_schema_and_quotes() {
+    let both = catalog(&[
+        ("table", "public.runs", None, json!({})),
+        ("table", "app.\"Runs\"", None, json!({})),
+    ]);
+    for (name, found) in [
+        ("runs", Some("public.runs")),
+        ("public.runs", Some("public.runs")),
+        ("app.runs", None),
+        ("Runs", Some("app.\"Runs\"")),
+        ("app.\"Runs\"", Some("app.\"Runs\"")),
+        ("uns", None),
+    ] {
+        assert_eq!(both.table(name), found, "{name}");
+    }
+}
+
+#[test]
 fn equal_catalogs_have_no_differences() {
     let one = catalog(&[("table", "public.runs", None, json!({ "columns": ["a", "b"] }))]);
     assert_eq!(compare(("A", &one), ("B", &one)).differences, []);

@@ -85,6 +85,8 @@ pub struct Context<'a> {
     pub request: &'a Request,
     /// Every id in use, as far as they are known.
     pub ids: &'a [String],
+    /// The heads of the migrations, as far as they are known.
+    pub heads: &'a [String],
     /// The tables that the bootstrap makes, as far as it was seen to.
     pub bootstrapped: &'a [String],
     /// Path A passed or was not walked.
@@ -94,9 +96,8 @@ pub struct Context<'a> {
 /// Everything that is wrong with a path.
 pub fn failures(context: &Context<'_>, run: &PathRun) -> Vec<Failure> {
     let mut found = Vec::new();
-    for step in &run.steps {
-        found.extend(went_wrong(context, run.path, step));
-    }
+    // one that went wrong says why what follows did
+    found.extend(run.steps.iter().find_map(|step| went_wrong(context, run.path, step)));
     if let Some(catalog) = &run.catalog {
         found.extend(missing_tables(context, run.path, catalog));
         found.extend(version_column(context, catalog));
@@ -122,7 +123,7 @@ fn went_wrong(context: &Context<'_>, path: Path, run: &StepRun) -> Option<Failur
         return Some(Failure::new(Kind::WentRound, message).hint(hint));
     }
     match step {
-        Step::Upgrade | Step::Stamp => not_committed(context, run),
+        Step::Upgrade | Step::Stamp => not_written(context, run),
         Step::Current if !run.ran.output.contains("(head)") => {
             let message = "current reported success, and not that the database is at head";
             Some(Failure::new(Kind::NotAtHead, message).hint("see its output"))
@@ -131,11 +132,11 @@ fn went_wrong(context: &Context<'_>, path: Path, run: &StepRun) -> Option<Failur
     }
 }
 
-/// Reported success, and the version table says nothing of it.
-fn not_committed(context: &Context<'_>, run: &StepRun) -> Option<Failure> {
+/// Reported success, and the version table says nothing of it, or something else.
+fn not_written(context: &Context<'_>, run: &StepRun) -> Option<Failure> {
     let table = context.request.version_table.as_ref()?;
     let what = match &run.versions {
-        Some(rows) if !rows.is_empty() => return None,
+        Some(rows) if !rows.is_empty() => return not_at_head(context, run, rows),
         Some(_) => "has no row",
         None => "is not there",
     };
@@ -144,6 +145,24 @@ fn not_committed(context: &Context<'_>, run: &StepRun) -> Option<Failure> {
     let message = format!("{} reported success, and the table {table} {what}", run.step);
     let hint = "SQLAlchemy 2 commits what it is told to: in env.py, with connectable.begin() as connection";
     Some(Failure::new(kind, message).hint(hint))
+}
+
+/// A head that the version table does not have.
+fn not_at_head(context: &Context<'_>, run: &StepRun, rows: &[String]) -> Option<Failure> {
+    let absent: Vec<String> =
+        context.heads.iter().filter(|head| !rows.contains(head)).cloned().collect();
+    if absent.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "{} reported success, and the database stands at {}, not at {}",
+        run.step,
+        rows.join(", "),
+        absent.join(", ")
+    );
+    let failure = Failure::new(Kind::NotAtHead, message)
+        .hint("several heads want \"heads\" in place of \"head\"");
+    Some(Failure { objects: absent, ..failure })
 }
 
 /// Why a command failed, from the last error that the server sent it.

@@ -57,7 +57,7 @@ pub(super) async fn all(
     }
     let ids = match databases.first() {
         Some((_, database)) => walker.ids(database, &runs, tell).await,
-        None => Vec::new(),
+        None => Ids::default(),
     };
     Ok(report(request, runs, &ids))
 }
@@ -184,8 +184,9 @@ impl Walker<'_> {
         Ok(rows)
     }
 
-    /// Every id in use: what the history lists, and what the version tables hold.
-    async fn ids(&self, database: &str, runs: &[PathRun], tell: &mut dyn Tell) -> Vec<String> {
+    /// What the history lists, and what the version tables hold.
+    async fn ids(&self, database: &str, runs: &[PathRun], tell: &mut dyn Tell) -> Ids {
+        let mut heads = Vec::new();
         let steps = runs.iter().flat_map(|run| &run.steps);
         let mut ids: Vec<String> =
             steps.filter_map(|step| step.versions.clone()).flatten().collect();
@@ -193,31 +194,42 @@ impl Walker<'_> {
             let tick = |since, line: &str| tell.step("ids", "history", since, line);
             let ran = self.shell(history, database, tick).await;
             if ran.outcome == Outcome::Succeeded {
-                ids.extend(listed(&ran.output));
+                ids.extend(listed(&ran.output).map(|(id, _)| id));
+                heads.extend(listed(&ran.output).filter(|(_, head)| *head).map(|(id, _)| id));
             }
         }
         ids.sort();
         ids.dedup();
-        ids
+        Ids { all: ids, heads }
     }
 }
 
-/// The ids in what `alembic history` prints: `DOWN -> ID (head), …`.
-fn listed(output: &str) -> impl Iterator<Item = String> {
+/// The migrations' ids, as far as they are known.
+#[derive(Default)]
+struct Ids {
+    all: Vec<String>,
+    heads: Vec<String>,
+}
+
+/// The ids in what `alembic history` prints, and whether each is a head: `DOWN -> ID (head), …`.
+fn listed(output: &str) -> impl Iterator<Item = (String, bool)> {
     output.lines().filter_map(|line| {
-        let id = line.split_once(" -> ")?.1.split([',', ' ']).next()?;
-        (!id.is_empty()).then(|| id.to_owned())
+        let said = line.split_once(" -> ")?.1.split(',').next()?;
+        let id = said.split(' ').next()?;
+        (!id.is_empty()).then(|| (id.to_owned(), said.contains("(head)")))
     })
 }
 
-fn report(request: &Request, runs: Vec<PathRun>, ids: &[String]) -> Report {
+fn report(request: &Request, runs: Vec<PathRun>, ids: &Ids) -> Report {
+    let Ids { all: ids, heads } = ids;
     let catalog =
         |path: Path| runs.iter().find(|run| run.path == path).and_then(|run| run.catalog.as_ref());
     let bootstrapped: Vec<String> = catalog(Path::B)
         .map(|catalog| catalog.tables().map(str::to_owned).collect())
         .unwrap_or_default();
     let a_failed = runs.iter().any(|run| run.path == Path::A && run.catalog.is_none());
-    let context = Context { request, ids, bootstrapped: &bootstrapped, clean_passes: !a_failed };
+    let context =
+        Context { request, ids, heads, bootstrapped: &bootstrapped, clean_passes: !a_failed };
     let judged: Vec<Vec<Failure>> = runs.iter().map(|run| judge::failures(&context, run)).collect();
     let mut notes = Vec::new();
     let width =
@@ -267,6 +279,8 @@ mod tests {
     fn ids_are_read_from_a_history() {
         let output = "INFO  something\na, b -> c (head) (mergepoint), merge -> all\n\
                       <base> -> a (branchpoint), first\n\n 1 -> 2_long_id, x\n";
-        assert_eq!(listed(output).collect::<Vec<_>>(), ["c", "a", "2_long_id"]);
+        let found: Vec<(String, bool)> = listed(output).collect();
+        let wanted = [("c", true), ("a", false), ("2_long_id", false)];
+        assert_eq!(found, wanted.map(|(id, head)| (id.to_owned(), head)));
     }
 }
