@@ -4,10 +4,10 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit fuzz fuzz-state oracle traffic demo bench clean
+.PHONY: help install build test lint unit fuzz fuzz-state oracle migrations-corpus traffic demo bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: ## what building, testing, the demo and the benchmark need (Debian's packages: as root)
 	@scripts/install.sh
@@ -44,6 +44,12 @@ oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 10 minutes (ORACLE_S
 traffic: ## record what the clients of tests/clients/ send anew, for the oracle
 	@scripts/install.sh build test
 	RECORD_TRAFFIC=1 $(CARGO) test --locked --test clients -- --test-threads 1
+
+migrations-corpus: ## migrations audit on packages from PyPI (260 MB), its graph beside Alembic's own
+	@scripts/install.sh build test
+	$(CARGO) build --locked
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=$(CURDIR)/.tools/python python3 \
+		tests/migrations_audit/corpus.py target/debug/pgauthority target/migrations-corpus
 
 demo: ## three throw-away servers, the proxy in front, a guided tour (ARGS=--once leaves at its end)
 	@demo/run $(ARGS)

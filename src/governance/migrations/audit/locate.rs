@@ -17,6 +17,8 @@ pub struct Wanted {
     pub ini: Option<PathBuf>,
     /// The section of the ini file, `alembic` as a rule.
     pub section: String,
+    /// Folders within the folders of versions count, whatever the settings say.
+    pub recursive: bool,
 }
 
 /// A project's files.
@@ -28,6 +30,8 @@ pub struct Located {
     pub versions: Vec<PathBuf>,
     /// The files of migrations, by folder and name.
     pub files: Vec<SourceFile>,
+    /// `env.py` speaks of AUTOCOMMIT: statements need not stand in a transaction.
+    pub autocommit: bool,
 }
 
 /// A file.
@@ -79,7 +83,7 @@ pub fn locate(
     let (settings, versions, recursive) = folders(wanted)?;
     let mut paths = Vec::new();
     for folder in versions.iter().filter(|folder| folder.is_dir()) {
-        list(folder, recursive, &mut paths)?;
+        list(folder, recursive || wanted.recursive, &mut paths)?;
     }
     let mut seen = BTreeSet::new();
     paths.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
@@ -88,7 +92,12 @@ pub fn locate(
         progress(number, paths.len());
         files.push(read(path)?);
     }
-    Ok(Located { settings, versions, files })
+    let autocommit = versions.iter().any(|folder| {
+        let beside = folder.ancestors().skip(1).take(2).map(|folder| folder.join("env.py"));
+        let mut texts = beside.filter_map(|file| fs::read_to_string(file).ok());
+        texts.any(|text| text.contains("AUTOCOMMIT"))
+    });
+    Ok(Located { settings, versions, files, autocommit })
 }
 
 fn read(path: &Path) -> Result<SourceFile, NotFound> {
@@ -115,7 +124,7 @@ fn folders(wanted: &Wanted) -> Result<(Option<PathBuf>, Vec<PathBuf>, bool), Not
         return Ok((None, vec![versions], false));
     }
     let mut files = Vec::new();
-    list(folder, false, &mut files)?;
+    list(folder, wanted.recursive, &mut files)?;
     match files.is_empty() {
         false => Ok((None, vec![folder.clone()], false)),
         true => Err(NotFound::Nothing(folder.clone())),

@@ -1,8 +1,12 @@
-//! What a migration says of itself: its id, its parents, its name, its date.
+//! A migration: what it says of itself, and what its two functions do.
 
 use std::path::PathBuf;
 
-use super::python::{Expr, ExprKind, Module, Part, StmtKind, ast};
+use super::families::{Families, Naming};
+use super::locate::SourceFile;
+use super::python::{ExprKind, Module, StmtKind, ast};
+use super::run::value::Value;
+use super::run::{Body, Known, Machine, Modules};
 
 /// A migration.
 #[derive(Clone, Debug)]
@@ -11,7 +15,7 @@ pub struct Script {
     pub path: PathBuf,
     /// How many lines the file has.
     pub lines: usize,
-    /// `revision`, with its line.
+    /// `revision`.
     pub revision: Option<String>,
     /// The line of `revision`, else 1.
     pub line: u32,
@@ -23,48 +27,75 @@ pub struct Script {
     pub labels: Vec<String>,
     /// The first line of the docstring.
     pub message: String,
-    /// `Create Date:` of the docstring.
-    pub created: Option<String>,
+    /// The day of `Create Date:` in the docstring, else the day on which the file changed last.
+    pub date: Option<String>,
+    /// The day is the docstring's.
+    pub dated: bool,
     /// The first line that is no Python.
     pub broken: Option<u32>,
+    /// Where its name belongs.
+    pub naming: Option<Naming>,
+    /// `upgrade()`.
+    pub upgrade: Direction,
+    /// `downgrade()`.
+    pub downgrade: Direction,
+}
+
+/// One of a migration's two functions.
+#[derive(Clone, Debug)]
+pub struct Direction {
+    /// How it is written.
+    pub effort: Effort,
+    /// Its line.
+    pub line: u32,
+    /// What it does.
+    pub body: Body,
+}
+
+/// How a function is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// There is none.
+    Missing,
+    /// It has no statement that does anything.
+    Empty,
+    /// It raises, and does nothing else.
+    Raises,
+    /// It does something.
+    Works,
 }
 
 impl Script {
-    /// Reads what a module says of itself.
-    pub fn read(path: PathBuf, text: &str, module: &Module) -> Script {
+    /// Reads a migration.
+    pub fn read(
+        file: &SourceFile,
+        module: &Module,
+        families: &Families,
+        modules: &dyn Modules,
+    ) -> Script {
+        let mut known = Machine::module(module, &file.path, modules);
+        let (message, created) = described(module);
+        let dated = created.is_some();
         let mut script = Script {
-            path,
-            lines: text.lines().count(),
-            revision: None,
-            line: 1,
-            parents: Vec::new(),
-            depends_on: Vec::new(),
-            labels: Vec::new(),
-            message: String::new(),
-            created: None,
+            path: file.path.clone(),
+            lines: file.text.lines().count(),
+            revision: strings(known.get("revision")).into_iter().next(),
+            line: line_of(module, "revision"),
+            parents: strings(known.get("down_revision")),
+            depends_on: strings(known.get("depends_on")),
+            labels: strings(known.get("branch_labels")),
+            message,
+            date: created.or_else(|| file.modified.and_then(day)),
+            dated,
             broken: module.broken,
+            naming: None,
+            upgrade: Direction::read(&mut known, "upgrade", modules),
+            downgrade: Direction::read(&mut known, "downgrade", modules),
         };
-        if let Some(docstring) = module.docstring() {
-            script.message = docstring.trim().lines().next().unwrap_or_default().trim().to_owned();
-            let date = docstring.lines().find_map(|line| line.trim().strip_prefix("Create Date:"));
-            script.created = date.map(|date| date.trim().to_owned());
+        if script.revision.is_none() && known.get("revision").is_none() {
+            script.revision = legacy(&script.stem());
         }
-        for stmt in &module.body {
-            let StmtKind::Assign { targets, value } = &stmt.kind else { continue };
-            for target in targets {
-                let ExprKind::Name(name) = &target.kind else { continue };
-                match name.as_str() {
-                    "revision" => {
-                        script.revision = strings(value).into_iter().next();
-                        script.line = stmt.line;
-                    }
-                    "down_revision" => script.parents = strings(value),
-                    "depends_on" => script.depends_on = strings(value),
-                    "branch_labels" => script.labels = strings(value),
-                    _ => {}
-                }
-            }
-        }
+        script.naming = families.of(&script.stem());
         script
     }
 
@@ -72,16 +103,92 @@ impl Script {
     pub fn stem(&self) -> String {
         self.path.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
+
+    /// The id, or the file's name where it has none.
+    pub fn id(&self) -> String {
+        self.revision.clone().unwrap_or_else(|| self.stem())
+    }
+
+    /// Whether it joins several and is there for that alone.
+    pub fn is_merge(&self) -> bool {
+        self.parents.len() > 1
+    }
 }
 
-/// The strings of a literal: one, several, none.
-fn strings(value: &Expr) -> Vec<String> {
-    match &value.kind {
-        ExprKind::Str(parts) => match parts.as_slice() {
-            [Part::Literal(ast::Literal { text, .. })] => vec![text.clone()],
-            _ => Vec::new(),
-        },
-        ExprKind::Sequence(items) => items.iter().flat_map(strings).collect(),
-        _ => Vec::new(),
+impl Direction {
+    fn read(known: &mut Known, name: &str, modules: &dyn Modules) -> Direction {
+        let Some(function) = known.function(name) else {
+            // an assigned or imported function cannot be seen
+            let effort = if known.get(name).is_some() { Effort::Works } else { Effort::Missing };
+            return Direction { effort, line: 1, body: Body::default() };
+        };
+        let effort = effort(&function.body);
+        let body = Machine::follow(known, name, modules).unwrap_or_default();
+        Direction { effort, line: function.line, body }
     }
+}
+
+/// How a body is written.
+fn effort(body: &[ast::Stmt]) -> Effort {
+    let idle = |stmt: &ast::Stmt| match &stmt.kind {
+        StmtKind::Nothing | StmtKind::Return(None) | StmtKind::Import(_) => true,
+        StmtKind::Return(Some(value)) => matches!(value.kind, ExprKind::None),
+        StmtKind::Expr(expr) => match &expr.kind {
+            ExprKind::Str(_) | ExprKind::None => true,
+            // `...`
+            ExprKind::Other(parts) => parts.is_empty(),
+            ExprKind::Call(call) => matches!(
+                &call.function.kind, ExprKind::Name(name) if name == "print"
+            ),
+            _ => false,
+        },
+        _ => false,
+    };
+    let mut rest = body.iter().filter(|stmt| !idle(stmt)).peekable();
+    match rest.peek() {
+        None => Effort::Empty,
+        Some(stmt) if matches!(stmt.kind, StmtKind::Raise) => Effort::Raises,
+        Some(_) => Effort::Works,
+    }
+}
+
+/// The first line of the docstring, and the day of its `Create Date:`.
+fn described(module: &Module) -> (String, Option<String>) {
+    let Some(docstring) = module.docstring() else { return (String::new(), None) };
+    let message = docstring.trim().lines().next().unwrap_or_default().trim().to_owned();
+    let date = docstring.lines().find_map(|line| line.trim().strip_prefix("Create Date:"));
+    let date = date.and_then(|date| date.trim().get(..10)).map(str::to_owned);
+    (message, date.filter(|date| date.parse::<jiff::civil::Date>().is_ok()))
+}
+
+/// The day of a time, in UTC.
+fn day(time: std::time::SystemTime) -> Option<String> {
+    let time = jiff::Timestamp::try_from(time).ok()?;
+    Some(time.strftime("%Y-%m-%d").to_string())
+}
+
+/// The strings of a value: one, several, none.
+fn strings(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::List(items)) => items.iter().flat_map(|item| strings(Some(item))).collect(),
+        Some(value) => value.known().map(str::to_owned).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+/// The line where a module binds a name last.
+fn line_of(module: &Module, wanted: &str) -> u32 {
+    let binds = |stmt: &&ast::Stmt| match &stmt.kind {
+        StmtKind::Assign { targets, .. } => targets
+            .iter()
+            .any(|target| matches!(&target.kind, ExprKind::Name(name) if name == wanted)),
+        _ => false,
+    };
+    module.body.iter().rev().find(binds).map_or(1, |stmt| stmt.line)
+}
+
+/// The id that Alembic takes from a file's name where the file gives none.
+fn legacy(stem: &str) -> Option<String> {
+    let hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    (!stem.is_empty() && stem.chars().all(hex)).then(|| stem.to_owned())
 }

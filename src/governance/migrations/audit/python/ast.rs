@@ -1,7 +1,7 @@
 //! Python as far as migrations need it: owned statements and expressions, each with its line.
 
 /// A module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Module {
     /// Its statements, the docstring included.
     pub body: Vec<Stmt>,
@@ -30,7 +30,7 @@ pub fn docstring(body: &[Stmt]) -> Option<&str> {
 }
 
 /// A statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Stmt {
     /// From 1.
     pub line: u32,
@@ -39,7 +39,7 @@ pub struct Stmt {
 }
 
 /// What a statement is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum StmtKind {
     /// An expression by itself.
     Expr(Expr),
@@ -103,7 +103,7 @@ pub enum StmtKind {
 }
 
 /// A function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Function {
     /// Its name.
     pub name: String,
@@ -116,7 +116,7 @@ pub struct Function {
 }
 
 /// An expression.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Expr {
     /// From 1.
     pub line: u32,
@@ -125,7 +125,7 @@ pub struct Expr {
 }
 
 /// A string literal after its escapes.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Literal {
     /// Its text.
     pub text: String,
@@ -134,7 +134,7 @@ pub struct Literal {
 }
 
 /// A piece of a string, which may be an f-string or several literals side by side.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Part {
     /// Text.
     Literal(Literal),
@@ -148,7 +148,7 @@ pub enum Part {
 }
 
 /// What an expression is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ExprKind {
     /// A string.
     Str(Vec<Part>),
@@ -189,7 +189,7 @@ pub enum ExprKind {
 }
 
 /// A call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// What is called.
     pub function: Expr,
