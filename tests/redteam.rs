@@ -25,6 +25,8 @@ mod load;
 mod messages;
 #[path = "redteam/read_only.rs"]
 mod read_only;
+#[path = "redteam/replaced.rs"]
+mod replaced;
 #[path = "redteam/standby.rs"]
 mod standby;
 #[path = "redteam/statements.rs"]

@@ -80,7 +80,7 @@ impl Gate {
 
     /// What is to be done before a text is decided that needs the catalog: nothing, where what is
     /// known of it is recent and complete, or where no better knowledge can be had.
-    pub(super) fn look_for(&mut self, judgement: &Judgement, now: Instant) -> Option<Next> {
+    pub(super) fn look_for(&self, judgement: &Judgement, now: Instant) -> Option<Next> {
         // what EXECUTE and FETCH run may need it, whatever their own text says
         let by_name = |one: &Statement| matches!(one.effect, Effect::Execute(_) | Effect::Fetch(_));
         if !judgement.needs_catalog && !judgement.statements.iter().any(by_name) {
@@ -91,6 +91,17 @@ impl Gate {
         if !lookups.is_due(now) && (lookups.looked || !missing()) {
             return None;
         }
+        self.look_now(lookups)
+    }
+
+    /// As [`Gate::look_for`], before a type or routine of the database's own is resolved by its OID.
+    pub(super) fn look_for_own(&self, now: Instant) -> Option<Next> {
+        let lookups = self.lookups()?;
+        if lookups.is_due(now) { self.look_now(lookups) } else { None }
+    }
+
+    /// A look, if one can be taken here and now or after a while.
+    fn look_now(&self, lookups: &Lookups) -> Option<Next> {
         if self.is_quiet() {
             let private = self.state.block() != Block::None;
             return (!lookups.looked).then_some(Next::Catalog { private });
@@ -184,7 +195,9 @@ impl Gate {
         match self.known(judgement, now) {
             None => true,
             Some(known) => {
-                self.policy.always_allows(known.strongest)
+                // what the open pipeline has replaced, the snapshot does not show
+                !self.before().replaced
+                    && self.policy.always_allows(known.strongest)
                     && !(self.policy.guarded && known.runs_routines)
             }
         }
@@ -233,29 +246,25 @@ impl Gate {
         }
     }
 
-    /// A text with parameters of these types: a domain's checks run when they are bound, whatever
-    /// the text says.
-    pub(super) fn with_parameters(
-        &self,
-        judgement: Rc<Judgement>,
-        types: impl Iterator<Item = u32>,
-        now: Instant,
-    ) -> Rc<Judgement> {
+    /// A statement with parameters of types of the database's own: a domain's checks run when they
+    /// are bound, whatever the text says.
+    pub(super) fn with_parameters(&self, judgement: Rc<Judgement>, now: Instant) -> Rc<Judgement> {
         let Some(lookups) = self.lookups() else { return judgement };
-        let mut judgement = judgement;
-        for oid in types.filter(|oid| *oid >= FIRST_NORMAL) {
+        let mut typed = Rc::clone(&judgement);
+        for oid in &judgement.parameters {
             let mut resolved = match lookups.snapshot(now) {
-                Some(snapshot) => snapshot.catalog.resolve_type(oid, &Path::Unknown, false),
+                Some(snapshot) => snapshot.catalog.resolve_type(*oid, &Path::Unknown, false),
                 None => unseen(&Statement::new(Class::Read, ""), "has a parameter of an own type"),
             };
-            if resolved.missing && !lookups.looked {
+            // it is not there yet, or this session may have replaced what it checks
+            if (resolved.missing || lookups.replaced) && !lookups.looked {
                 resolved = resolved.at_least(Class::Opaque);
             }
             if resolved.class > Class::Read || resolved.unseen_code {
-                Rc::make_mut(&mut judgement).strengthen(&resolved);
+                Rc::make_mut(&mut typed).strengthen(&resolved);
             }
         }
-        judgement
+        typed
     }
 
     /// A statement is weaker than what it runs, since the backstop refuses what that hides.
@@ -267,13 +276,18 @@ impl Gate {
     /// What the fastpath call of a routine by OID is.
     pub(super) fn resolved_routine(&self, oid: u32, now: Instant) -> Option<Resolved> {
         let lookups = self.lookups()?;
-        match lookups.snapshot(now) {
-            Some(snapshot) => Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, false)),
-            None => {
-                let called = Statement::new(Class::Write, "FUNCTION CALL");
-                Some(unseen(&called, "a function call by OID, and the catalog cannot be read"))
-            }
+        let unknown = |reason| unseen(&Statement::new(Class::Write, "FUNCTION CALL"), reason);
+        let Some(snapshot) = lookups.snapshot(now) else {
+            return Some(unknown("a function call by OID, and the catalog cannot be read"));
+        };
+        if oid >= FIRST_NORMAL && self.before().changed {
+            return Some(unknown("runs what may be changed before it runs"));
         }
+        let overdue = lookups.is_due(now) && !lookups.looked;
+        if oid >= FIRST_NORMAL && (overdue || lookups.look.frozen) {
+            return Some(unknown("the catalog is out of date, and cannot be looked at here"));
+        }
+        Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, false))
     }
 
     /// What the open pipeline may have done to the catalog.

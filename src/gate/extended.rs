@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::frontend::{Message, NAMES_LIMIT, malformed_denial};
+use super::lookups::FIRST_NORMAL;
 use super::owed::Owed;
 use super::plan::Plan;
 use super::refusal::Form;
@@ -31,8 +32,12 @@ impl Gate {
             Ok(judgement) => judgement,
             Err(stop) => return stop,
         };
-        let types = &message[start + text.len() + 1..];
-        let judgement = self.with_parameters(judgement, body::parameter_types(types), now);
+        let types = body::parameter_types(&message[start + text.len() + 1..]);
+        let own: Box<[u32]> = types.filter(|oid| *oid >= FIRST_NORMAL).collect();
+        let judgement = match self.typed(judgement, own, now) {
+            Ok(judgement) => judgement,
+            Err(next) => return Message::Stop(next),
+        };
         if let Err(stop) = self.certain_name(name) {
             let form = Form::Parse(Rc::from(&b""[..]));
             return self.stop(message.len(), stop, form, Some((text, judgement)));
@@ -60,6 +65,33 @@ impl Gate {
         Message::Admit(message.len())
     }
 
+    /// The judgement of a Parse that gives parameters these types of the database's own.
+    fn typed(
+        &self,
+        mut judgement: Rc<Judgement>,
+        own: Box<[u32]>,
+        now: Instant,
+    ) -> Result<Rc<Judgement>, Next> {
+        if own.is_empty() {
+            return Ok(judgement);
+        }
+        if let Some(next) = self.look_for_own(now) {
+            return Err(next);
+        }
+        Rc::make_mut(&mut judgement).parameters = own;
+        Ok(self.with_parameters(judgement, now))
+    }
+
+    /// What a name may stand for, given what the types of parameters check by now.
+    pub(super) fn with_their_parameters(&self, mut meanings: Meanings, now: Instant) -> Meanings {
+        for judgement in &mut meanings {
+            if !judgement.parameters.is_empty() {
+                *judgement = self.with_parameters(Rc::clone(judgement), now);
+            }
+        }
+        meanings
+    }
+
     pub(super) fn bind(&mut self, length: usize, rest: &[u8], now: Instant) -> Message {
         let here = &rest[frame::HEADER_LENGTH..length.min(rest.len())];
         let Some((portal, statement)) = body::bind(here) else {
@@ -79,6 +111,11 @@ impl Gate {
                 smallvec![unseen]
             }
         };
+        let own = meanings.iter().any(|judgement| !judgement.parameters.is_empty());
+        if own && let Some(next) = self.look_for_own(now) {
+            return Message::Stop(next);
+        }
+        let meanings = self.with_their_parameters(meanings, now);
         // in a failed transaction nothing can be bound but what ends it: the server's word counts
         if !self.has_failed()
             && let Some(stop) = self.refuse_meanings(&meanings, length, now)

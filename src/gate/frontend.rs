@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::lookups::FIRST_NORMAL;
 use super::owed::Owed;
 use super::refusal::Form;
 use super::text::Stop;
@@ -291,6 +292,11 @@ impl Gate {
             return self.refuse_message(length, denial, Form::FunctionCall, None);
         };
         let oid = oid.iter().fold(0u32, |oid, byte| oid << 8 | u32::from(*byte));
+        if oid >= FIRST_NORMAL
+            && let Some(next) = self.look_for_own(now)
+        {
+            return Message::Stop(next);
+        }
         let mut judgement = Judgement::function_call(oid);
         if let Some(resolved) = self.resolved_routine(oid, now) {
             judgement.strengthen(&resolved);

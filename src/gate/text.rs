@@ -169,6 +169,7 @@ impl Gate {
         plan: &mut Plan,
     ) -> Result<(), Stop> {
         let (meanings, floor) = self.meanings(statement, plan);
+        let meanings = self.with_their_parameters(meanings, now);
         let class = class_of(statement, resolved, temporary).max(floor);
         self.settled_enough(statement, class)?;
         self.certain_names(statement)?;

@@ -27,6 +27,9 @@ pub struct Judgement {
     pub floor: Class,
     /// What the catalog said of it last.
     pub known: Memo,
+    /// Types of its parameters that are not PostgreSQL's own, by OID, as a Parse gave them: what
+    /// they check runs when a value is bound, whatever the text says.
+    pub parameters: Box<[u32]>,
     /// The text itself, unless `plain`: what an event says when a prepared statement runs.
     pub text: Option<Arc<[u8]>>,
 }
@@ -39,6 +42,7 @@ impl Judgement {
             strongest: statements.iter().map(|one| one.class).max().unwrap_or(Class::Session),
             floor: Class::Session,
             known: Memo::default(),
+            parameters: Box::default(),
             needs_catalog: statements.iter().any(|one| one.uses.is_some()),
             statements: statements.into(),
             lexing,

@@ -215,6 +215,31 @@ fn difference(before: &World, after: &World) -> Vec<String> {
     gone.chain(after.difference(before).map(|line| format!("+{line}"))).collect()
 }
 
+/// As [`assault`], on prod, of attacks that first change something while they have confirmed: what
+/// counts is what they are after. `restore` takes the change back, in a session that has confirmed,
+/// so that the proxy hears of it.
+pub fn assault_behind_changes(ground: &mut Ground, attacks: &[Attack], restore: &str) {
+    let mut faults = Vec::new();
+    let confirmed = ground.login("prod").options("-c authority.confirm_prod_migrations=true");
+    let mut restorer = ground.proxy.try_connect(&confirmed).unwrap();
+    for attack in attacks {
+        let login = ground.login("prod");
+        for (form, writes) in attack.forms(ground) {
+            let before = ground.world();
+            let outcome = carry_out(ground.proxy.port, &login, &writes);
+            let lines = difference(&before, &ground.world());
+            if outcome.hangs || lines.iter().any(|line| line.contains(attack.witness)) {
+                let errors = outcome.errors;
+                faults.push(format!("{} ({form}): {lines:#?}\n    {errors:#?}", attack.name));
+            }
+            restorer.sql(restore);
+        }
+    }
+    drop(restorer);
+    faults.extend(would_work(ground, &attacks.iter().collect::<Vec<_>>()));
+    assert!(faults.is_empty(), "{} faults\n{}", faults.len(), faults.join("\n"));
+}
+
 /// Carries out the attacks of a table; panics with all that came about.
 pub fn assault(ground: &mut Ground, attacks: &[Attack]) {
     let wanted = std::env::var("REDTEAM").ok();

@@ -98,3 +98,14 @@ $$ BEGIN
     COMMIT;
     INSERT INTO victims VALUES (9, 'mallory');
 END $$;
+
+-- harmless until they are replaced
+CREATE FUNCTION harmless() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+CREATE FUNCTION harmless_check(int) RETURNS boolean LANGUAGE plpgsql AS
+$$ BEGIN RETURN true; END $$;
+CREATE DOMAIN harmless_int AS int CHECK (harmless_check(VALUE));
+CREATE VIEW harmless_view AS SELECT 1 AS n;
+CREATE TABLE harmless_table (n int);
+CREATE FUNCTION harmless_trigger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER harmless BEFORE INSERT ON harmless_table
+    FOR EACH ROW EXECUTE FUNCTION harmless_trigger();
