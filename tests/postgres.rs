@@ -6,16 +6,22 @@ mod support;
 
 #[path = "postgres/blocks.rs"]
 mod blocks;
+#[path = "postgres/cancelling.rs"]
+mod cancelling;
 #[path = "postgres/confirmation.rs"]
 mod confirmation;
 #[path = "postgres/declarations.rs"]
 mod declarations;
+#[path = "postgres/encoding.rs"]
+mod encoding;
 #[path = "postgres/fidelity.rs"]
 mod fidelity;
 #[path = "postgres/law.rs"]
 mod law;
 #[path = "postgres/load.rs"]
 mod load;
+#[path = "postgres/long.rs"]
+mod long;
 #[path = "postgres/replica.rs"]
 mod replica;
 #[path = "postgres/routines.rs"]

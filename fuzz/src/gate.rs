@@ -25,6 +25,7 @@ pub fn run(data: &[u8]) {
         upstream: Vec::new(),
         asked: 0,
         over: false,
+        trace: std::env::var_os("FUZZ_TRACE").is_some(),
     };
     for _ in 0..100 {
         if choices.is_over() || sides.over {
@@ -46,6 +47,8 @@ struct Sides {
     /// Messages sent to the server.
     asked: usize,
     over: bool,
+    /// `FUZZ_TRACE` is set: what happens is told.
+    trace: bool,
 }
 
 impl Sides {
@@ -72,7 +75,8 @@ impl Sides {
         self.backend();
         // a long message is owed from its first byte on
         let asked = self.asked + usize::from(!self.upstream.is_empty());
-        assert!(self.gate.outstanding() <= asked, "more is owed than was asked for");
+        let owed = self.gate.outstanding();
+        assert!(owed <= asked, "more is owed ({owed}) than was asked for ({asked})");
     }
 
     fn frontend(&mut self, choices: &mut Choices<'_>) {
@@ -145,6 +149,7 @@ impl Sides {
     }
 
     fn sent(&mut self, permit: &[u8]) {
+        self.tell("client", permit);
         self.upstream.extend_from_slice(permit);
         let mut passed = 0;
         for message in messages(&self.upstream) {
@@ -161,7 +166,14 @@ impl Sides {
         self.upstream.drain(..passed);
     }
 
+    fn tell(&self, who: &str, bytes: &[u8]) {
+        if self.trace && !bytes.is_empty() {
+            eprintln!("{who} {} ({} owed)", bytes.escape_ascii(), self.gate.outstanding());
+        }
+    }
+
     fn own(&mut self, bytes: &[u8]) {
+        self.tell("own", bytes);
         assert!(self.upstream.is_empty(), "inside another message");
         self.asked += messages(bytes).count();
     }
@@ -174,6 +186,7 @@ impl Sides {
 
     fn backend(&mut self) {
         let server = std::mem::take(&mut self.server);
+        self.tell("server", &server);
         let mut at = 0;
         loop {
             let answered = self.gate.backend(&server[at..], self.now);

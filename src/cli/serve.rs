@@ -20,7 +20,8 @@ pub struct ServeArgs {
     #[arg(long, env = "PGAUTHORITY_CONFIG", default_value = crate::config::DEFAULT_PATH, value_name = "FILE")]
     config: PathBuf,
     /// Take one upstream from the environment instead of a file: DB_AUTHORITY, DB_ROLE, DB_ENV,
-    /// PGAUTHORITY_UPSTREAM_URL (all required), PGAUTHORITY_LISTEN, PGAUTHORITY_AUTH
+    /// PGAUTHORITY_UPSTREAM_URL (all required), PGAUTHORITY_LISTEN, PGAUTHORITY_AUTH,
+    /// PGAUTHORITY_BACKSTOP_KEY_FILE or PGAUTHORITY_BACKSTOP_KEY
     #[arg(long)]
     from_env: bool,
 }

@@ -26,6 +26,8 @@ const ENV: Variable = Variable(2, "DB_ENV");
 const URL: Variable = Variable(3, "PGAUTHORITY_UPSTREAM_URL");
 const LISTEN: Variable = Variable(4, "PGAUTHORITY_LISTEN");
 const AUTH: Variable = Variable(5, "PGAUTHORITY_AUTH");
+const BACKSTOP_KEY_FILE: Variable = Variable(6, "PGAUTHORITY_BACKSTOP_KEY_FILE");
+const BACKSTOP_KEY: Variable = Variable(7, "PGAUTHORITY_BACKSTOP_KEY");
 
 /// Every variable that `--from-env` reads, and whether it is required.
 pub const VARIABLES: &[(&str, bool)] = &[
@@ -35,6 +37,8 @@ pub const VARIABLES: &[(&str, bool)] = &[
     (URL.1, true),
     (LISTEN.1, false),
     (AUTH.1, false),
+    (BACKSTOP_KEY_FILE.1, false),
+    (BACKSTOP_KEY.1, false),
 ];
 
 /// Reads the declarations; every fault is noted, and the draft is complete but for those.
@@ -92,8 +96,10 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
         chain: false,
         trusted_routines: Vec::new(),
         require_seal: false,
-        backstop_key_file: None,
-        backstop_key_env: None,
+        backstop_key_file: given(BACKSTOP_KEY_FILE),
+        // where the key is, which is where it was given
+        backstop_key_env: given(BACKSTOP_KEY)
+            .map(|key| Located { value: BACKSTOP_KEY.1.to_owned(), at: key.at }),
         url: url.clone(),
     });
     draft.databases.push(DraftEntry {

@@ -81,12 +81,14 @@ impl Gate {
             let length = header.message_length();
             let whole = rest.len() >= length;
             if !self.listens(header.kind) || (is_text(header.kind) && length > ERROR_LIMIT) {
-                if is_text(header.kind) && header.kind == kind::ERROR_RESPONSE {
-                    self.error_came();
-                }
+                let long_error = header.kind == kind::ERROR_RESPONSE;
+                let syncs = if long_error { self.error_came() } else { Bytes::new() };
                 let here = length.min(rest.len());
                 self.backend_pass = length - here;
                 at += here;
+                if !syncs.is_empty() {
+                    break Answer::Own(syncs, 0);
+                }
                 continue;
             }
             if !whole {

@@ -177,6 +177,16 @@ impl Gate {
 
     // -- what it says ---------------------------------------------------------------------------
 
+    /// Whether the catalog can be asked for the names of a text that has other letters than ASCII's:
+    /// the server converts them from the encoding that is in force once the text arrives.
+    pub(super) fn reads_names_as_written(&self, judgement: &Judgement) -> bool {
+        let names = || judgement.statements.iter().filter_map(|one| one.uses.as_deref());
+        let settled = self.boundaries == 0 && !self.stirred;
+        (settled && self.reports.client_encoding == Encoding::Utf8)
+            || self.lookups().is_none()
+            || !names().any(foreign)
+    }
+
     /// What the catalog says of a text, asked once for each snapshot and path.
     #[inline]
     pub(super) fn known(&self, judgement: &Judgement, now: Instant) -> Option<Arc<Known>> {
@@ -228,7 +238,8 @@ impl Gate {
         if lookups.look.frozen && calls {
             return unseen(statement, "the transaction sees an older catalog than it runs by");
         }
-        if foreign(uses) && self.reports.client_encoding != Encoding::Utf8 {
+        let converted = self.stirred || self.reports.client_encoding != Encoding::Utf8;
+        if foreign(uses) && converted {
             return unseen(statement, "its names cannot be compared in this client_encoding");
         }
         // who has confirmed gets a token for what is hidden, and an event; who has not, neither,

@@ -163,13 +163,16 @@ impl Gate {
         let length = header.message_length();
         match header.kind {
             kind::QUERY | kind::PARSE if length > self.limit => self.too_large(header, rest),
-            kind::BIND => self.bind(length, rest, now),
-            kind::FUNCTION_CALL => self.function_call(length, rest, now),
-            kind::COPY_DATA => {
+            kind::BIND | kind::FUNCTION_CALL | kind::COPY_DATA => {
+                // a Sync that is held back would come inside a message that goes in pieces
                 if let CopyIn::Open { data_sent, .. } = &mut self.copy {
                     *data_sent = true;
                 }
-                Message::Admit(length)
+                match header.kind {
+                    kind::BIND => self.bind(length, rest, now),
+                    kind::FUNCTION_CALL => self.function_call(length, rest, now),
+                    _ => Message::Admit(length),
+                }
             }
             _ if rest.len() < length => Message::Stop(Next::Need(length)),
             kind::QUERY => self.query(judge, &rest[..length], now),
@@ -269,6 +272,7 @@ impl Gate {
             && (!judgement.lexing.backslash && !judgement.lexing.high_bytes
                 || self.lexing(judgement.lexing).is_none())
             && self.is_plain_known(judgement, now)
+            && (!judgement.lexing.high_bytes || self.reads_names_as_written(judgement))
     }
 
     pub(super) fn record(&self, plan: super::plan::Plan, text: &[u8]) -> Next {

@@ -119,6 +119,10 @@ impl Gate {
         if let Some(stop) = self.lexing(judgement.lexing) {
             return Err(stop);
         }
+        let foreign = judgement.lexing.high_bytes && !self.reads_names_as_written(judgement);
+        if foreign && self.boundaries > 0 {
+            return Err(Stop::Wait); // for what may change the encoding
+        }
         let mut plan = Plan::default();
         let mut state = self.speculate(now);
         let mut temporary = self.temporary.clone();

@@ -1,6 +1,7 @@
 //! Sessions of clients.
 
 pub mod authenticate;
+mod cancelling;
 pub mod catalogs;
 mod client;
 pub mod handshake;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
 
+use super::cancelling::{Cancelling, Upstreams};
 use crate::config::Limits;
 use crate::policy::{Denial, Rule};
 use crate::split::Side;
@@ -16,7 +17,8 @@ use crate::upstream::CancelToken;
 /// Which session a cancel key stands for.
 #[derive(Debug, Default)]
 pub(super) struct CancelKeys {
-    sessions: DashMap<(i32, Box<[u8]>), CancelTarget>,
+    sessions: DashMap<(i32, Box<[u8]>), Arc<Cancelling>>,
+    upstreams: Arc<Upstreams>,
 }
 
 /// The connection that runs a session's statements, if it has a cancel key.
@@ -80,15 +82,16 @@ impl CancelKeys {
         match self.sessions.entry(key.clone()) {
             dashmap::Entry::Occupied(_) => None,
             dashmap::Entry::Vacant(vacant) => {
-                vacant.insert(target);
+                let upstreams = Arc::clone(&self.upstreams);
+                vacant.insert(Arc::new(Cancelling::new(target, upstreams)));
                 Some(CancelGuard { keys: Arc::clone(self), key })
             }
         }
     }
 
     /// What to cancel for a request; `None`: no session has this key.
-    pub(super) fn find(&self, process_id: i32, key: &[u8]) -> Option<CancelTarget> {
-        self.sessions.get(&(process_id, Box::from(key))).map(|found| found.value().clone())
+    pub(super) fn find(&self, process_id: i32, key: &[u8]) -> Option<Arc<Cancelling>> {
+        self.sessions.get(&(process_id, Box::from(key))).map(|found| Arc::clone(found.value()))
     }
 }
 

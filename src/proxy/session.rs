@@ -69,11 +69,10 @@ pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer)
 
 /// Passes a cancel request on to the connection that runs the session's statements.
 async fn cancel(worker: &Worker, process_id: i32, key: &Bytes) {
-    let target = worker.shared.cancel_keys.find(process_id, key);
-    let Some(token) = target.and_then(|target| target.token()) else {
+    let Some(target) = worker.shared.cancel_keys.find(process_id, key) else {
         return tracing::info!(process_id, "cancel request for no session of this proxy");
     };
-    if let Err(error) = token.cancel().await {
+    if let Err(error) = target.cancel().await {
         tracing::warn!(process_id, %error, "cancel request could not be passed on");
     }
 }

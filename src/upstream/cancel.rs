@@ -29,6 +29,11 @@ pub struct CancelToken {
 }
 
 impl CancelToken {
+    /// The upstream's name.
+    pub fn upstream(&self) -> &str {
+        &self.upstream.name
+    }
+
     /// Asks the server to cancel. It answers nothing: `Ok` means that it took the request and
     /// closed the connection, not that anything was running. Bounded to 10 seconds.
     ///

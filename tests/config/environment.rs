@@ -54,6 +54,26 @@ fn the_others_are_optional() {
     assert_eq!(users.into_iter().collect::<Vec<_>>(), ["app"]);
 }
 
+const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+
+#[test]
+fn the_backstop_has_its_key_from_a_file_or_a_variable() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("backstop.key");
+    std::fs::write(&file, format!("{KEY}\n")).unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let file = file.display().to_string();
+    for given in [("PGAUTHORITY_BACKSTOP_KEY_FILE", &*file), ("PGAUTHORITY_BACKSTOP_KEY", KEY)] {
+        let config = load(&[&SOUND[..], &[given]].concat()).unwrap_or_else(|f| panic!("{f}"));
+        let EntryTarget::Pinned(upstream) = &config.entry("nova").unwrap().target else {
+            panic!("not pinned")
+        };
+        let key = pgauthority::contract::backstop::Key::parse(KEY).unwrap();
+        assert_eq!(upstream.backstop.as_ref().unwrap().fingerprint(), key.fingerprint());
+    }
+    assert!(load(&with(&[("PGAUTHORITY_BACKSTOP_KEY", "")])).is_ok(), "empty is not set");
+}
+
 #[test]
 fn the_applications_variables_are_not_read() {
     let theirs = [("DATABASE_URL", SOUND[3].1), ("CONFIRM_PROD_MIGRATIONS", "true")];
@@ -99,6 +119,26 @@ fn faults_are_printed_as_the_golden_file_says() {
             ]),
         ),
         (
+            "two backstop keys",
+            with(&[
+                ("PGAUTHORITY_BACKSTOP_KEY_FILE", "backstop.key"),
+                ("PGAUTHORITY_BACKSTOP_KEY", KEY),
+            ]),
+        ),
+        ("the key in place of its file", with(&[("PGAUTHORITY_BACKSTOP_KEY_FILE", KEY)])),
+        ("no key", with(&[("PGAUTHORITY_BACKSTOP_KEY", "hunter2")])),
+        ("no such file", with(&[("PGAUTHORITY_BACKSTOP_KEY_FILE", "/none/backstop.key")])),
+        (
+            "a backstop on staging",
+            vec![
+                ("DB_AUTHORITY", "local"),
+                ("DB_ROLE", "staging"),
+                ("DB_ENV", "dev"),
+                ("PGAUTHORITY_UPSTREAM_URL", "postgresql://localhost/nova?sslmode=disable"),
+                ("PGAUTHORITY_BACKSTOP_KEY", KEY),
+            ],
+        ),
+        (
             "two faults of one URL",
             with(&[("PGAUTHORITY_UPSTREAM_URL", "postgresql://app:hunter2@h?sslmode=x")]),
         ),
@@ -112,6 +152,6 @@ fn faults_are_printed_as_the_golden_file_says() {
         assert_eq!(faults.exit_code(), 78);
         printed.push_str(&format!("--- {title}\n{faults}\n\n"));
     }
-    assert!(!printed.contains("hunter2"), "a secret:\n{printed}");
+    assert!(!printed.contains("hunter2") && !printed.contains(KEY), "a secret:\n{printed}");
     golden(&root().join(Path::new("tests/config/environment.txt")), &printed);
 }

@@ -67,7 +67,12 @@ fn backstop_key(context: &Context<'_>, draft: &DraftUpstream) -> Option<backstop
         (None, None) => return None,
         (Some(_), Some(second)) => {
             let message = format!("upstream \"{name}\" has more than one backstop key");
-            let hint = "keep one of backstop_key_file and backstop_key_env";
+            let hint = match second.at {
+                At::Variable(..) => {
+                    "unset PGAUTHORITY_BACKSTOP_KEY_FILE or PGAUTHORITY_BACKSTOP_KEY"
+                }
+                _ => "keep one of backstop_key_file and backstop_key_env",
+            };
             context.report.fault(&second.at, message, hint);
             return None;
         }
@@ -78,7 +83,12 @@ fn backstop_key(context: &Context<'_>, draft: &DraftUpstream) -> Option<backstop
             context.report.source.mask(start..end);
         }
         let message = format!("upstream \"{name}\": the backstop key itself does not belong here");
-        let hint = "write backstop_key_file = \"backstop.key\", and make another key";
+        let hint = match given.at {
+            At::Variable(..) => {
+                "export PGAUTHORITY_BACKSTOP_KEY_FILE=backstop.key, and make another key"
+            }
+            _ => "write backstop_key_file = \"backstop.key\", and make another key",
+        };
         context.report.fault(&given.at, message, hint);
         return None;
     }
