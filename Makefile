@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit fuzz fuzz-state oracle migrations-corpus traffic demo bench clean
+.PHONY: help install build test lint unit fuzz soak fuzz-state oracle migrations-corpus traffic demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ fuzz-state: ## random scripts of messages, direct and proxied, for half an hour 
 fuzz: ## each fuzz target for a minute (TARGET=lexer for one, FUZZ_SECONDS=60)
 	@scripts/install.sh build fuzz
 	@scripts/fuzz.sh $(TARGET)
+
+soak: ## three minutes of everything at once: idle, active, slow, ended, reloaded (SOAK_SECONDS=180)
+	@scripts/install.sh build test
+	$(CARGO) build --release --locked
+	@python3 tests/soak/soak.py
 
 oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 10 minutes (ORACLE_SECONDS=280 on each, ORACLE_SEED=1)
 	@scripts/install.sh build test
