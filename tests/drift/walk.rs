@@ -67,6 +67,30 @@ fn the_cache_changes_nothing() {
 }
 
 #[test]
+fn a_file_nested_without_end_is_told_and_ends_nothing() {
+    let concatenated = format!("const databaseUrl = {}'x';\n", "'a' +\n".repeat(50_000));
+    let called = format!("database_url = {}1{}\n", "f(".repeat(50_000), ")".repeat(50_000));
+    let listed = format!("database_url: {}{}\n", "[".repeat(50_000), "]".repeat(50_000));
+    let folder = tree(&[
+        ("a.js", &concatenated),
+        ("b.py", &called),
+        ("c.yml", &listed),
+        ("d.json", &listed.replace("database_url: ", "").replace("[]", "[\"postgres\"]")),
+        (".env", BAD),
+    ]);
+    let wanted = [
+        ".env:1 declare.missing",
+        "a.js:1 file.unparsed",
+        "b.py:1 file.unparsed",
+        "c.yml:1 file.unparsed",
+    ];
+    let found = found(folder.path(), &[]);
+    for line in wanted {
+        assert!(found.iter().any(|found| found == line), "{line}: {found:?}");
+    }
+}
+
+#[test]
 fn nothing_on_standard_error_in_a_pipe() {
     let folder = tree(&[(".env", BAD)]);
     let output = drift(folder.path(), &["--no-history"]);

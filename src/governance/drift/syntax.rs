@@ -43,12 +43,15 @@ impl Language {
 /// A file that takes longer is pathological; it counts as not parsed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The deepest tree that is looked at: what looks into expressions recurses.
+const DEEPEST: usize = 500;
+
 thread_local! {
     static PARSERS: RefCell<HashMap<Language, Parser>> = RefCell::default();
 }
 
-/// Parses a text. `None` where the grammar cannot be loaded or gives up; a tree with errors in it
-/// is a tree.
+/// Parses a text. `None` where the grammar cannot be loaded or gives up, or the tree is
+/// deeper than programs written by people; a tree with errors in it is a tree.
 pub fn parse(language: Language, text: &str) -> Option<Tree> {
     PARSERS.with_borrow_mut(|parsers| {
         let parser = match parsers.entry(language) {
@@ -70,8 +73,28 @@ pub fn parse(language: Language, text: &str) -> Option<Tree> {
         if tree.is_none() {
             parser.reset();
         }
-        tree
+        tree.filter(is_shallow)
     })
+}
+
+fn is_shallow(tree: &Tree) -> bool {
+    let mut cursor = tree.walk();
+    let mut depth = 0;
+    loop {
+        if cursor.goto_first_child() {
+            depth += 1;
+            if depth > DEEPEST {
+                return false;
+            }
+            continue;
+        }
+        while !cursor.goto_next_sibling() {
+            if !cursor.goto_parent() {
+                return true;
+            }
+            depth -= 1;
+        }
+    }
 }
 
 /// Visits every node below and including `root`, each before its children.
