@@ -35,6 +35,9 @@ fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde
         .neon_upstream("neon-replica", REPLICA, &replica)
         .neon_upstream("local", STAGING, &staging);
     let entries = [("prod", "neon-prod"), ("replica", "neon-replica"), ("staging", "local")];
+    let span = "neon = \"neon-prod\"\nlocal = \"local\"\ntask = \"spanning\"\n\
+                auth = \"scram-sha-256\"\nusers = [\"app\"]";
+    let builder = builder.entry("span", span);
     let proxy = entries
         .into_iter()
         .fold(builder, |builder, (entry, upstream)| match auth {
@@ -59,6 +62,7 @@ fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde
         .env("PROD", "prod")
         .env("STAGING", "staging")
         .env("REPLICA", "replica")
+        .env("SPAN", "span")
         .env("CONFIRM", "-c authority.confirm_prod_migrations=true")
         .stdin(Stdio::null())
         .output()
@@ -150,6 +154,27 @@ fn postgres_js() {
 #[test]
 fn jdbc() {
     only_intended(&drive("java", &["-cp", "/usr/share/java/postgresql.jar"], "Jdbc.java", "own"));
+}
+
+/// Sessions that read from neon and write to local: no client notices but by what it sees.
+fn spans(program: &str, arguments: &[&str], file: &str) {
+    let blocked = drive(program, arguments, file, "spanning");
+    assert!(blocked.is_empty(), "false alarms:\n{blocked:#?}");
+}
+
+#[test]
+fn python_clients_span_both_places() {
+    spans("python3", &[], "span_driver.py");
+}
+
+#[test]
+fn node_postgres_spans_both_places() {
+    spans("node", &[], "span_node.js");
+}
+
+#[test]
+fn jdbc_spans_both_places() {
+    spans("java", &["-cp", "/usr/share/java/postgresql.jar"], "SpanJdbc.java");
 }
 
 #[test]

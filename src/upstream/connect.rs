@@ -70,11 +70,21 @@ pub(super) async fn dial(
 pub(super) async fn reach_peer(peer: &ServerAddress) -> io::Result<Socket> {
     match peer {
         ServerAddress::Tcp(address) => {
-            let stream = TcpStream::connect(address).await?;
+            let stream = connect(*address).await?;
             tune(&stream)?;
             Ok(Socket::Tcp(stream))
         }
         ServerAddress::Unix(path) => Ok(Socket::Unix(UnixStream::connect(path).await?)),
+    }
+}
+
+/// A TCP connection. One that has met itself is none: where nobody listens on a port of the range
+/// that the kernel also takes local ports from, a connection from the port to itself succeeds.
+async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(address).await?;
+    match stream.local_addr()? == stream.peer_addr()? {
+        true => Err(io::ErrorKind::ConnectionRefused.into()),
+        false => Ok(stream),
     }
 }
 
@@ -148,7 +158,7 @@ async fn race(
     loop {
         if start_next && let Some(address) = waiting.next() {
             attempts.spawn(async move {
-                let connected = TcpStream::connect(address).await;
+                let connected = connect(address).await;
                 (address, connected.and_then(|stream| tune(&stream).map(|()| stream)))
             });
         }

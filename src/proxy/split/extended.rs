@@ -102,8 +102,9 @@ impl Split {
             _ => None,
         };
         let side = match (&route, failed) {
+            // what is for the other leg is refused in its place
+            (Route::To(side), _) => *side,
             (_, Some(failed)) => failed,
-            (Route::To(side), None) => *side,
             (Route::Refused(why, hint), None) => {
                 self.settle().await?;
                 let denial = unsupported(why, hint);

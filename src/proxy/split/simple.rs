@@ -49,6 +49,12 @@ impl Split {
         self.request(side, Kind::Query, Pass::Client, frame).await
     }
 
+    /// In a failed transaction what is for the other leg goes nowhere: the failed one says so of
+    /// a statement of the session's own.
+    async fn forward_in_place(&mut self) -> Result<(), End> {
+        self.forward(&text::own_query(b"SELECT 1").freeze()).await
+    }
+
     async fn single(
         &mut self,
         statement: &Statement,
@@ -72,8 +78,11 @@ impl Split {
             }
         };
         // only once the leg it turns from has answered is it known whether the block has failed
-        if matches!(self.block, Block::Failed(..)) {
-            return self.forward(frame).await;
+        if let Block::Failed(failed, _) = self.block {
+            return match failed == Some(side) {
+                true => self.forward(frame).await,
+                false => self.forward_in_place().await,
+            };
         }
         match route {
             Route::Both { keep } => {
@@ -132,9 +141,6 @@ impl Split {
         frame: &Bytes,
     ) -> Result<(), End> {
         self.settle().await?;
-        if matches!(self.block, Block::Failed(..)) {
-            return self.forward(frame).await;
-        }
         let mut legs = Vec::new();
         for statement in statements {
             match self.resolved(self.route(statement)) {
@@ -155,6 +161,9 @@ impl Split {
                     return Ok(());
                 }
             }
+        }
+        if matches!(self.block, Block::Failed(..)) {
+            return self.forward_in_place().await;
         }
         let first = legs.first().copied().flatten();
         let one = first.filter(|side| legs.iter().all(|leg| *leg == Some(*side)));
