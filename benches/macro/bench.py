@@ -313,6 +313,12 @@ def bench(options, ground):
     if options.quick and not options.only:
         loads = [loads[0], loads[2]]
     total = len(loads) * len(options.clients) * options.rounds * len(peers)
+    # before any load: what a load has left allocated would serve idle clients too
+    memory = {}
+    for peer in peers:
+        if peer.server is not None:
+            progress(f"idle memory, {peer.name}")
+            memory[peer.name] = idle_memory(peer, options.idle)
     results, runs = {}, 0
     for name, pgbench in loads:
         for clients in options.clients:
@@ -327,11 +333,6 @@ def bench(options, ground):
                         peer, pgbench, clients, options.seconds, ground.folder
                     )
                 rounds.append(figures)
-    memory = {}
-    for peer in peers:
-        if peer.server is not None:
-            progress(f"idle memory, {peer.name}")
-            memory[peer.name] = idle_memory(peer, options.idle)
     progress("")
     return results, memory
 

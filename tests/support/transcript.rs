@@ -139,7 +139,7 @@ fn ending(error: &io::Error) -> String {
 fn wait_until_busy(cluster: &Cluster) {
     let busy = "SELECT count(*) FROM pg_stat_activity \
                 WHERE backend_type = 'client backend' AND state = 'active' \
-                AND query LIKE '%pg_sleep%' AND pid <> pg_backend_pid()";
+                AND wait_event = 'PgSleep' AND pid <> pg_backend_pid()";
     super::process::eventually("a statement runs", Duration::from_secs(10), || {
         (cluster.value("postgres", busy) == "1").then_some(())
     });
