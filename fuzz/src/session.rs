@@ -9,9 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use pgauthority::contract::{
-    AdminRule, Authority, ConfirmHow, DecisionTable, Declaration, Environment, Role,
-};
+use pgauthority::contract::{Authority, Declaration, Environment, Role};
 use pgauthority::gate::{Answer, Asked, Beginning, Gate, Judging, Look, Next, Refusal, Refused};
 use pgauthority::policy::Policy;
 use pgauthority::protocol::message::frame;
@@ -62,26 +60,9 @@ pub fn gate(choices: &mut Choices<'_>) -> (Gate, Role, bool) {
     let role = choices.of(&[Role::Prod, Role::Prod, Role::Replica, Role::Staging]);
     let confirmed = choices.once_in(4);
     let lookups = choices.once_in(3);
-    let policy = Policy {
-        upstream: "u".into(),
-        declaration: Declaration {
-            authority: Authority::Neon,
-            role,
-            environment: Environment::ProdLike,
-        },
-        confirm: ConfirmHow::Session,
-        user_may_confirm: true,
-        admin: AdminRule::Block,
-        confirm_max_age: None,
-        read_denied: false,
-        write_denied: false,
-        routed: false,
-        decisions: Arc::new(DecisionTable::default()),
-        guarded: role == Role::Replica,
-        split: None,
-        set_by_statement: choices.once_in(4),
-        pooler: false,
-    };
+    let environment = Environment::ProdLike;
+    let declaration = Declaration { authority: Authority::Neon, role, environment };
+    let policy = Policy { set_by_statement: choices.once_in(4), ..Policy::new("u", declaration) };
     let gate = Gate::new(Beginning {
         policy,
         parameters: Parameters::new(confirmed.then_some(NOW), None, None),

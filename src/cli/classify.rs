@@ -7,7 +7,6 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use comfy_table::{ContentArrangement, Table, presets};
@@ -15,9 +14,7 @@ use serde_json::json;
 
 use super::output;
 use crate::config::MIGRATION_TABLES;
-use crate::contract::{
-    AdminRule, Authority, ConfirmHow, DecisionTable, Declaration, Environment, Role,
-};
+use crate::contract::{Authority, Declaration, Environment, Role};
 use crate::policy::{Decision, Policy, View};
 use crate::sql::{Class, Statement, judge};
 
@@ -141,22 +138,7 @@ fn policy(role: RoleArg) -> Policy {
             Declaration { authority: Authority::Neon, role, environment: Environment::ProdLike }
         }
     };
-    Policy {
-        upstream: role.as_str().to_owned(),
-        declaration,
-        confirm: ConfirmHow::Session,
-        user_may_confirm: true,
-        admin: AdminRule::Block,
-        confirm_max_age: None,
-        read_denied: false,
-        write_denied: false,
-        routed: false,
-        decisions: Arc::new(DecisionTable::default()),
-        guarded: role == Role::Replica,
-        split: None,
-        set_by_statement: false,
-        pooler: false,
-    }
+    Policy::new(role.as_str(), declaration)
 }
 
 fn verdict(policy: &Policy, statement: &Statement) -> Verdict {

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use bytes::BytesMut;
 
 use super::*;
-use crate::contract::{
-    AdminRule, Authority, ConfirmHow, DecisionTable, Declaration, Environment, Role,
-};
+use crate::contract::{Authority, Declaration, Environment, Role};
 use crate::policy::Rule;
 use crate::protocol::{backend, frontend, message};
 use crate::sql::Judge;
@@ -24,26 +22,8 @@ struct Bench {
 }
 
 fn policy(role: Role) -> Policy {
-    Policy {
-        upstream: "u".into(),
-        declaration: Declaration {
-            authority: Authority::Neon,
-            role,
-            environment: Environment::ProdLike,
-        },
-        confirm: ConfirmHow::Session,
-        user_may_confirm: true,
-        admin: AdminRule::Block,
-        confirm_max_age: None,
-        read_denied: false,
-        write_denied: false,
-        routed: false,
-        decisions: Arc::new(DecisionTable::default()),
-        guarded: role == Role::Replica,
-        split: None,
-        set_by_statement: false,
-        pooler: false,
-    }
+    let environment = Environment::ProdLike;
+    Policy::new("u", Declaration { authority: Authority::Neon, role, environment })
 }
 
 fn bench(role: Role) -> Bench {

@@ -83,6 +83,27 @@ enum Verdict {
 }
 
 impl Policy {
+    /// The law that follows from an upstream's declaration alone: any way to confirm, no
+    /// administration, no task.
+    pub fn new(upstream: &str, declaration: Declaration) -> Policy {
+        Policy {
+            upstream: upstream.to_owned(),
+            declaration,
+            confirm: ConfirmHow::Session,
+            user_may_confirm: true,
+            admin: AdminRule::Block,
+            confirm_max_age: None,
+            read_denied: false,
+            write_denied: false,
+            routed: false,
+            decisions: Arc::new(DecisionTable::default()),
+            guarded: declaration.role == Role::Replica,
+            split: None,
+            set_by_statement: false,
+            pooler: false,
+        }
+    }
+
     /// A statement of this class runs whatever the session's state is. The gate's short path.
     #[inline]
     pub fn always_allows(&self, class: Class) -> bool {

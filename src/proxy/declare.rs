@@ -83,20 +83,13 @@ pub(super) fn declare(
 /// The law for a session of `user` on `entry` as it is now: at its start, and after a reload.
 pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: &str) -> Policy {
     Policy {
-        upstream: upstream.name.clone(),
-        declaration: upstream.declaration,
         confirm: entry.confirm,
         user_may_confirm: entry.confirm_users.as_ref().is_none_or(|users| users.contains(user)),
         admin: entry.admin,
         confirm_max_age: config.contract.confirm_max_age,
-        read_denied: false,
-        write_denied: false,
         routed: matches!(entry.target, EntryTarget::Routed { .. }),
         decisions: config.decisions.clone(),
-        guarded: upstream.declaration.role == Role::Replica,
-        split: None,
-        set_by_statement: false,
-        pooler: false,
+        ..Policy::new(&upstream.name, upstream.declaration)
     }
 }
 
