@@ -11,8 +11,8 @@ use super::owed::Owed;
 use super::plan::Plan;
 use super::refusal::Form;
 use super::text::Stop;
-use super::{CopyIn, Gate, Judging, Next, body};
-use crate::protocol::frame;
+use super::{CopyIn, Gate, Judging, Next};
+use crate::protocol::{body, frame};
 use crate::session::{Instant, Lookup, Meanings};
 use crate::sql::{Class, Judgement};
 

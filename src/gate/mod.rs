@@ -6,7 +6,6 @@
 
 mod answers;
 mod backend;
-mod body;
 mod catalog;
 mod check;
 mod extended;

@@ -185,7 +185,7 @@ impl Gate {
         let form = match header.kind {
             frame::frontend::QUERY => Form::Query,
             frame::frontend::FUNCTION_CALL => Form::FunctionCall,
-            frame::frontend::PARSE => Form::Parse(super::body::cstring(body)?.0.into()),
+            frame::frontend::PARSE => Form::Parse(crate::protocol::body::cstring(body)?.0.into()),
             _ => Form::Other,
         };
         let denial = self.audit_failed("statement");

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use super::frontend::{Message, NAMES_LIMIT};
 use super::refusal::Form;
 use super::text::Stop;
-use super::{Fate, Gate, Next, Refusal, body};
+use super::{Fate, Gate, Next, Refusal};
 use crate::policy::{Denial, Rule};
+use crate::protocol::body;
 use crate::protocol::frame::{self, Header, frontend as kind};
 use crate::sql::Judgement;
 

@@ -4,9 +4,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::backend::Heard;
 use super::owed::{Owed, Own};
-use super::{Encoding, Fence, Gate, body};
+use super::{Encoding, Fence, Gate};
 use crate::policy::{Denial, Rule};
-use crate::protocol::{frame, message};
+use crate::protocol::{body, frame, message};
 
 impl Gate {
     pub(super) fn parameter_status(&mut self, bytes: &[u8]) -> Heard {

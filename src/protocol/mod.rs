@@ -3,6 +3,7 @@
 //!
 //! Pure: nothing here reads a socket, and nothing imports another part of the crate.
 
+pub(crate) mod body;
 pub mod error_response;
 pub mod frame;
 pub mod message;

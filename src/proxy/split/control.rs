@@ -126,8 +126,6 @@ impl Split {
     /// Commits the block.
     pub(super) async fn commit(&mut self, text: &[u8]) -> Result<bool, End> {
         let begun = Side::BOTH.map(|side| self.is_begun(side));
-        let absent: Vec<Side> =
-            Side::BOTH.into_iter().filter(|side| !begun[*side as usize]).collect();
         let mut done = true;
         match begun {
             [false, false] => self.complete("COMMIT"),
@@ -142,7 +140,7 @@ impl Split {
                 }
             }
         }
-        self.over(done.then_some(&absent[..]))?;
+        self.over(done)?;
         Ok(done)
     }
 
@@ -162,31 +160,27 @@ impl Split {
             }
         }
         if done {
-            self.over(None)?;
+            self.over(false)?;
         }
         Ok(done)
     }
 
-    /// The block is over. `committed`: with the legs that took no part.
-    pub(super) fn over(&mut self, committed: Option<&[Side]>) -> Result<(), End> {
+    /// The block is over. Legs that took no part have missed what it set, if it committed.
+    pub(super) fn over(&mut self, committed: bool) -> Result<(), End> {
+        let absent: Vec<Side> =
+            Side::BOTH.into_iter().filter(|side| !self.is_begun(*side)).collect();
         for leg in self.legs.iter_mut().flatten() {
             leg.begun = false;
         }
         self.block = Block::None;
         self.portals.end_transaction();
-        match committed {
-            Some(absent) => {
-                self.temporary.committed();
-                if !self.journal.committed(absent) {
-                    return Err(too_much());
-                }
-            }
-            None => {
-                self.temporary.rolled_back(None);
-                self.journal.rolled_back();
-            }
+        if !committed {
+            self.temporary.rolled_back(None);
+            self.journal.rolled_back();
+            return Ok(());
         }
-        Ok(())
+        self.temporary.committed();
+        if self.journal.committed(&absent) { Ok(()) } else { Err(too_much()) }
     }
 
     async fn roll_back_to(&mut self, name: &str, text: &Bytes) -> Result<bool, End> {

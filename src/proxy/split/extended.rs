@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
 use super::{Block, End, Split, text};
-use crate::protocol::{HEADER_LENGTH, Header, frontend as kind};
+use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
 use crate::split::{Known, Route, Side};
 use crate::sql::Effect;
 
@@ -51,6 +51,12 @@ impl Split {
     /// The other leg has answered, and this one takes part. False: nothing may go.
     async fn towards(&mut self, side: Side) -> Result<bool, End> {
         Ok(self.turn_to(side).await? && self.ready_leg(side).await? && !self.pipeline_failed)
+    }
+
+    /// A message for this leg may go: the other has answered, the transaction has not failed
+    /// elsewhere, and the leg takes part.
+    async fn admits(&mut self, side: Side) -> Result<bool, End> {
+        Ok(self.turn_to(side).await? && !self.misplaced(side).await? && self.towards(side).await?)
     }
 
     /// In a failed transaction only its leg can say what it thinks of a message for the other.
@@ -113,10 +119,7 @@ impl Split {
             }
             _ => self.primary(),
         };
-        if self.misplaced(side).await? {
-            return Ok(());
-        }
-        if !self.towards(side).await? || self.is_taken(&name, side).await? {
+        if !self.admits(side).await? || self.is_taken(&name, side).await? {
             return Ok(());
         }
         let text = match route {
@@ -133,12 +136,10 @@ impl Split {
     async fn bind(&mut self, length: usize) -> Result<(), End> {
         let (portal, statement) = loop {
             let here = &self.input[HEADER_LENGTH..self.input.len().min(length)];
-            let names = text::cstring(here).and_then(|(portal, rest)| {
-                let (statement, _) = text::cstring(rest)?;
-                Some((Bytes::copy_from_slice(portal), Bytes::copy_from_slice(statement)))
-            });
-            match names {
-                Some(names) => break names,
+            match body::bind(here) {
+                Some((portal, statement)) => {
+                    break (Bytes::copy_from_slice(portal), Bytes::copy_from_slice(statement));
+                }
                 None if self.input.len() >= length.min(NAMES) => {
                     return Err(End::Broken("invalid Bind message".to_owned()));
                 }
@@ -230,10 +231,10 @@ impl Split {
 
     async fn describe(&mut self, frame: Bytes) -> Result<(), End> {
         let side = self.named(&frame).map_or(self.last, |known| known.side);
-        if !self.turn_to(side).await? || self.misplaced(side).await? || !self.towards(side).await? {
+        if !self.admits(side).await? {
             return Ok(());
         }
-        if let Some((what, b"")) = kind_and_name(&frame)
+        if let Some((what, b"")) = body::kind_and_name(&frame[HEADER_LENGTH..])
             && self.named(&frame).is_none()
         {
             self.forget_unnamed(side, what).await?;
@@ -246,7 +247,7 @@ impl Split {
         if !self.turn_to(side).await? {
             return Ok(());
         }
-        if let Some((what, name)) = kind_and_name(&frame) {
+        if let Some((what, name)) = body::kind_and_name(&frame[HEADER_LENGTH..]) {
             let names = if what == b'P' { &mut self.portals } else { &mut self.statements };
             names.remove(name);
         }
@@ -258,22 +259,19 @@ impl Split {
 
     /// What a Describe or Close names.
     fn named(&self, frame: &Bytes) -> Option<&Known> {
-        match kind_and_name(frame)? {
+        match body::kind_and_name(&frame[HEADER_LENGTH..])? {
             (b'P', name) => self.portals.get(name),
             (_, name) => self.statements.get(name),
         }
     }
 
     async fn execute(&mut self, frame: Bytes) -> Result<(), End> {
-        let known = text::cstring(&frame[HEADER_LENGTH..])
-            .and_then(|(portal, _)| self.portals.get(portal))
-            .cloned();
-        let Some(known) = known else {
+        let portal = body::execute(&frame[HEADER_LENGTH..]);
+        let Some((portal, known)) =
+            portal.and_then(|portal| Some((portal, self.portals.get(portal)?.clone())))
+        else {
             let side = self.last;
-            if self.turn_to(side).await?
-                && !self.misplaced(side).await?
-                && self.towards(side).await?
-            {
+            if self.admits(side).await? {
                 if frame.get(HEADER_LENGTH) == Some(&0) {
                     self.forget_unnamed(side, b'P').await?;
                 }
@@ -290,7 +288,6 @@ impl Split {
             (Route::Transaction, Some(statement)) => {
                 self.settle().await?;
                 if !self.pipeline_failed {
-                    let (portal, _) = text::cstring(&frame[HEADER_LENGTH..]).unwrap_or_default();
                     if matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_)) {
                         // the session runs it itself: what is bound must not be open at its end
                         let close = text::close(b'P', portal);
@@ -316,7 +313,7 @@ impl Split {
             _ => {}
         }
         let side = known.side;
-        if self.misplaced(side).await? || !self.towards(side).await? {
+        if !self.admits(side).await? {
             return Ok(());
         }
         if let Some(statement) = statement {
@@ -409,10 +406,4 @@ impl Split {
         self.leg(side)?.owe(kind, Pass::Client, None);
         self.pass(side, header.message_length()).await
     }
-}
-
-fn kind_and_name(frame: &[u8]) -> Option<(u8, &[u8])> {
-    let (what, rest) = frame.get(HEADER_LENGTH..)?.split_first()?;
-    let (name, _) = text::cstring(rest)?;
-    Some((*what, name))
 }

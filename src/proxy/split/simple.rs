@@ -10,7 +10,7 @@ use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::Header;
 use crate::split::{Route, Side};
-use crate::sql::{Effect, Judgement, Modes, Statement};
+use crate::sql::{Effect, Modes, Statement};
 
 impl Split {
     pub(super) async fn query(&mut self, frame: Bytes) -> Result<(), End> {
@@ -25,7 +25,7 @@ impl Split {
         match &judgement.statements[..] {
             [] => self.forward(&frame).await,
             [statement] => self.single(statement, &text, &frame).await,
-            statements => self.string(statements, &judgement, &text, &frame).await,
+            statements => self.string(statements, &text, &frame).await,
         }
     }
 
@@ -136,7 +136,6 @@ impl Split {
     async fn string(
         &mut self,
         statements: &[Statement],
-        judgement: &Judgement,
         text: &Bytes,
         frame: &Bytes,
     ) -> Result<(), End> {
@@ -168,7 +167,6 @@ impl Split {
         let first = legs.first().copied().flatten();
         let one = first.filter(|side| legs.iter().all(|leg| *leg == Some(*side)));
         let Some(side) = one else { return self.parts(statements, text).await };
-        debug_assert!(judgement.statements.len() == legs.len());
         if !self.ready_leg(side).await? {
             self.ready_for_query();
             return Ok(());
@@ -214,16 +212,15 @@ impl Split {
         }
         self.holding = false;
         if implicit {
-            let begun = Side::BOTH.into_iter().any(|side| self.is_begun(side));
             match done {
-                true => self.commit_parts(begun).await?,
+                true => self.commit_parts().await?,
                 false => {
                     for side in Side::BOTH {
                         if self.is_begun(side) {
                             self.run_on(side, b"ROLLBACK", Pass::Nothing).await?;
                         }
                     }
-                    self.over(None)?;
+                    self.over(false)?;
                 }
             }
         }
@@ -253,12 +250,10 @@ impl Split {
     }
 
     /// The end of a string's transaction: its errors are told, not its completion.
-    async fn commit_parts(&mut self, begun: bool) -> Result<(), End> {
-        let absent: Vec<Side> =
-            Side::BOTH.into_iter().filter(|side| !self.is_begun(*side)).collect();
+    async fn commit_parts(&mut self) -> Result<(), End> {
         let mut done = true;
         for side in Side::BOTH {
-            if !begun || !self.is_begun(side) {
+            if !self.is_begun(side) {
                 continue;
             }
             let end: &[u8] = if done { b"COMMIT" } else { b"ROLLBACK" };
@@ -268,7 +263,7 @@ impl Split {
         if done {
             self.out.extend_from_slice(&held);
         }
-        self.over(done.then_some(&absent[..]))
+        self.over(done)
     }
 
     /// A Query behind messages without their Sync: what it would share a transaction with may be

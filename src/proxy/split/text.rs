@@ -2,27 +2,19 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use crate::protocol::{HEADER_LENGTH, frontend, message};
+use crate::protocol::{HEADER_LENGTH, body, frontend, message};
 
 /// The name of the splitter's own prepared statement, on each leg.
 const OWN: &[u8] = b"pgauthority split";
 
-/// A text up to its NUL, and what is behind it.
-pub(super) fn cstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr::memchr(0, bytes)?;
-    Some((&bytes[..end], &bytes[end + 1..]))
-}
-
 /// The text of a Query.
 pub(super) fn query(frame: &Bytes) -> Option<Bytes> {
-    let (text, rest) = cstring(&frame[HEADER_LENGTH..])?;
-    rest.is_empty().then(|| frame.slice_ref(text))
+    body::query(&frame[HEADER_LENGTH..]).map(|text| frame.slice_ref(text))
 }
 
 /// Name and text of a Parse.
 pub(super) fn parse(frame: &Bytes) -> Option<(Bytes, Bytes)> {
-    let (name, rest) = cstring(&frame[HEADER_LENGTH..])?;
-    let (text, _) = cstring(rest)?;
+    let (name, text) = body::parse(&frame[HEADER_LENGTH..])?;
     Some((frame.slice_ref(name), frame.slice_ref(text)))
 }
 

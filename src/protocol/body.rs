@@ -1,18 +1,18 @@
 //! The few bodies that are looked into (manual, "Message Formats").
 
 /// Text and names end with a NUL.
-pub(super) fn cstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn cstring(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = memchr::memchr(0, bytes)?;
     Some((&bytes[..end], &bytes[end + 1..]))
 }
 
 /// Query: the text, and nothing behind it.
-pub(super) fn query(body: &[u8]) -> Option<&[u8]> {
+pub(crate) fn query(body: &[u8]) -> Option<&[u8]> {
     cstring(body).filter(|(_, rest)| rest.is_empty()).map(|(text, _)| text)
 }
 
 /// Parse: name and text; the parameter types must fit exactly.
-pub(super) fn parse(body: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn parse(body: &[u8]) -> Option<(&[u8], &[u8])> {
     let (name, rest) = cstring(body)?;
     let (text, rest) = cstring(rest)?;
     let (count, types) = rest.split_first_chunk::<2>()?;
@@ -20,27 +20,27 @@ pub(super) fn parse(body: &[u8]) -> Option<(&[u8], &[u8])> {
 }
 
 /// The beginning of a Bind: portal and statement names.
-pub(super) fn bind(body: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(crate) fn bind(body: &[u8]) -> Option<(&[u8], &[u8])> {
     let (portal, rest) = cstring(body)?;
     let (statement, _) = cstring(rest)?;
     Some((portal, statement))
 }
 
 /// Execute: the portal's name.
-pub(super) fn execute(body: &[u8]) -> Option<&[u8]> {
+pub(crate) fn execute(body: &[u8]) -> Option<&[u8]> {
     let (portal, rest) = cstring(body)?;
     (rest.len() == 4).then_some(portal)
 }
 
 /// Close and Describe: `S` or `P`, and the name.
-pub(super) fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
+pub(crate) fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
     let (kind, rest) = body.split_first()?;
     let (name, rest) = cstring(rest)?;
     (matches!(kind, b'S' | b'P') && rest.is_empty()).then_some((*kind, name))
 }
 
 /// The parameter types of a Parse, from what follows its text: as many as are there.
-pub(super) fn parameter_types(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+pub(crate) fn parameter_types(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     let types = bytes.get(2..).unwrap_or_default();
     types.chunks_exact(4).map(|oid| oid.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)))
 }
