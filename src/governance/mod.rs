@@ -2,7 +2,7 @@
 //! written into databases (the seal and the backstop), what governs migrations, and the drift
 //! detector, which looks at source trees and the running world.
 //!
-//! [`gate`], [`shell`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
+//! [`gate`], [`shell`], [`github`], [`seal`], [`backstop`] (its key file apart) and [`url`] are pure.
 
 pub mod backstop;
 pub mod catalog_diff;
@@ -10,6 +10,7 @@ pub mod confirmed;
 pub mod drift;
 pub mod exec;
 pub mod gate;
+pub mod github;
 pub mod migrations;
 pub mod observation;
 pub mod seal;

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::json;
 
 use super::Outcome;
-use crate::governance::drift::{Needs, Rule, Severity};
+use crate::governance::drift::{Finding, Needs, Rule, Severity};
+use crate::governance::github::{Place, annotation};
 
 /// For people: a finding in three lines, then the account.
 pub(super) fn table(outcome: &Outcome, colour: bool) -> String {
@@ -144,23 +145,17 @@ pub(super) fn row(fields: &[&str]) -> String {
 
 /// Workflow commands of GitHub Actions.
 pub(super) fn github(outcome: &Outcome) -> String {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
     let mut text = String::new();
     for finding in &outcome.findings {
-        let _ = writeln!(
-            text,
-            "::{} file={},line={},col={},title={}::{}",
-            finding.rule.severity().as_str(),
-            property(&finding.path),
-            finding.line,
-            finding.column,
-            property(finding.rule.id()),
-            data(&format!("{}\nfix: {}", finding.message, finding.fix)),
-        );
+        let Finding { path, line, column, .. } = finding;
+        let place = Place { file: path, line: *line, column: Some(*column) };
+        let message = format!("{}\nfix: {}", finding.message, finding.fix);
+        let (level, title) = (finding.rule.severity().as_str(), finding.rule.id());
+        text.push_str(&annotation(level, Some(place), title, &message));
     }
     if outcome.is_regression() {
-        let _ = writeln!(text, "::error title=drift regression::{}", data(account(outcome).trim()));
+        let account = account(outcome);
+        text.push_str(&annotation("error", None, "drift regression", account.trim()));
     }
     text
 }

@@ -5,6 +5,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use crate::governance::gate::{self, Check, Demand, Report, Status, Variables};
+use crate::governance::github;
 
 /// One JSON object.
 pub fn json_text(variables: &Variables, report: &Report) -> String {
@@ -101,19 +102,9 @@ pub fn github(report: &Report) -> String {
 
 fn annotation(check: &Check) -> String {
     let command = if check.status == Status::Warning { "warning" } else { "error" };
-    let title = property(&format!("pgauthority guard, {}", check.rule));
+    let title = format!("pgauthority guard, {}", check.rule);
     let hint = check.hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-    format!("::{command} title={title}::{}\n", data(&format!("{}{hint}", check.message)))
-}
-
-/// A message as a workflow command carries it: what would end the command is escaped.
-fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
-}
-
-/// A property's value, which `:` and `,` would end too.
-fn property(text: &str) -> String {
-    data(text).replace(':', "%3A").replace(',', "%2C")
+    github::annotation(command, None, &title, &format!("{}{hint}", check.message))
 }
 
 #[cfg(test)]

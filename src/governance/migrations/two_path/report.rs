@@ -8,6 +8,7 @@ use super::command::Outcome;
 use super::judge::Failure;
 use super::model::{PathRun, Report, StepRun};
 use crate::governance::catalog_diff::render;
+use crate::governance::github::annotation;
 
 /// How much of a failed command's output people get to see, in lines.
 const LINES: usize = 30;
@@ -196,7 +197,5 @@ fn said(failure: &Failure) -> String {
 }
 
 fn annotate(text: &mut String, level: &str, title: &str, message: &str) {
-    let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let title = escaped(title).replace(':', "%3A").replace(',', "%2C");
-    let _ = writeln!(text, "::{level} title={title}::{}", escaped(message));
+    text.push_str(&annotation(level, None, title, message));
 }
