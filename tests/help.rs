@@ -21,9 +21,6 @@ use support::{CertificateAuthority, Cluster, Proxy};
 /// They write no report: one runs until it is ended, the other's output is its command's.
 const WITHOUT_REPORT: [&str; 2] = ["serve", "exec"];
 
-/// Commands that are still being written.
-const UNFINISHED: [&str; 1] = ["migrations audit"];
-
 /// Every command that is no group of others, by its words.
 fn commands() -> Vec<(Vec<String>, clap::Command)> {
     fn collect(
@@ -43,7 +40,6 @@ fn commands() -> Vec<(Vec<String>, clap::Command)> {
     root.build();
     let mut found = Vec::new();
     collect(&root, &[], &mut found);
-    found.retain(|(words, _)| !UNFINISHED.contains(&words.join(" ").as_str()));
     found
 }
 
