@@ -99,7 +99,12 @@ struct Running {
 
 impl Running {
     fn start(environment: &[(&str, &str)], url: &str, script: &str) -> Running {
-        let script = format!("echo $PGPORT; {script}");
+        Running::prepared(environment, url, ":", script)
+    }
+
+    /// Once `prepare` has run in the command.
+    fn prepared(environment: &[(&str, &str)], url: &str, prepare: &str, script: &str) -> Running {
+        let script = format!("{prepare}; echo $PGPORT; {script}");
         let mut child = exec(environment, url, &["--", "sh", "-c", &script])
             .stdout(Stdio::piped())
             .spawn()
@@ -291,15 +296,39 @@ fn signals_reach_the_command() {
         (Signal::QUIT, "QUIT"),
         (Signal::USR1, "USR1"),
     ] {
-        let script = format!("trap 'exit 42' {name}; echo; while :; do sleep 0.05; done");
-        let mut running = Running::start(DECLARED_STAGING, &url, &script);
-        std::thread::sleep(Duration::from_millis(100));
+        let trap = format!("trap 'exit 42' {name}");
+        let wait = "while :; do sleep 0.05; done";
+        let mut running = Running::prepared(DECLARED_STAGING, &url, &trap, wait);
         running.signal(signal);
         assert_eq!(running.code(), Some(42), "{name}");
     }
     let mut running = Running::start(DECLARED_STAGING, &url, "exec sleep 60");
     running.signal(Signal::TERM);
     assert_eq!(running.code(), Some(128 + 15));
+}
+
+#[test]
+fn signals_reach_the_command_of_a_container() {
+    // the session's leader is outside, where a container's processes cannot see it
+    let container = |program: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", program]);
+        command
+    };
+    if !exists() || !container("true").status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let cluster = Cluster::builder().start();
+    let url = url(announce(cluster.port(), STAGING));
+    let script = r#"
+exec 3< <(exec "$0" exec -q -- sh -c 'trap "exit 42" HUP; echo; while :; do sleep 0.05; done')
+read -r -u 3 _ && kill -HUP $! && wait $!
+"#;
+    let inner = exec(DECLARED_STAGING, &url, &[]);
+    let mut command = container("bash");
+    command.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let (code, stdout, stderr) = output(command.args(["-c", script, PROGRAM]));
+    assert_eq!(code, 42, "{stdout}{stderr}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use rustix::process::{DumpableBehavior, Pid, Signal, getpid, getsid, kill_process};
+use rustix::process::{DumpableBehavior, Pid, Signal, getpid, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
@@ -123,7 +123,7 @@ fn ended(status: ExitStatus) -> Ended {
 /// passing those on would interrupt it twice. That the terminal is gone only the session's leader
 /// is told. What the command sends itself needs no passing on.
 fn forward(origin: &Origin, child: Pid) {
-    let told_alone = origin.signal == SIGHUP && getsid(None) == Ok(getpid());
+    let told_alone = origin.signal == SIGHUP && leads_session();
     let from_terminal = origin.cause == Cause::Kernel && !told_alone;
     let from_child =
         origin.process.as_ref().is_some_and(|sender| sender.pid == child.as_raw_nonzero().get());
@@ -134,6 +134,16 @@ fn forward(origin: &Origin, child: Pid) {
         // the command may have ended this very moment; its status says so next
         let _ = kill_process(child, signal);
     }
+}
+
+/// Whether this process leads its session. `getsid` cannot be asked: in a container the leader may
+/// be outside, its id is 0 then (pid_namespaces(7)), which rustix holds to be impossible.
+fn leads_session() -> bool {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // pid (command) state ppid pgrp session: a command may hold spaces and parentheses
+    let Some((own, rest)) = stat.split_once(" (") else { return false };
+    let after = rest.rsplit_once(") ").map_or("", |(_, after)| after);
+    after.split(' ').nth(3) == Some(own)
 }
 
 /// Ends the watching thread when dropped.
