@@ -179,7 +179,7 @@ impl Event {
         let mut reason = denial.message.clone();
         if !denial.reason.is_empty() {
             reason.push_str("; ");
-            reason.push_str(&denial.reason);
+            reason.push_str(&denial.logged());
         }
         Event {
             rule: Some(denial.rule.id()),

@@ -91,6 +91,8 @@ struct Row {
     column: usize,
     /// `None` for a command of psql's own.
     statement: Option<Statement>,
+    /// Line and column of what PostgreSQL's parser did not take, where it said so.
+    fault: Option<(usize, usize)>,
     verdict: Option<Verdict>,
     /// The beginning of a command of psql's own.
     command: String,
@@ -169,14 +171,27 @@ fn rows(text: &[u8], policy: Option<&Policy>) -> Vec<Row> {
                 place.advance(piece.start);
                 let command = String::from_utf8_lossy(part).trim_end().to_owned();
                 let (line, column) = (place.line, place.column);
-                rows.push(Row { line, column, statement: None, verdict: None, command });
+                rows.push(Row {
+                    line,
+                    column,
+                    statement: None,
+                    fault: None,
+                    verdict: None,
+                    command,
+                });
             }
             Part::Sql => {
                 for statement in judge(part, &tables).statements {
                     place.advance(piece.start + statement.location as usize);
+                    let (line, column) = (place.line, place.column);
+                    let fault = statement.fault.as_ref().and_then(|fault| fault.at).map(|at| {
+                        place.advance(piece.start + at as usize);
+                        (place.line, place.column)
+                    });
                     rows.push(Row {
-                        line: place.line,
-                        column: place.column,
+                        line,
+                        column,
+                        fault,
                         verdict: policy.map(|policy| verdict(policy, &statement)),
                         statement: Some(statement),
                         command: String::new(),
@@ -222,12 +237,24 @@ fn object(row: &Row) -> serde_json::Value {
         "class": statement.class.as_str(),
         "tag": statement.tag,
         "objects": statement.objects,
-        "reason": statement.reason,
+        "reason": statement.why(),
     });
-    if let (Some(verdict), Some(fields)) = (row.verdict, object.as_object_mut()) {
-        fields.insert("decision".into(), verdict.as_str().into());
+    if let Some(fields) = object.as_object_mut() {
+        if let Some((line, column)) = row.fault {
+            fields.insert("fault".into(), json!({ "line": line, "column": column }));
+        }
+        if let Some(verdict) = row.verdict {
+            fields.insert("decision".into(), verdict.as_str().into());
+        }
     }
     object
+}
+
+fn reason(statement: &Statement, fault: Option<(usize, usize)>) -> String {
+    match fault {
+        Some((line, column)) => format!("{} ({line}:{column})", statement.why()),
+        None => statement.why().into_owned(),
+    }
 }
 
 fn table(rows: &[Row], decided: bool) -> String {
@@ -246,7 +273,7 @@ fn table(rows: &[Row], decided: bool) -> String {
                 statement.tag.to_owned(),
                 place,
                 statement.objects.join(", "),
-                statement.reason.clone().into_string(),
+                reason(statement, row.fault),
             ],
             None => {
                 let reason = "not judged: psql's own command".to_owned();
@@ -314,6 +341,13 @@ mod tests {
         assert!(text.contains("DECISION"), "{text}");
         assert!(text.contains("6 statements, the strongest: admin"), "{text}");
         assert!(text.contains("not judged: psql's own command"), "{text}");
+        assert!(text.contains("syntax error at or near \"nonsense\" (9:1)"), "{text}");
+        let unread = object(rows.last().unwrap());
+        assert_eq!(unread["fault"], json!({ "line": 9, "column": 1 }));
+        assert_eq!(
+            unread["reason"],
+            "cannot be read by PostgreSQL's grammar: syntax error at or near \"nonsense\""
+        );
         let object = object(&rows[2]);
         assert_eq!(object["class"], "ddl");
         assert_eq!(object["decision"], "confirm");

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::output;
 use crate::config;
 use crate::contract::parameter;
+use crate::policy::Denial;
 use crate::proxy::{Asked, Explained, Fate, explain};
 use crate::sql::{Judge, Judgement};
 
@@ -84,8 +85,8 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
         return ExitCode::from(2);
     };
     let text = match args.format {
-        Format::Table => table(&judgement, &explained),
-        Format::Json => format!("{:#}\n", object(&judgement, &explained)),
+        Format::Table => table(&judgement, &explained, &args.sql),
+        Format::Json => format!("{:#}\n", object(&judgement, &explained, &args.sql)),
     };
     let code = match explained.fate {
         Fate::Refused(_) => 1,
@@ -111,14 +112,19 @@ fn runs_more(judgement: &Judgement) -> bool {
     judgement.needs_catalog && judgement.statements.iter().any(|one| one.unseen_code)
 }
 
-fn table(judgement: &Judgement, explained: &Explained) -> String {
+/// Where the error would point, in characters from 1.
+fn position(denial: &Denial, sql: &str) -> Option<usize> {
+    Some(sql.get(..denial.points_at()? as usize)?.chars().count() + 1)
+}
+
+fn table(judgement: &Judgement, explained: &Explained, sql: &str) -> String {
     let mut statements = Table::new();
     statements.load_preset(presets::NOTHING).set_header(["statement", "class", "why", "objects"]);
     for statement in &judgement.statements {
         statements.add_row([
             statement.tag.to_owned(),
             statement.class.to_string(),
-            statement.reason.to_string(),
+            statement.why().into_owned(),
             statement.objects.join(", "),
         ]);
     }
@@ -151,6 +157,9 @@ fn table(judgement: &Judgement, explained: &Explained) -> String {
         table.add_row(["sqlstate", denial.rule.sqlstate()]);
         table.add_row(["why", &denial.message]);
         table.add_row(["instead", &denial.full_hint()]);
+        if let Some(position) = position(denial, sql) {
+            table.add_row(["position", &position.to_string()]);
+        }
     }
     if runs_more(judgement) {
         table.add_row(["note", NOTE]);
@@ -158,7 +167,7 @@ fn table(judgement: &Judgement, explained: &Explained) -> String {
     format!("{}\n\n{}\n", statements.trim_fmt(), table.trim_fmt())
 }
 
-fn object(judgement: &Judgement, explained: &Explained) -> serde_json::Value {
+fn object(judgement: &Judgement, explained: &Explained, sql: &str) -> serde_json::Value {
     let statements: Vec<_> = judgement
         .statements
         .iter()
@@ -166,7 +175,7 @@ fn object(judgement: &Judgement, explained: &Explained) -> serde_json::Value {
             json!({
                 "command_tag": statement.tag,
                 "class": statement.class.as_str(),
-                "reason": &*statement.reason,
+                "reason": statement.why(),
                 "objects": statement.objects.iter().map(|one| &**one).collect::<Vec<&str>>(),
             })
         })
@@ -193,5 +202,6 @@ fn object(judgement: &Judgement, explained: &Explained) -> serde_json::Value {
         "sqlstate": denial.map(|denial| denial.rule.sqlstate()),
         "message": denial.map(|denial| &denial.message),
         "hint": denial.map(|denial| denial.full_hint()),
+        "position": denial.and_then(|denial| position(denial, sql)),
     })
 }

@@ -107,7 +107,7 @@ impl Gate {
             Lookup::Known(meanings) => meanings,
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),
             Lookup::Unknown | Lookup::Uncertain => {
-                let unseen = Rc::new(Judgement::unreadable(b""));
+                let unseen = Rc::new(Judgement::uncertain());
                 smallvec![unseen]
             }
         };
@@ -182,7 +182,7 @@ impl Gate {
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),
             // a cursor that a routine opened: as FETCH of one
             Lookup::Unknown => smallvec![Rc::new(Judgement::unseen_cursor())],
-            Lookup::Uncertain => smallvec![Rc::new(Judgement::unreadable(b""))],
+            Lookup::Uncertain => smallvec![Rc::new(Judgement::uncertain())],
         };
         for judgement in &meanings {
             if let Some(next) = self.look_for(judgement, now) {

@@ -72,13 +72,13 @@ impl Refusal {
         }
     }
 
-    /// The position of the offending statement in characters from 1 (manual, "Error and Notice
+    /// The position of the offending statement, or of what PostgreSQL's parser did not take, in characters from 1 (manual, "Error and Notice
     /// Message Fields"). `utf8`: whether characters are those of UTF-8; bytes otherwise.
     pub fn position(&self, utf8: bool) -> Option<u32> {
         if !matches!(self.form, Form::Query | Form::Parse(_)) {
             return None;
         }
-        let (text, location) = (self.text.as_ref()?, self.denial.location? as usize);
+        let (text, location) = (self.text.as_ref()?, self.denial.points_at()? as usize);
         let before = text.get(..location)?;
         let characters = if utf8 {
             before.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
@@ -148,17 +148,22 @@ impl Gate {
         }
         detail += &format!(", event {id_text}");
         if !denial.reason.is_empty() {
-            detail += &format!("; {}", denial.reason);
+            detail += &format!("; {}", denial.told());
         }
         detail
     }
 
     fn error_for(&self, refusal: &Refusal, id_text: &str) -> Bytes {
         let denial = &refusal.denial;
-        let mut error = ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
-            .with_detail(self.detail(denial, id_text))
-            .with_hint(denial.full_hint());
         let utf8 = self.reports.client_encoding == super::Encoding::Utf8;
+        let mut detail = self.detail(denial, id_text);
+        if denial.fault.is_some() && !utf8 {
+            // what is quoted of the text was read as UTF-8
+            detail = detail.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
+        }
+        let mut error = ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
+            .with_detail(detail)
+            .with_hint(denial.full_hint());
         if let Some(position) = refusal.position(utf8) {
             error = error.with_position(position);
         }

@@ -218,6 +218,7 @@ impl Gate {
                 denial.location = Some(statement.location);
                 if class > statement.class {
                     denial.reason = resolved.reason.to_string();
+                    denial.fault = None;
                 }
                 return Err(Stop::Block(denial));
             }

@@ -188,6 +188,7 @@ impl Policy {
             tag: Some(statement.tag),
             location: Some(statement.location),
             reason: statement.reason.to_string(),
+            fault: statement.fault.clone(),
             ..denial
         }))
     }

@@ -1,7 +1,7 @@
 //! What a refusal says: to the client as an error, to the log as an event.
 
 use super::Rule;
-use crate::sql::Class;
+use crate::sql::{Class, SyntaxFault};
 
 /// A refused statement, parameter or session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub struct Denial {
     pub location: Option<u32>,
     /// Why the class is what it is, where the class alone does not tell.
     pub reason: String,
+    /// What PostgreSQL's parser said, where `reason` is that it did not take the text.
+    pub fault: Option<Box<SyntaxFault>>,
 }
 
 impl Denial {
@@ -33,13 +35,45 @@ impl Denial {
             tag: None,
             location: None,
             reason: String::new(),
+            fault: None,
         }
+    }
+
+    /// The reason in full, for whoever sent the text: it may quote it.
+    pub fn told(&self) -> String {
+        match &self.fault {
+            Some(fault) => format!("{}: {}", self.reason, fault.message),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// The reason for a log: nothing of the text is in it.
+    pub fn logged(&self) -> String {
+        match &self.fault {
+            Some(fault) => format!("{}: {}", self.reason, fault.kind()),
+            None => self.reason.clone(),
+        }
+    }
+
+    /// Byte offset in the message's text that an error points at: where the parser stopped, else
+    /// where the statement begins.
+    pub fn points_at(&self) -> Option<u32> {
+        self.fault.as_ref().and_then(|fault| fault.at).or(self.location)
     }
 
     /// At this byte offset of the text.
     pub fn at(mut self, location: u32) -> Self {
         self.location = Some(location);
         self
+    }
+
+    /// The text that it is about stands this many bytes further on in the message's.
+    pub fn move_by(&mut self, bytes: u32) {
+        let moved = |at: u32| at.saturating_add(bytes);
+        self.location = self.location.map(moved);
+        if let Some(fault) = &mut self.fault {
+            fault.at = fault.at.map(moved);
+        }
     }
 
     /// The hint with the page that explains the rule.

@@ -10,7 +10,7 @@ impl Policy {
             Role::Prod => self.prod_rule(class),
             Role::Replica | Role::Staging => (replica_rule(class), String::new()),
         };
-        let what = if statement.tag == "???" { "statement" } else { statement.tag };
+        let what = if statement.is_unreadable() { "statement" } else { statement.tag };
         let upstream = &self.upstream;
         let message = match self.split {
             Some(SplitLeg::Read) => format!(
@@ -24,7 +24,7 @@ impl Policy {
                 )
             }
         };
-        Denial::new(rule, message, self.class_hint(rule))
+        Denial::new(rule, message, self.class_hint(rule, statement))
     }
 
     fn prod_rule(&self, class: Class) -> (Rule, String) {
@@ -44,7 +44,14 @@ impl Policy {
         }
     }
 
-    fn class_hint(&self, rule: Rule) -> String {
+    fn class_hint(&self, rule: Rule, statement: &Statement) -> String {
+        match statement.fault {
+            Some(_) => format!("if this is a typing error, mend it; {}", self.role_hint(rule)),
+            None => self.role_hint(rule),
+        }
+    }
+
+    fn role_hint(&self, rule: Rule) -> String {
         match rule {
             Rule::ProdAdminBlocked => "run it outside the proxy under your break-glass procedure, \
                 or let the entry say admin = \"confirm\""

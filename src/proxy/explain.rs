@@ -96,6 +96,9 @@ pub fn explain(
             }
             let policy = if *side == Side::Read { &declared.policy } else { &policy };
             explained.fate = fate(policy.clone(), &law, judge, &text[start..end]);
+            if let Fate::Refused(denial) = &mut explained.fate {
+                denial.move_by(statement.location);
+            }
             explained.upstream = match side {
                 Side::Write => Some(local.clone()),
                 Side::Read => explained.upstream,

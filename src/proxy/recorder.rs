@@ -157,7 +157,7 @@ pub(super) fn describe(event: &mut Event, denial: &Denial) {
     event.reason = Some(if denial.reason.is_empty() {
         denial.message.clone()
     } else {
-        format!("{} ({})", denial.message, denial.reason)
+        format!("{} ({})", denial.message, denial.logged())
     });
     event.hint = Some(denial.full_hint());
 }

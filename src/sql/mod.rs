@@ -8,6 +8,7 @@ mod cache;
 pub mod catalog;
 mod class;
 mod classify;
+mod fault;
 pub mod lexer;
 pub mod normalize;
 mod parse;
@@ -20,6 +21,7 @@ mod uses;
 pub use cache::{Found, Grammar, Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
 pub use classify::judge;
+pub use fault::SyntaxFault;
 pub use statement::{
     Bound, Chain, Effect, Isolation, Judgement, Lexing, Modes, SetConfig, SetScope, SetValue,
     Statement, TempUse,

@@ -2,6 +2,7 @@
 
 use pgauthority_grammar::{Node, Tree, field};
 
+use super::SyntaxFault;
 use super::lexer::Lexer;
 
 /// Where one statement stands in its text.
@@ -16,11 +17,20 @@ pub(super) struct Place {
 /// A text may hold so many statements: each costs some hundred bytes to remember.
 const MAX_STATEMENTS: usize = 1 << 18;
 
-/// Parses a text; `None` if the grammar refuses it. The caller has checked that the text is
-/// bounded (`lexer::survey`).
-pub(super) fn parse(text: &[u8]) -> Option<Tree> {
-    let tree = pgauthority_grammar::parse(text).ok()?;
-    (tree.statements().take(MAX_STATEMENTS + 1).count() <= MAX_STATEMENTS).then_some(tree)
+/// Parses a text. The caller has checked that the text is bounded (`lexer::survey`).
+///
+/// # Errors
+///
+/// What the grammar refuses, and more statements than are worth remembering.
+pub(super) fn parse(text: &[u8]) -> Result<Tree, SyntaxFault> {
+    let tree = pgauthority_grammar::parse(text).map_err(|error| SyntaxFault::of(&error, text))?;
+    match tree.statements().take(MAX_STATEMENTS + 1).count() <= MAX_STATEMENTS {
+        true => Ok(tree),
+        false => {
+            let message = format!("more than {MAX_STATEMENTS} statements").into();
+            Err(SyntaxFault { message, at: None })
+        }
+    }
 }
 
 /// The statements of a parsed text, each with its place.

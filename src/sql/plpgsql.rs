@@ -2,8 +2,8 @@
 
 use pgauthority_grammar::{Expression, Node, field, parse_plpgsql};
 
-use super::classify::{Own, Scan, option_text};
-use super::{Class, lexer};
+use super::classify::{Own, Scan, UNREADABLE_BODY, option_text};
+use super::{Class, SyntaxFault, lexer};
 
 impl Scan<'_> {
     /// Counts a DO block: every statement and expression of its body.
@@ -18,10 +18,14 @@ impl Scan<'_> {
         };
         // Replacement characters for bytes that are not UTF-8 would be judged in their stead.
         if body.contains('\u{fffd}') || !lexer::survey(body.as_bytes()).bounded {
-            return opaque("has a body that cannot be read");
+            return opaque(UNREADABLE_BODY);
         }
-        let Ok(expressions) = parse_plpgsql(&body) else {
-            return opaque("has a body that cannot be read");
+        let expressions = match parse_plpgsql(&body) {
+            Ok(expressions) => expressions,
+            Err(error) => {
+                self.fault.get_or_insert_with(|| SyntaxFault::within(&error));
+                return opaque(UNREADABLE_BODY);
+            }
         };
         self.found.code(&body);
         self.expressions(&expressions);
@@ -35,7 +39,7 @@ impl Scan<'_> {
                 self.raise_called(Class::Opaque, || "runs SQL that is computed (EXECUTE)".into());
             }
             if !self.text(&expression.query, expression.mode) {
-                self.raise_called(Class::Opaque, || "has a body that cannot be read".into());
+                self.raise_called(Class::Opaque, || UNREADABLE_BODY.into());
             }
         }
     }

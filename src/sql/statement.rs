@@ -1,9 +1,10 @@
 //! What is known about a statement from its text alone.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::catalog::{Memo, Resolved};
-use super::{Class, Uses};
+use super::{Class, SyntaxFault, Uses};
 
 /// The tag of text that the grammar cannot read.
 const UNREADABLE: &str = "???";
@@ -56,9 +57,16 @@ impl Judgement {
         Judgement::new(vec![statement], Lexing::default(), b"")
     }
 
-    /// Text that the grammar cannot read: anything may be in it.
-    pub fn unreadable(text: &[u8]) -> Self {
-        Judgement::unseen(text, "cannot be read by PostgreSQL's grammar")
+    /// Text that the grammar cannot read, and what it says of it: anything may be in it.
+    pub fn unreadable(text: &[u8], fault: SyntaxFault) -> Self {
+        let mut judgement = Judgement::unseen(text, "cannot be read by PostgreSQL's grammar");
+        judgement.statements.iter_mut().for_each(|one| one.fault = Some(Box::new(fault.clone())));
+        judgement
+    }
+
+    /// A statement of which only the name is known, and which of several has it is not.
+    pub fn uncertain() -> Self {
+        Judgement::unseen(b"", "runs what has a name that could mean several statements")
     }
 
     /// Text beyond what is given to the grammar (see [`super::lexer`]).
@@ -164,6 +172,9 @@ pub struct Statement {
     pub uses: Option<Box<Uses>>,
     /// What it asks of the session itself, where that matters to a session with two connections.
     pub bound: Bound,
+    /// What PostgreSQL's parser said, where it did not take the text, or a body in it, and
+    /// `reason` is that.
+    pub fault: Option<Box<SyntaxFault>>,
 }
 
 /// What a statement asks of the session that it runs in, besides its class.
@@ -197,6 +208,15 @@ impl Statement {
             reason: "".into(),
             uses: None,
             bound: Bound::No,
+            fault: None,
+        }
+    }
+
+    /// [`Statement::reason`] with the parser's own words: it may quote the text.
+    pub fn why(&self) -> Cow<'_, str> {
+        match &self.fault {
+            None => Cow::Borrowed(&self.reason),
+            Some(fault) => format!("{}: {}", self.reason, fault.message).into(),
         }
     }
 

@@ -4,7 +4,7 @@
 use super::law::Law;
 use super::support::cluster::PASSWORD;
 use super::support::transcript::{Script, difference};
-use super::support::wire::Frames;
+use super::support::wire::{Frames, Message};
 use super::support::{Login, Wire};
 
 /// On an unconfirmed prod session: the statement, the rule. `^` marks where the position points.
@@ -35,6 +35,7 @@ const PROD_BLOCKS: &[(&str, &str)] = &[
     ("^ALTER TABLE items OWNER TO reader", "prod.privilege_unconfirmed"),
     ("^DO $$ BEGIN EXECUTE 'DROP TABLE lines'; END $$", "prod.opaque_unconfirmed"),
     ("^SELEC 1", "prod.opaque_unconfirmed"),
+    ("SELECT 'größe'; SELECT 2 x ^y", "prod.opaque_unconfirmed"),
     ("^CREATE DATABASE blocked", "prod.admin_blocked"),
     ("^ALTER SYSTEM SET work_mem = '1MB'", "prod.admin_blocked"),
     ("^COPY items TO '/tmp/blocked'", "prod.admin_blocked"),
@@ -95,7 +96,7 @@ fn every_block_says_what_where_and_why() {
         expect("rule in the detail", error.detail().contains(rule));
         expect("a hint", !error.hint().is_empty());
         let points = error.get('P') == position.to_string();
-        expect("position", points || rule.starts_with("parameter") || text.starts_with("SELEC 1"));
+        expect("position", points || rule.starts_with("parameter"));
         expect("no internal names", !error.message().contains("nonce"));
         expect("alive and idle", session.status() == 'I');
     }
@@ -103,6 +104,75 @@ fn every_block_says_what_where_and_why() {
     assert_eq!(law.fingerprint(), before, "a blocked statement changed something");
     let log = law.cluster.log();
     assert!(!log.contains("SELECT \"pgauthority"), "an idle block reached the server:\n{log}");
+}
+
+/// Texts that PostgreSQL's grammar does not take, on any major.
+const UNREADABLE: &[&str] = &[
+    "SELEC 1",
+    "SELECT 1;\nSELECT 2 x y",
+    "SELECT 'größe', ü ü ü",
+    "SELECT (1",
+    "DROP TABLE",
+    "SELECT 'not closed",
+    "SELECT $x$ not closed $y$",
+    "SELECT \"not closed",
+    "SELECT 1 /* not closed /* */",
+    "SELECT E'\\u00zz'",
+    "CREATE TABLE a.b.c.d (n int)",
+    "CREATE ROLE x WITH nonsense",
+    "SELECT U&'\\zzzz'",
+    "  -- nothing\n  SELECT 1 FROM ; SELECT 2",
+];
+
+#[test]
+fn what_cannot_be_read_is_told_in_the_servers_words() {
+    let law = Law::start();
+    let mut direct =
+        Wire::tcp(law.cluster.port(), &Login::new("app", "app").password(PASSWORD)).unwrap();
+    let mut faults = Vec::new();
+    for text in UNREADABLE {
+        let theirs = direct.try_sql(text).unwrap_err();
+        for entry in ["prod", "replica"] {
+            let mut session = law.session(entry);
+            let mut errors = vec![session.try_sql(text).unwrap_err()];
+            let answers = session.exchange(&Frames::new().parse("", text, &[]).sync());
+            errors.extend(answers.iter().filter(|one| one.tag == b'E').map(Message::fields));
+            assert_eq!(errors.len(), 2, "{text}");
+            for ours in errors {
+                let said = ours.detail().split_once("PostgreSQL's grammar: ").map(|(_, said)| said);
+                let same = said == Some(theirs.message()) && ours.get('P') == theirs.get('P');
+                if !same || !ours.hint().starts_with("if this is a typing error, mend it; ") {
+                    faults.push(format!("{text} on {entry}\n  {ours}\n  not {theirs:?}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    // the log has where, and nothing that is quoted of the text
+    let events = law.proxy.events("statement_blocked");
+    assert_eq!(events.len(), 4 * UNREADABLE.len());
+    for event in &events {
+        let reason = event["reason"].as_str().unwrap();
+        assert!(reason.contains("cannot be read by PostgreSQL's grammar: "), "{reason}");
+        assert!(!reason.contains("not closed") && !reason.contains("nonsense"), "{reason}");
+        assert!(event["position"].is_number(), "{event}");
+    }
+}
+
+#[test]
+fn a_body_that_cannot_be_read_says_why() {
+    let law = Law::start();
+    let mut session = law.session("prod");
+    for (text, said) in [
+        ("DO $$ BEGIN SELEC 1; END $$", "syntax error at or near \"SELEC\""),
+        ("DO $$ BEGIN IF true THEN END $$", "syntax error at end of input"),
+        ("DO $$ BEGIN x := 1; END $$", "\"x\" is not a known variable"),
+    ] {
+        let error = session.try_sql(text).unwrap_err();
+        let reason = format!("; has a body that cannot be read: {said}");
+        assert!(error.detail().ends_with(&reason), "{text}: {error:?}");
+        assert_eq!(error.get('P'), "1");
+    }
 }
 
 /// Pipelines and transactions with a statement `X` in them: run direct with one that fails in

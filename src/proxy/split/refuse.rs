@@ -56,7 +56,7 @@ impl Split {
             false => ", not recorded".to_owned(),
         };
         if !denial.reason.is_empty() {
-            detail += &format!("; {}", denial.reason);
+            detail += &format!("; {}", denial.told());
         }
         let mut error = ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
             .with_detail(detail)

@@ -196,6 +196,10 @@ fn statement(statement: &Statement) -> usize {
         + set_config
         + names(&statement.objects)
         + text(Some(&statement.reason))
+        + statement
+            .fault
+            .as_ref()
+            .map_or(0, |fault| size_of_val(&**fault) + text(Some(&fault.message)))
         + statement.uses.as_ref().map_or(0, |uses| uses_of(uses))
 }
 

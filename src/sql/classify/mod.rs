@@ -22,7 +22,13 @@ pub(in crate::sql) use utility::{Own, option_text};
 
 use super::lexer;
 use super::parse::{self, Place};
-use super::{Bound, Class, Effect, Judgement, SetConfig, SetScope, SetValue, Statement, TempUse};
+use super::{
+    Bound, Class, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, SyntaxFault,
+    TempUse,
+};
+
+/// The reason of what contains a body that the grammar does not take.
+pub(in crate::sql) const UNREADABLE_BODY: &str = "has a body that cannot be read";
 
 /// How deep SQL may stand in literals and bodies of SQL and still be judged.
 const MAX_TEXT_DEPTH: usize = 4;
@@ -34,20 +40,26 @@ const MAX_TEXT_DEPTH: usize = 4;
 /// [`pgauthority_grammar`]). Time is linear in the text.
 pub fn judge(text: &[u8], migration_tables: &BTreeSet<String>) -> Judgement {
     let survey = lexer::survey(text);
-    let tree = if survey.bounded { parse::parse(text) } else { None };
-    let statements: Option<Vec<Statement>> = tree.and_then(|tree| {
-        parse::statements(&tree, text)
-            .map(|(node, place)| Some(statement(node?, place, migration_tables)))
-            .collect()
-    });
-    match statements {
-        Some(statements) => Judgement::new(statements, survey.lexing, text),
-        None => {
-            let unreadable =
-                if survey.bounded { Judgement::unreadable } else { Judgement::unbounded };
-            Judgement { lexing: survey.lexing, ..unreadable(text) }
-        }
-    }
+    let judgement = match survey.bounded {
+        true => read(text, migration_tables, survey.lexing)
+            .unwrap_or_else(|fault| Judgement::unreadable(text, fault)),
+        false => Judgement::unbounded(text),
+    };
+    Judgement { lexing: survey.lexing, ..judgement }
+}
+
+fn read(
+    text: &[u8],
+    migration_tables: &BTreeSet<String>,
+    lexing: Lexing,
+) -> Result<Judgement, SyntaxFault> {
+    let tree = parse::parse(text)?;
+    let no_statement =
+        || SyntaxFault { message: "an item of the tree is no statement".into(), at: None };
+    let statements = parse::statements(&tree, text)
+        .map(|(node, place)| Ok(statement(node.ok_or_else(no_statement)?, place, migration_tables)))
+        .collect::<Result<_, SyntaxFault>>()?;
+    Ok(Judgement::new(statements, lexing, text))
 }
 
 fn offset(bytes: usize) -> u32 {
@@ -103,6 +115,7 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
             && !node.has(field::filename)
             && !node.flag(field::is_program),
         objects: scan.objects.into(),
+        fault: scan.fault.filter(|_| scan.reason == UNREADABLE_BODY).map(Box::new),
         reason: scan.reason.into(),
         uses: scan.found.into_uses(is_temporary),
         bound: scan.bound,
@@ -197,12 +210,18 @@ impl Scan<'_> {
         }
     }
 
-    /// Counts a text that is run as SQL. False if it cannot be read.
+    /// Counts a text that is run as SQL. False if it cannot be read: `fault` says why.
     pub(in crate::sql) fn text(&mut self, text: &[u8], mode: Mode) -> bool {
         if self.depth == MAX_TEXT_DEPTH || !lexer::survey(text).bounded {
             return false;
         }
-        let Ok(tree) = pgauthority_grammar::parse_mode(text, mode) else { return false };
+        let tree = match pgauthority_grammar::parse_mode(text, mode) {
+            Ok(tree) => tree,
+            Err(error) => {
+                self.fault.get_or_insert_with(|| SyntaxFault::within(&error));
+                return false;
+            }
+        };
         self.depth += 1;
         for raw in tree.statements() {
             if let Some(node) = raw.node(field::stmt) {

@@ -11,7 +11,7 @@ use super::names::{Qualified, shown, string};
 use super::uses::Found;
 use super::{temporary, utility};
 use crate::sql::routines::{self, Routine};
-use crate::sql::{Bound, Class, SetConfig};
+use crate::sql::{Bound, Class, SetConfig, SyntaxFault};
 
 /// What was found inside a statement so far.
 pub(in crate::sql) struct Scan<'c> {
@@ -29,6 +29,8 @@ pub(in crate::sql) struct Scan<'c> {
     /// What the catalog has to be asked about.
     pub(in crate::sql) found: Found,
     pub(super) bound: Bound,
+    /// What the parser said of the first body that it did not take.
+    pub(in crate::sql) fault: Option<SyntaxFault>,
 }
 
 impl<'c> Scan<'c> {
@@ -44,6 +46,7 @@ impl<'c> Scan<'c> {
             objects: Vec::new(),
             found: Found::default(),
             bound: Bound::No,
+            fault: None,
         }
     }
 
