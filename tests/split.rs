@@ -14,6 +14,8 @@ mod generator;
 mod item;
 #[path = "split/lost.rs"]
 mod lost;
+#[path = "split/moved.rs"]
+mod moved;
 #[path = "split/places.rs"]
 mod places;
 #[path = "state/random.rs"]

@@ -195,7 +195,10 @@ impl Sides {
             match answered.answer {
                 Answer::Read => break assert_eq!(at, server.len()),
                 Answer::Need(length) => break assert!(length > server.len() - at),
-                Answer::Drop(length) | Answer::Replace(length, _) | Answer::Fates(_, length) => {
+                Answer::Drop(length)
+                | Answer::Move(length)
+                | Answer::Replace(length, _)
+                | Answer::Fates(_, length) => {
                     at += length;
                 }
                 Answer::Own(bytes, length) | Answer::Send(bytes, length) => {

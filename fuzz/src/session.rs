@@ -330,7 +330,7 @@ impl Session {
                     assert!(length > answers.len() - at);
                     break;
                 }
-                Answer::Drop(length) => at += length,
+                Answer::Drop(length) | Answer::Move(length) => at += length,
                 Answer::Replace(length, bytes) => {
                     self.to_client.extend_from_slice(&bytes);
                     at += length;

@@ -155,7 +155,7 @@ impl Gate {
         // something in flight behind it may undo it again: then it is not known
         let last = self.stirring == 0 && run.done == judgement.statements.len();
         self.made(statement, last);
-        self.policy.follow_task(self.state.parameters.task.get().as_deref());
+        self.follow_task();
         self.end(ended);
     }
 
@@ -171,6 +171,9 @@ impl Gate {
 
     /// What a statement made, now that it is known to be there.
     fn made(&mut self, statement: &Statement, last: bool) {
+        if self.policy.routed && self.policy.movable {
+            self.note_custom(statement);
+        }
         match &statement.effect {
             Effect::CreateTemp { names, on_commit_drop } if last => {
                 self.temporary.created(names, true, *on_commit_drop);
@@ -183,6 +186,20 @@ impl Gate {
                 self.portals.clear(self.answering);
             }
             _ => {}
+        }
+    }
+
+    /// Notes the custom parameters that a statement has set, up to [`super::MAX_CUSTOM`].
+    fn note_custom(&mut self, statement: &Statement) {
+        let set = match &statement.effect {
+            Effect::Set { name, .. } => Some(&**name),
+            _ => None,
+        };
+        let configured = statement.set_config.iter().filter_map(|call| call.name.as_deref());
+        for name in set.into_iter().chain(configured).filter(|name| name.contains('.')) {
+            if self.custom.len() < super::MAX_CUSTOM {
+                self.custom.insert(name.to_ascii_lowercase().into());
+            }
         }
     }
 

@@ -34,6 +34,9 @@ pub enum Answer {
     Looked(Looked, usize),
     /// Send these bytes to the server, and drop this many.
     Send(Bytes, usize),
+    /// Drop this many bytes, a ReadyForQuery: the session is idle, and its task leads elsewhere
+    /// ([`Gate::astray`]).
+    Move(usize),
     /// The session cannot go on.
     Fatal(Box<Denial>),
 }
@@ -55,6 +58,7 @@ pub(super) enum Heard {
     Own(Bytes),
     Looked(Looked),
     Send(Bytes),
+    Move,
     Fatal(Box<Denial>),
 }
 
@@ -103,6 +107,7 @@ impl Gate {
                 Heard::Own(bytes) => break Answer::Own(bytes, length),
                 Heard::Looked(looked) => break Answer::Looked(looked, length),
                 Heard::Send(bytes) => break Answer::Send(bytes, length),
+                Heard::Move => break Answer::Move(length),
                 Heard::Fatal(denial) => break Answer::Fatal(denial),
             }
         };
@@ -227,7 +232,11 @@ impl Gate {
                 let asked =
                     matches!(self.owed.front(), Some(Owed::Check(Check { synced: true, .. })));
                 self.settle_boundary(status);
-                if asked { Heard::Absorb } else { Heard::Pass }
+                match asked {
+                    true => Heard::Absorb,
+                    false if self.astray && self.is_idle() => Heard::Move,
+                    false => Heard::Pass,
+                }
             }
         };
         self.copy_answered();

@@ -9,7 +9,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Gate;
 use super::owed::{Owed, Own};
-use crate::protocol::{frame, message};
+use crate::protocol::{body, frame, message};
 use crate::session::Block;
 use crate::sql::catalog::Row;
 
@@ -172,16 +172,7 @@ pub(super) fn sync(out: &mut BytesMut) {
 }
 
 /// The columns of a DataRow; `None`: it has not the form of one.
-fn row(mut body: &[u8]) -> Option<Row> {
-    let count = body.split_off(..2)?;
-    let count = u16::from_be_bytes(count.try_into().ok()?);
-    (0..count)
-        .map(|_| {
-            let length = i32::from_be_bytes(body.split_off(..4)?.try_into().ok()?);
-            match usize::try_from(length) {
-                Ok(length) => body.split_off(..length).map(|value| Some(value.to_vec())),
-                Err(_) => Some(None),
-            }
-        })
-        .collect()
+fn row(body: &[u8]) -> Option<Row> {
+    let columns = body::row(body)?;
+    Some(columns.into_iter().map(|column| column.map(<[u8]>::to_vec)).collect())
 }

@@ -307,7 +307,7 @@ impl Gate {
                 temporary.doubt_search_path();
             }
         }
-        plan.fence = self.fence_for(&statement.effect).or(plan.fence);
+        plan.fence = self.fence_for(statement).or(plan.fence);
         if statement.copy_in {
             plan.copies += 1;
         }
@@ -321,9 +321,13 @@ impl Gate {
     }
 
     /// A statement that changes what later ones are judged by.
-    fn fence_for(&self, effect: &Effect) -> Option<Fence> {
+    fn fence_for(&self, statement: &Statement) -> Option<Fence> {
         let task = |name: &str| name.eq_ignore_ascii_case(parameter::TASK);
-        match effect {
+        let sets_task = || {
+            let mut names = statement.set_config.iter().filter_map(|call| call.name.as_deref());
+            self.policy.routed && names.any(task)
+        };
+        match &statement.effect {
             Effect::ResetAll | Effect::DiscardAll
                 if self.policy.set_by_statement || self.policy.routed =>
             {
@@ -332,6 +336,7 @@ impl Gate {
             Effect::Set { name, .. } | Effect::Reset(name) if self.policy.routed && task(name) => {
                 Some(Fence::Up { restore: false })
             }
+            _ if sets_task() => Some(Fence::Up { restore: false }),
             _ => None,
         }
     }

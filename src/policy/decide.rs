@@ -29,6 +29,8 @@ pub struct Policy {
     pub write_denied: bool,
     /// The entry is routed, so a task decides which cells apply.
     pub routed: bool,
+    /// Another task may move the session to other upstreams: the proxy can log in there by itself.
+    pub movable: bool,
     /// The decision table.
     pub decisions: Arc<DecisionTable>,
     /// The connection also runs with `default_transaction_read_only = on`.
@@ -96,6 +98,7 @@ impl Policy {
             read_denied: false,
             write_denied: false,
             routed: false,
+            movable: false,
             decisions: Arc::new(DecisionTable::default()),
             guarded: declaration.role == Role::Replica,
             split: None,

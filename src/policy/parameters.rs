@@ -138,26 +138,41 @@ impl Policy {
         if !self.routed {
             return None;
         }
-        if row.is_split() != self.split.is_some() {
-            let (here, there) = match row.is_split() {
-                true => ("works on one authority", "reads from neon and writes to local"),
-                false => ("reads from neon and writes to local", "does not"),
-            };
-            return refuse(
-                format!("this session {here}, and task \"{task}\" {there}"),
-                &format!("connect again with options='-c {}={task}'", parameter::TASK),
-            );
+        if self.movable || !self.leads_elsewhere(task) {
+            return None;
         }
-        match row.single_authority() {
-            Some(authority) if authority != self.declaration.authority => refuse(
-                format!(
-                    "task \"{task}\" works on authority {authority}, and this session is \
-                     connected to {}",
-                    self.declaration.authority
-                ),
-                &format!("connect again with options='-c {}={task}'", parameter::TASK),
+        let places = |split| match split {
+            true => "reads from neon and writes to local".to_owned(),
+            false => "works in one place".to_owned(),
+        };
+        let there = match row.single_authority() {
+            Some(authority) => format!("works on authority {authority}"),
+            None => places(row.is_split()),
+        };
+        let here = match self.split {
+            Some(_) => places(true),
+            None => format!("is connected to authority {}", self.declaration.authority),
+        };
+        refuse(
+            format!("task \"{task}\" {there}, and this session {here}"),
+            &format!(
+                "the client's own authentication cannot be repeated there: connect again with \
+                 options='-c {}={task}'",
+                parameter::TASK
             ),
-            _ => None,
+        )
+    }
+
+    /// The task's row names other upstreams than those of this session (contract §3). A row
+    /// that denies both names none, nor does a task without a row.
+    pub fn leads_elsewhere(&self, task: &str) -> bool {
+        let Some(row) = self.decisions.lookup(task) else { return false };
+        if !self.routed || row.is_closed() {
+            return false;
+        }
+        match (row.single_authority(), self.split) {
+            (Some(authority), None) => authority != self.declaration.authority,
+            (single, split) => single.is_none() != split.is_some(),
         }
     }
 

@@ -39,6 +39,21 @@ pub(crate) fn kind_and_name(body: &[u8]) -> Option<(u8, &[u8])> {
     (matches!(kind, b'S' | b'P') && rest.is_empty()).then_some((*kind, name))
 }
 
+/// DataRow: the columns, NULL as `None`.
+pub(crate) fn row(mut body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
+    let count = u16::from_be_bytes(*body.split_off(..2)?.first_chunk()?);
+    let columns: Option<Vec<_>> = (0..count)
+        .map(|_| {
+            let length = i32::from_be_bytes(*body.split_off(..4)?.first_chunk()?);
+            match usize::try_from(length) {
+                Ok(length) => body.split_off(..length).map(Some),
+                Err(_) => Some(None),
+            }
+        })
+        .collect();
+    columns.filter(|_| body.is_empty())
+}
+
 /// The parameter types of a Parse, from what follows its text: as many as are there.
 pub(crate) fn parameter_types(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
     let types = bytes.get(2..).unwrap_or_default();

@@ -4,13 +4,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::config::{Config, Entry, EntryTarget, Upstream};
+use crate::config::{ClientAuth, Config, Entry, EntryTarget, Upstream};
 use crate::contract::parameter::{self, Parameter};
 use crate::contract::{Cell, DecisionRow, Role};
 use crate::policy::{Denial, Policy, Rule, SplitLeg, unknown_task};
 use crate::protocol::Startup;
 use crate::session::{Instant, Parameters};
-use crate::sql::Class;
+use crate::sql::{Class, SetScope};
 
 /// Settings that only class `admin` may change (contract §4).
 const ADMIN_SETTINGS: [&str; 3] =
@@ -31,19 +31,20 @@ pub(super) struct Declared {
     pub(super) search_path_doubtful: bool,
 }
 
-/// Checks what the startup packet declares for `entry`.
+/// Checks what the startup packet declares for `entry`; `moved`: the task that the session has now.
 pub(super) fn declare(
     config: &Config,
     entry: &Entry,
     startup: &Startup,
     now: Instant,
+    moved: Option<&str>,
 ) -> Result<Declared, Box<Denial>> {
     let settings = in_force(startup);
     let mut wishes = Wishes::default();
     for (name, value) in &settings {
         wishes.read(name, value)?;
     }
-    let Routed { upstream, write, row } = route(config, entry, wishes.task.as_deref())?;
+    let Routed { upstream, write, row } = route(config, entry, moved.or(wishes.task.as_deref()))?;
     let mut law = policy(config, entry, &upstream, &startup.user);
     let write = write.map(|upstream| {
         let mut writing = policy(config, entry, &upstream, &startup.user);
@@ -56,7 +57,10 @@ pub(super) fn declare(
         law.read_denied = row.read == Cell::Deny;
         law.write_denied = row.write == Cell::Deny;
     }
-    let task = wishes.task.clone().or_else(|| row.map(|row| row.task.clone()));
+    let task = match (&wishes.task, &entry.target) {
+        (Some(task), _) | (None, EntryTarget::Routed { task: Some(task), .. }) => Some(&**task),
+        _ => None,
+    };
     let both = std::iter::once(&law).chain(write.as_ref().map(|(_, policy)| policy));
     for policy in both {
         wishes.check(policy)?;
@@ -64,11 +68,14 @@ pub(super) fn declare(
             check_setting(policy, name, value, wishes.confirm)?;
         }
     }
-    let parameters = Parameters::new(
+    let mut parameters = Parameters::new(
         wishes.confirm.then_some(now),
         wishes.ticket.as_deref().map(Arc::from),
-        task.as_deref().map(Arc::from),
+        task.map(Arc::from),
     );
+    if moved.is_some() {
+        parameters.task.set(moved.map(Arc::from), SetScope::Session);
+    }
     let path = settings.get("search_path").map(|path| path.to_ascii_lowercase());
     Ok(Declared {
         upstream,
@@ -88,6 +95,7 @@ pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: 
         admin: entry.admin,
         confirm_max_age: config.contract.confirm_max_age,
         routed: matches!(entry.target, EntryTarget::Routed { .. }),
+        movable: entry.auth != ClientAuth::Relay,
         decisions: config.decisions.clone(),
         ..Policy::new(&upstream.name, upstream.declaration)
     }

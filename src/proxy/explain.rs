@@ -57,7 +57,7 @@ pub fn explain(
 ) -> Option<Explained> {
     let entry = config.entry(asked.database)?;
     let startup = startup(asked)?;
-    let declared = match declare(config, entry, &startup, Instant::ZERO) {
+    let declared = match declare(config, entry, &startup, Instant::ZERO, None) {
         Ok(declared) => declared,
         Err(denial) => {
             let fate = Fate::Refused(denial);

@@ -9,6 +9,7 @@ mod hold;
 mod judges;
 mod leg;
 mod looking;
+mod moving;
 
 pub use authenticate::{Authenticated, Refused, Secrets, authenticate};
 pub use client::{Client, ReceiveError};

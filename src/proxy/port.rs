@@ -31,6 +31,11 @@ impl Port {
         Port { stream, unsent: BytesMut::new(), held, unflushed: false, closed: false }
     }
 
+    /// The stream, and what was read from it.
+    pub(super) fn into_parts(self) -> (Stream, BytesMut) {
+        (self.stream, self.held)
+    }
+
     /// Reads once into `scratch`; 0 bytes mean the end.
     #[inline]
     pub(super) fn poll_read(

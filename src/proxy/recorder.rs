@@ -140,6 +140,11 @@ impl Recorder {
         Some(Event { kind: EventKind::DdlOutcome, outcome: Some(outcome), ..confirmed })
     }
 
+    /// Where and who, as of the last event.
+    pub(super) fn told(&self) -> (Arc<Place>, Arc<Who>) {
+        (self.place.clone(), self.who.clone())
+    }
+
     /// `session_refused`, for a session that ends because of a rule.
     pub(super) fn ended(&mut self, gate: &mut Gate, denial: &Denial) -> (Uuid, Receipt) {
         let mut event = self.event(gate, EventKind::SessionRefused);

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::recorder::describe;
 use super::session::Newcomer;
-use crate::audit::{Event, EventKind};
+use crate::audit::{Event, EventKind, Place};
 use crate::policy::{Denial, Rule};
 use crate::protocol::ErrorResponse;
 use crate::upstream::{ConnectError, ConnectErrorKind};
@@ -33,6 +33,39 @@ impl From<Box<Denial>> for Refusal {
 impl From<io::Error> for Refusal {
     fn from(error: io::Error) -> Self {
         Refusal::Gone(error)
+    }
+}
+
+impl Refusal {
+    /// As the refusal of a statement, in a session that goes on.
+    pub(super) fn into_denial(self, hint: &str) -> Box<Denial> {
+        match self {
+            Refusal::Denied(denial) => denial,
+            Refusal::Upstream(error) => Box::new(Denial {
+                reason: error.detail().unwrap_or_default().to_owned(),
+                ..Denial::new(
+                    rule_of(&error),
+                    error.message().to_owned(),
+                    error.hint().unwrap_or(hint).to_owned(),
+                )
+            }),
+            Refusal::Unproven(_) | Refusal::Gone(_) => Box::new(Denial::new(
+                Rule::UpstreamUnreachable,
+                "the upstream cannot be reached",
+                hint.to_owned(),
+            )),
+        }
+    }
+}
+
+/// The rule that a connection's failure falls under.
+fn rule_of(error: &ConnectError) -> Rule {
+    match error.kind() {
+        ConnectErrorKind::Contract => Rule::UpstreamContradiction,
+        ConnectErrorKind::SealMismatch => Rule::SealMismatch,
+        ConnectErrorKind::SealMissing => Rule::SealMissing,
+        ConnectErrorKind::Authentication | ConnectErrorKind::Client => Rule::AuthenticationFailed,
+        _ => Rule::UpstreamUnreachable,
     }
 }
 
@@ -63,7 +96,7 @@ impl Newcomer {
         let mut error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
         if denial.rule != Rule::AuthenticationFailed {
             error = error
-                .with_detail(self.detail(denial.rule, &known, None))
+                .with_detail(detail(&self.place, denial.rule, &known, None))
                 .with_hint(denial.full_hint());
         }
         self.client.refuse(&error).await;
@@ -72,15 +105,7 @@ impl Newcomer {
     /// Ends the login because there is no connection to its upstream. What the upstream itself
     /// said is passed on as it is.
     async fn refuse_upstream(&mut self, error: &ConnectError) {
-        let rule = match error.kind() {
-            ConnectErrorKind::Contract => Rule::UpstreamContradiction,
-            ConnectErrorKind::SealMismatch => Rule::SealMismatch,
-            ConnectErrorKind::SealMissing => Rule::SealMissing,
-            ConnectErrorKind::Authentication | ConnectErrorKind::Client => {
-                Rule::AuthenticationFailed
-            }
-            _ => Rule::UpstreamUnreachable,
-        };
+        let rule = rule_of(error);
         let mut event = self.event(rule, error.message().to_owned());
         event.hint = error.hint().map(str::to_owned);
         if error.is_verbatim() {
@@ -92,7 +117,7 @@ impl Newcomer {
             return;
         }
         let mut response = ErrorResponse::fatal(rule.sqlstate(), error.message())
-            .with_detail(self.detail(rule, &known, error.detail()));
+            .with_detail(detail(&self.place, rule, &known, error.detail()));
         response.hint = error.hint().map(str::to_owned);
         self.client.refuse(&response).await;
     }
@@ -120,27 +145,27 @@ impl Newcomer {
         self.worker.metrics.session_refused(rule.id());
         if recorded { format!("event {id}") } else { "not recorded".to_owned() }
     }
+}
 
-    /// DETAIL: the declarations as far as they are known, in one line that can be searched for.
-    fn detail(&self, rule: Rule, event: &str, more: Option<&str>) -> String {
-        let mut detail = format!("rule {}", rule.id());
-        for (name, value) in [
-            ("upstream", self.place.upstream.as_deref()),
-            ("authority", self.place.authority),
-            ("role", self.place.role),
-            ("env", self.place.env),
-            ("task", self.place.task.as_deref()),
-        ] {
-            if let Some(value) = value {
-                detail += &format!(", {name} {value}");
-            }
+/// DETAIL: the declarations as far as they are known, in one line that can be searched for.
+pub(super) fn detail(place: &Place, rule: Rule, event: &str, more: Option<&str>) -> String {
+    let mut detail = format!("rule {}", rule.id());
+    for (name, value) in [
+        ("upstream", place.upstream.as_deref()),
+        ("authority", place.authority),
+        ("role", place.role),
+        ("env", place.env),
+        ("task", place.task.as_deref()),
+    ] {
+        if let Some(value) = value {
+            detail += &format!(", {name} {value}");
         }
-        detail += &format!(", {event}");
-        if let Some(more) = more {
-            detail += &format!("; {more}");
-        }
-        detail
     }
+    detail += &format!(", {event}");
+    if let Some(more) = more {
+        detail += &format!("; {more}");
+    }
+    detail
 }
 
 /// The one answer to unknown users, unknown entries and wrong passwords.

@@ -102,6 +102,14 @@ pub(super) struct CancelGuard {
     key: (i32, Box<[u8]>),
 }
 
+impl CancelGuard {
+    /// The session's statements run elsewhere from now on.
+    pub(super) fn retarget(&self, target: CancelTarget) {
+        let cancelling = Cancelling::new(target, Arc::clone(&self.keys.upstreams));
+        self.keys.sessions.insert(self.key.clone(), Arc::new(cancelling));
+    }
+}
+
 impl Drop for CancelGuard {
     fn drop(&mut self) {
         self.keys.sessions.remove(&self.key);

@@ -42,6 +42,18 @@ pub(super) struct Relay {
     pub(super) farewell: Option<Receipt>,
     /// It serves a leg of a split session, which says itself when it may be drained.
     pub(super) inner: bool,
+    /// The session's task leads elsewhere: nothing moves until that is seen to.
+    pub(super) moving: bool,
+}
+
+/// Why a relay is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// The session is over.
+    Over,
+    /// Its task leads elsewhere, and its client waits for ReadyForQuery. It can go on, once
+    /// [`Relay::stay`] has been called.
+    Moves,
 }
 
 impl Relay {
@@ -64,6 +76,7 @@ impl Relay {
             said_goodbye: false,
             farewell: None,
             inner: false,
+            moving: false,
         }
     }
 
@@ -72,6 +85,9 @@ impl Relay {
     /// Moves what the client sends; ready only when the session is over.
     fn frontend(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<io::Result<()>> {
         for _ in 0..READS_A_POLL {
+            if self.moving {
+                return Poll::Pending;
+            }
             if self.leg.port.poll_flush(cx)?.is_pending() {
                 return Poll::Pending;
             }
@@ -246,7 +262,7 @@ impl Relay {
                 self.leg.port.put_back(buffer, dealt_with);
                 continue;
             }
-            if !matches!(self.ending, Ending::No) {
+            if self.moving || !matches!(self.ending, Ending::No) {
                 return Poll::Pending;
             }
             let length = match self.leg.port.poll_read(cx, scratch) {
@@ -289,6 +305,15 @@ impl Relay {
                 Answer::Send(bytes, length) => {
                     self.leg.send_own(cx, &bytes)?;
                     at += length;
+                }
+                Answer::Move(length) if self.inner => {
+                    self.handle.stray(self.leg.gate.astray());
+                    self.client.send(cx, &buffer[at..at + length])?;
+                    at += length;
+                }
+                Answer::Move(length) => {
+                    self.moving = true;
+                    return Ok(at + length);
                 }
                 Answer::Looked(looked, length) => {
                     self.looked(looked);
@@ -359,9 +384,9 @@ impl Relay {
 }
 
 impl Future for Relay {
-    type Output = io::Result<()>;
+    type Output = io::Result<Finish>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Finish>> {
         let relay = &mut *self;
         relay.handle.register(cx.waker());
         relay.follow_policy();
@@ -369,12 +394,22 @@ impl Future for Relay {
         relay.settle_metrics();
         if polled.is_ready() {
             relay.close_books();
+        } else if relay.moving {
+            return Poll::Ready(Ok(Finish::Moves));
         }
-        polled
+        polled.map_ok(|()| Finish::Over)
     }
 }
 
 impl Relay {
+    /// Goes on where it is.
+    pub(super) fn stay(&mut self) {
+        self.moving = false;
+        if matches!(self.hold, Hold::Answers) {
+            self.hold = Hold::None;
+        }
+    }
+
     /// A reload's policy applies from the next statement on.
     fn follow_policy(&mut self) {
         if let Some(policy) = self.handle.take_policy(&self.worker) {

@@ -16,18 +16,22 @@ use super::authenticate::{Authenticated, authenticate};
 use super::client::Client;
 use super::declare::{Declared, declare};
 use super::handshake::{Handshake, handshake};
+use super::leg::Leg;
+use super::moving::{self, Session};
 use super::port::Port;
 use super::recorder::Recorder;
 use super::refuse::{Refusal, authentication_failed};
 use super::registry::{CancelGuard, CancelTarget, Places};
-use super::relay::Relay;
+use super::relay::{Finish, Relay};
 use super::worker::{Entered, Loaded, Worker};
 use super::{split, starting};
 use crate::audit::{Event, EventKind, Place, Who};
 use crate::config::{ClientAuth, Entry};
+use crate::contract::parameter;
 use crate::net::{Peer, Stream, random_bytes};
 use crate::observe::SessionGuard;
 use crate::policy::{Denial, Rule};
+use crate::protocol::Startup;
 use crate::upstream::{Connection, Login};
 
 /// Serves one accepted connection to its end.
@@ -51,19 +55,22 @@ pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer)
         Err(_) => return tracing::info!(client = %peer, "handshake took too long"),
     };
     let mut newcomer = Newcomer::new(worker, loaded, client);
-    let places = match place {
+    let mut places = match place {
         Ok(places) => places,
         Err(denial) => return newcomer.refuse(*denial).await,
     };
-    let begun = match timeout(login_timeout, newcomer.begin(places)).await {
+    let begun = timeout(login_timeout, newcomer.begin(&mut places)).await;
+    let keyed = begun.map(|begun| begun.and_then(|begun| Ok((newcomer.key(&begun.0)?, begun))));
+    let ((cancel, key), (started, origin)) = match keyed {
         Ok(Ok(begun)) => begun,
         Ok(Err(refusal)) => return newcomer.answer(refusal).await,
         Err(_) => return tracing::info!(client = %peer, "login took too long"),
     };
     newcomer.worker.metrics.login(began.elapsed());
-    match begun {
-        Started::One(begun) => newcomer.relay(*begun, open).await,
-        Started::Split(begun) => begun.serve(newcomer, open).await,
+    let kept = Kept { cancel, _places: places, _open: open };
+    match started {
+        Started::One(begun) => newcomer.relay(*begun, origin, key, kept).await,
+        Started::Split(begun) => newcomer.relay_split(*begun, key, kept).await,
     }
 }
 
@@ -89,33 +96,117 @@ enum Started {
 struct Begun {
     declared: Declared,
     connection: Connection,
-    guards: Guards,
-    cancel_key: Bytes,
 }
 
-/// What is given back when the session ends.
-struct Guards {
-    _cancel: Option<CancelGuard>,
+/// What is given back when the session ends, wherever it has moved to.
+pub(super) struct Kept {
+    pub(super) cancel: CancelGuard,
     _places: Places,
+    _open: SessionGuard,
+}
+
+/// Whose session it is, and what it asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub(super) startup: Startup,
+    pub(super) peer: Peer,
+    session: Uuid,
+    /// `None`: the upstream itself has authenticated the client.
+    pub(super) proven: Option<Rc<Authenticated>>,
+}
+
+impl Origin {
+    pub(super) fn who(&self) -> Who {
+        who(&self.startup, self.peer, self.session)
+    }
+
+    /// A confirmation is for the place where the session began.
+    pub(super) fn without_confirmation(&self) -> Rc<Origin> {
+        let mut origin = self.clone();
+        let confirms = |name: &[u8]| name.eq_ignore_ascii_case(parameter::CONFIRM.as_bytes());
+        origin.startup.settings.retain(|setting| !setting.is(parameter::CONFIRM));
+        origin.startup.parameters.retain(|(name, _)| !confirms(name));
+        Rc::new(origin)
+    }
+}
+
+fn who(startup: &Startup, peer: Peer, session: Uuid) -> Who {
+    let name = startup.setting("application_name");
+    Who {
+        user: Some(startup.user.clone()),
+        application_name: name.map(|name| name.text().into_owned()),
+        client: Some(peer.to_string()),
+        session: Some(session.to_string()),
+    }
+}
+
+/// Where a session is, as its startup packet and its declarations say.
+pub(super) fn placed(startup: &Startup, declared: &Declared) -> Place {
+    let upstream = &declared.upstream;
+    Place {
+        database: Some(startup.database.clone()),
+        upstream: Some(upstream.name.clone()),
+        authority: Some(upstream.declaration.authority.as_str()),
+        role: Some(upstream.declaration.role.as_str()),
+        env: Some(upstream.declaration.environment.as_str()),
+        task: declared.parameters.task.get().as_deref().map(str::to_owned),
+    }
+}
+
+/// A session on one upstream.
+pub(super) struct One {
+    pub(super) relay: Relay,
+    peer: Peer,
+    /// `None`: it cannot move.
+    pub(super) origin: Option<Rc<Origin>>,
+    pub(super) kept: Option<Kept>,
+    _entered: Entered,
+}
+
+impl One {
+    pub(super) fn new(
+        worker: &Rc<Worker>,
+        leg: Leg,
+        client: Port,
+        place: Place,
+        origin: Rc<Origin>,
+    ) -> One {
+        let Startup { database, user, .. } = &origin.startup;
+        let policy = leg.gate.policy();
+        let may_move = policy.routed && policy.movable;
+        let entered = worker.enter(database, user, policy);
+        let recorder = Recorder::new(worker.shared.audit.clone(), place, origin.who());
+        let handle = entered.handle.clone();
+        let relay = Relay::new(client, leg, worker.clone(), handle, recorder);
+        let peer = origin.peer;
+        let origin = may_move.then_some(origin);
+        One { relay, peer, origin, kept: None, _entered: entered }
+    }
+
+    /// Serves the client, as a task of its own: the login's state, ten times as large, is given
+    /// back.
+    pub(super) fn spawn(self) {
+        tokio::task::spawn_local(Running(Some(self)));
+    }
 }
 
 /// A session's task. Written by hand: an async block would keep room for the relay twice, once as
 /// what it captured and once as what it awaits.
-struct Running {
-    relay: Relay,
-    peer: Peer,
-    /// Given back when the session ends.
-    _kept: (Entered, Guards, SessionGuard),
-}
+struct Running(Option<One>);
 
 impl Future for Running {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let running = &mut *self;
-        let ended = ready!(Pin::new(&mut running.relay).poll(cx));
-        if let Err(error) = ended {
-            tracing::debug!(client = %running.peer, %error, "session broke");
+        let Some(one) = &mut self.0 else { return Poll::Ready(()) };
+        match ready!(Pin::new(&mut one.relay).poll(cx)) {
+            Ok(Finish::Over) => {}
+            Ok(Finish::Moves) => {
+                if let Some(one) = self.0.take() {
+                    tokio::task::spawn_local(moving::go(Session::One(Box::new(one))));
+                }
+            }
+            Err(error) => tracing::debug!(client = %one.peer, %error, "session broke"),
         }
         Poll::Ready(())
     }
@@ -137,16 +228,10 @@ impl Newcomer {
     }
 
     pub(super) fn who(&self) -> Who {
-        let name = self.client.startup.setting("application_name");
-        Who {
-            user: Some(self.client.startup.user.clone()),
-            application_name: name.map(|name| name.text().into_owned()),
-            client: Some(self.client.peer.to_string()),
-            session: Some(self.session.to_string()),
-        }
+        who(&self.client.startup, self.client.peer, self.session)
     }
 
-    async fn begin(&mut self, mut places: Places) -> Result<Started, Refusal> {
+    async fn begin(&mut self, places: &mut Places) -> Result<(Started, Rc<Origin>), Refusal> {
         let loaded = self.loaded.clone();
         let startup = self.client.startup.clone();
         let entry = loaded.config.entry(&startup.database).cloned();
@@ -160,17 +245,25 @@ impl Newcomer {
         let Some(entry) = entry else { return Err(authentication_failed(&startup.user).into()) };
         places.session(&loaded.config.server.limits, &startup.user, &entry.name)?;
         self.may_open(&entry, relayed)?;
-        let mut declared = declare(&loaded.config, &entry, &startup, self.worker.now())?;
-        self.placed(&declared);
+        let mut declared = declare(&loaded.config, &entry, &startup, self.worker.now(), None)?;
+        self.place = placed(&startup, &declared);
+        let peer = self.client.peer;
+        let proven = proven.map(Rc::new);
+        let origin = Rc::new(Origin { startup, peer, session: self.session, proven });
+        let place = self.place.clone();
         if let Some(write) = declared.write.take() {
-            let begun = split::begin(self, declared, write, proven, places).await?;
-            return Ok(Started::Split(Box::new(begun)));
+            let begun = split::begin(&self.worker, &loaded, &origin, place, declared, write);
+            return Ok((Started::Split(Box::new(begun.await?)), origin));
         }
-        let connection = self.connect(&entry, &declared, proven.as_ref()).await?;
-        let target = CancelTarget::One(connection.cancel_token());
-        let (guard, cancel_key) = self.cancel_key(connection.process_id, &target)?;
-        let guards = Guards { _cancel: guard, _places: places };
-        Ok(Started::One(Box::new(Begun { declared, connection, guards, cancel_key })))
+        let user = origin.startup.user.as_bytes();
+        let login = match origin.proven.as_deref() {
+            None => Login::Relay { user, client: &mut *self.client },
+            Some(Authenticated { keys: Some(keys), .. }) => Login::Keys { user, keys },
+            Some(_) => Login::Own,
+        };
+        let connection =
+            starting::connect(&self.worker, &origin.startup, &entry, &declared, login).await?;
+        Ok((Started::One(Box::new(Begun { declared, connection })), origin))
     }
 
     /// What an entry says about users and kinds of connection.
@@ -190,41 +283,23 @@ impl Newcomer {
         Ok(())
     }
 
-    fn placed(&mut self, declared: &Declared) {
-        let upstream = &declared.upstream;
-        self.place.upstream = Some(upstream.name.clone());
-        self.place.authority = Some(upstream.declaration.authority.as_str());
-        self.place.role = Some(upstream.declaration.role.as_str());
-        self.place.env = Some(upstream.declaration.environment.as_str());
-        self.place.task = declared.parameters.task.get().as_deref().map(str::to_owned);
-    }
-
-    async fn connect(
-        &mut self,
-        entry: &Entry,
-        declared: &Declared,
-        proven: Option<&Authenticated>,
-    ) -> Result<Connection, Refusal> {
-        let startup = self.client.startup.clone();
-        let upstream = &declared.upstream;
-        let database = if entry.wildcard { &startup.database } else { &upstream.endpoint.dbname };
-        let user = startup.user.as_bytes();
-        let login = match proven {
-            None => Login::Relay { user, client: &mut *self.client },
-            Some(Authenticated { keys: Some(keys), .. }) => Login::Keys { user, keys },
-            Some(_) => Login::Own,
-        };
-        let guarded = declared.policy.guarded;
-        starting::dial(&self.worker, &startup, upstream, database, guarded, login).await
+    fn key(&self, started: &Started) -> Result<(CancelGuard, Bytes), Refusal> {
+        match started {
+            Started::One(begun) => {
+                let target = CancelTarget::One(begun.connection.cancel_token());
+                self.cancel_key(begun.connection.process_id, &target)
+            }
+            Started::Split(begun) => self.cancel_key(begun.process_id(), &begun.target()),
+        }
     }
 
     /// The key that cancels this session: the server's process id, so that NOTIFY still tells a
     /// client its own notifications, with random bytes of our own.
-    pub(super) fn cancel_key(
+    fn cancel_key(
         &self,
         process_id: i32,
         target: &CancelTarget,
-    ) -> Result<(Option<CancelGuard>, Bytes), Refusal> {
+    ) -> Result<(CancelGuard, Bytes), Refusal> {
         let long = self.client.startup.protocol_in_use().1 >= 2;
         for _ in 0..8 {
             let key = if long {
@@ -235,7 +310,7 @@ impl Newcomer {
             let registered =
                 self.worker.shared.cancel_keys.register(process_id, &key, target.clone());
             if let Some(guard) = registered {
-                return Ok((Some(guard), key));
+                return Ok((guard, key));
             }
         }
         Err(Refusal::Gone(io::Error::other("no cancel key could be found")))
@@ -243,8 +318,8 @@ impl Newcomer {
 
     // -- the session --------------------------------------------------------------------------
 
-    async fn relay(mut self, begun: Begun, open: SessionGuard) {
-        let greeting = starting::greeting(&begun.connection, &begun.cancel_key);
+    async fn relay(mut self, begun: Begun, origin: Rc<Origin>, cancel_key: Bytes, kept: Kept) {
+        let greeting = starting::greeting(&begun.connection, &cancel_key);
         if begun.declared.confirmed && self.record_confirmation(&begun).await.is_err() {
             let denial = Denial::new(
                 Rule::AuditUnavailable,
@@ -261,21 +336,27 @@ impl Newcomer {
             parameters: begun.declared.parameters,
             search_path_doubtful: begun.declared.search_path_doubtful,
         };
-        let Begun { connection, guards, .. } = begun;
-        let startup = &self.client.startup;
-        let leg = starting::leg(&self.worker, &self.loaded.config, startup, connection, law);
+        let (config, startup) = (&self.loaded.config, &origin.startup);
+        let leg = starting::leg(&self.worker, config, startup, begun.connection, law);
         let Ok(leg) = leg else { return };
-        let policy = leg.gate.policy();
-        let entered = self.worker.enter(&startup.database, &startup.user, policy);
-        let recorder =
-            Recorder::new(self.worker.shared.audit.clone(), self.place.clone(), self.who());
-        let (worker, peer) = (self.worker, self.client.peer);
         let client = Port::new(self.client.stream, BytesMut::new());
-        drop(self.loaded);
-        let handle = entered.handle.clone();
-        let relay = Relay::new(client, leg, worker, handle, recorder);
-        // a task of its own: the login's state, ten times as large, is given back
-        tokio::task::spawn_local(Running { relay, peer, _kept: (entered, guards, open) });
+        let mut one = One::new(&self.worker, leg, client, self.place, origin);
+        one.kept = Some(kept);
+        one.spawn();
+    }
+
+    async fn relay_split(mut self, begun: split::Begun, cancel_key: Bytes, kept: Kept) {
+        let greeting = begun.greeting(&cancel_key);
+        if let Err(error) = self.client.send(&greeting).await {
+            return tracing::info!(client = %self.client.peer, %error, "client left");
+        }
+        match begun.session(self.client.stream) {
+            Ok(mut split) => {
+                *split.kept() = Some(kept);
+                tokio::task::spawn_local(split.run());
+            }
+            Err(error) => tracing::error!(%error, "no leg could be started"),
+        }
     }
 
     /// `confirmation_set` for a confirmation in the startup packet.

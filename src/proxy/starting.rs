@@ -7,12 +7,13 @@ use std::time::Instant as StdInstant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::declare::Declared;
 use super::leg::Leg;
 use super::looking::Looking;
 use super::port::Port;
 use super::refuse::Refusal;
 use super::worker::Worker;
-use crate::config::{Config, Upstream};
+use crate::config::{Config, Entry, Upstream};
 use crate::gate::{Asked, Beginning, Gate};
 use crate::net::random_bytes;
 use crate::policy::{Denial, Policy, Rule};
@@ -56,6 +57,19 @@ pub(super) async fn dial<C: RelayClient>(
         Err(_) => metrics.connect_failed(),
     }
     opened.map_err(Refusal::Upstream)
+}
+
+/// Connects to the upstream that a session on `entry` is declared to have.
+pub(super) async fn connect<C: RelayClient>(
+    worker: &Worker,
+    startup: &Startup,
+    entry: &Entry,
+    declared: &Declared,
+    login: Login<'_, C>,
+) -> Result<Connection, Refusal> {
+    let upstream = &declared.upstream;
+    let database = if entry.wildcard { &startup.database } else { &upstream.endpoint.dbname };
+    dial(worker, startup, upstream, database, declared.policy.guarded, login).await
 }
 
 /// A leg on a connection that has just been opened.
@@ -128,10 +142,18 @@ pub(super) fn greeting(connection: &Connection, cancel_key: &Bytes) -> BytesMut 
     for notice in &connection.notices {
         out.extend_from_slice(notice);
     }
+    reports(&mut out, connection);
+    message::backend_key_data(&mut out, connection.process_id, cancel_key);
+    message::ready_for_query(&mut out, b'I');
+    out
+}
+
+/// The reports at the start of a session, with the proxy's own tags.
+pub(super) fn reports(out: &mut BytesMut, connection: &Connection) {
     let own_tags = connection.announced.is_none();
     for (name, value) in &connection.parameters {
         if !(own_tags && name.to_ascii_lowercase().starts_with(b"authority.")) {
-            message::parameter_status(&mut out, &String::from_utf8_lossy(name), value);
+            message::parameter_status(out, &String::from_utf8_lossy(name), value);
         }
     }
     let declaration = connection.upstream.declaration;
@@ -142,9 +164,6 @@ pub(super) fn greeting(connection: &Connection, cancel_key: &Bytes) -> BytesMut 
         declaration.environment.as_str(),
     ];
     for (tag, value) in crate::contract::parameter::TAGS.iter().zip(values) {
-        message::parameter_status(&mut out, tag, value.as_bytes());
+        message::parameter_status(out, tag, value.as_bytes());
     }
-    message::backend_key_data(&mut out, connection.process_id, cancel_key);
-    message::ready_for_query(&mut out, b'I');
-    out
 }

@@ -23,6 +23,7 @@ use super::registry::{CancelKeys, Counts};
 use super::session::serve_client;
 use crate::audit::AuditLog;
 use crate::config::Config;
+use crate::gate::Astray;
 use crate::net::{Bound, Listener};
 use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::{Policy, SplitLeg};
@@ -177,6 +178,7 @@ impl Worker {
             set_by_statement: policy.set_by_statement,
             split: policy.split,
             upstream: policy.upstream.as_str().into(),
+            astray: RefCell::default(),
         });
         self.sessions.borrow_mut().insert(id, handle.clone());
         Entered { worker: self.clone(), id, handle }
@@ -214,9 +216,21 @@ pub(super) struct SessionHandle {
     pooler: bool,
     set_by_statement: bool,
     split: Option<SplitLeg>,
+    /// Of a leg of a split session: its task leads elsewhere.
+    astray: RefCell<Option<Astray>>,
 }
 
 impl SessionHandle {
+    /// Notes that the session's task leads elsewhere.
+    pub(super) fn stray(&self, astray: Option<Astray>) {
+        *self.astray.borrow_mut() = astray;
+    }
+
+    /// Where the session's task leads, if elsewhere.
+    pub(super) fn astray(&self) -> Option<Astray> {
+        self.astray.borrow().clone()
+    }
+
     /// Keeps the waker of the session's future.
     #[inline]
     pub(super) fn register(&self, waker: &Waker) {

@@ -13,6 +13,7 @@ pub mod lexer;
 pub mod normalize;
 mod parse;
 mod plpgsql;
+pub(crate) mod quote;
 pub mod routines;
 pub mod shape;
 mod statement;

@@ -5,9 +5,9 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 
 use super::connection::Reports;
-use super::wire::{Wire, take_u32};
-use crate::protocol::frontend;
+use super::wire::Wire;
 use crate::protocol::message::{frame, put_cstring};
+use crate::protocol::{body, frontend};
 
 /// The columns of a row, NULL as `None`.
 pub(super) type Row = Vec<Option<Bytes>>;
@@ -54,22 +54,9 @@ fn malformed(what: &str) -> QueryError {
     QueryError::Io(io::Error::new(io::ErrorKind::InvalidData, format!("malformed {what}")))
 }
 
-fn row(mut body: &[u8]) -> Option<Row> {
-    let (count, rest) = body.split_first_chunk::<2>()?;
-    body = rest;
-    let mut row = Vec::new();
-    for _ in 0..u16::from_be_bytes(*count) {
-        let column = match take_u32(&mut body)? {
-            u32::MAX => None,
-            length => {
-                let (value, rest) = body.split_at_checked(length as usize)?;
-                body = rest;
-                Some(Bytes::copy_from_slice(value))
-            }
-        };
-        row.push(column);
-    }
-    body.is_empty().then_some(row)
+fn row(body: &[u8]) -> Option<Row> {
+    let columns = body::row(body)?;
+    Some(columns.into_iter().map(|column| column.map(Bytes::copy_from_slice)).collect())
 }
 
 /// A string literal that reads the same whatever `standard_conforming_strings` says.

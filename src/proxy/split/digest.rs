@@ -101,8 +101,7 @@ impl Split {
         while let Some(owed) = leg.owed.pop_front() {
             if owed.kind.is_boundary() {
                 if owed.pass == Pass::Client {
-                    let status = self.block.status();
-                    message::ready_for_query(&mut self.out, status);
+                    self.ready_for_query();
                 }
                 break;
             }

@@ -303,6 +303,7 @@ impl Split {
                 if !self.towards(known.side).await? {
                     return Ok(());
                 }
+                self.stirred = true;
                 self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
                 self.quiet(known.side).await?;
                 if !self.leg(known.side)?.failed {
@@ -351,7 +352,11 @@ impl Split {
             [side] => {
                 self.turn_to(side).await?;
                 self.end_pipeline();
-                return self.request(side, Kind::Sync, Pass::Client, SYNC).await;
+                self.request(side, Kind::Sync, Pass::Client, SYNC).await?;
+                if std::mem::take(&mut self.stirred) {
+                    self.quiet(side).await?;
+                }
+                return Ok(());
             }
             _ => self.settle().await?,
         }

@@ -1,10 +1,14 @@
 //! A leg as the splitter sees it: a pipe to a relay of its own, and what is owed on it.
 
 use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{DuplexStream, ReadHalf, WriteHalf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
+use crate::proxy::moving::Line;
+use crate::proxy::worker::SessionHandle;
 use crate::split::Known;
 
 /// The relay's side of a pipe holds this many bytes at most, each way.
@@ -90,10 +94,11 @@ pub(super) struct Leg {
     /// An error came for what was sent last.
     pub(super) failed: bool,
     pub(super) closed: bool,
+    pub(super) handle: Rc<SessionHandle>,
 }
 
 impl Leg {
-    pub(super) fn new(pipe: DuplexStream, recovering: bool) -> Self {
+    pub(super) fn new(pipe: DuplexStream, handle: Rc<SessionHandle>, recovering: bool) -> Self {
         let (reader, writer) = tokio::io::split(pipe);
         Leg {
             reader,
@@ -110,6 +115,7 @@ impl Leg {
             recovering,
             failed: false,
             closed: false,
+            handle,
         }
     }
 
@@ -130,5 +136,23 @@ impl Leg {
         }
         self.failed = false;
         self.owed.push_back(Owed { kind, pass, named });
+    }
+}
+
+/// While nothing is owed on it.
+impl Line for Leg {
+    async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.writer.write_all(bytes).await
+    }
+
+    async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()> {
+        if !self.input.is_empty() {
+            into.unsplit(self.input.split());
+            return Ok(());
+        }
+        match self.reader.read_buf(into).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod control;
 mod digest;
 mod extended;
 mod leg;
+mod moved;
 mod open;
 mod pump;
 mod refuse;
@@ -29,6 +30,7 @@ use open::Ground;
 pub(super) use open::{Begun, begin};
 pub(super) use run::unsupported;
 
+use super::moving::{self, Session};
 use crate::net::Stream;
 use crate::protocol::{ErrorResponse, Header, frontend as kind};
 use crate::split::{Journal, Names, Side, Temporary};
@@ -51,6 +53,8 @@ pub(super) enum End {
     Diverged(String),
     /// SIGTERM.
     Drained,
+    /// Its task leads elsewhere.
+    Moves,
 }
 
 impl From<io::Error> for End {
@@ -120,19 +124,28 @@ pub(super) struct Split {
     late: Option<Reports>,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
+    /// A statement in the open pipeline may have changed the task.
+    stirred: bool,
+    /// The task leads elsewhere: the client waits for ReadyForQuery.
+    moving: bool,
 }
 
 impl Split {
     /// Serves the session to its end.
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let end = self.serve().await;
         let farewell = match end {
+            Err(End::Moves) if self.flush().await.is_ok() => {
+                let session = Session::Split(Box::new(self));
+                tokio::task::spawn_local(moving::go(session));
+                return;
+            }
             Err(End::Lost(side)) => Some(ErrorResponse::fatal(
                 "08006",
                 format!("the connection to upstream \"{}\" was lost", self.ground.name(side)),
             )),
             Err(End::Broken(why)) => {
-                tracing::error!(client = %self.ground.peer, %why, "split session broke");
+                tracing::error!(client = %self.ground.origin.peer, %why, "split session broke");
                 Some(ErrorResponse::fatal("08P01", why))
             }
             Err(End::Diverged(why)) => Some(
@@ -145,10 +158,10 @@ impl Split {
                 "terminating connection due to administrator command",
             )),
             Err(End::Client(error)) => {
-                tracing::debug!(client = %self.ground.peer, %error, "session broke");
+                tracing::debug!(client = %self.ground.origin.peer, %error, "session broke");
                 return;
             }
-            Err(End::Goodbye | End::Told) | Ok(()) => None,
+            Err(End::Goodbye | End::Told | End::Moves) | Ok(()) => None,
         };
         if let Some(error) = farewell {
             error.encode(&mut self.out);
@@ -159,6 +172,9 @@ impl Split {
 
     async fn serve(&mut self) -> Result<(), End> {
         loop {
+            if self.moving {
+                return Err(End::Moves);
+            }
             match Header::from_frontend(&self.input) {
                 Ok(Some(header)) => self.message(header).await?,
                 Ok(None) => self.await_client().await?,

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::poll_fn;
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
@@ -15,17 +16,16 @@ use super::run::unsupported;
 use super::{Block, Protocol, Split};
 use crate::audit::{Place, Who};
 use crate::config::Upstream;
-use crate::net::{Peer, Stream};
-use crate::observe::SessionGuard;
+use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::Startup;
-use crate::proxy::authenticate::Authenticated;
+use crate::proxy::declare::Declared;
 use crate::proxy::port::Port;
 use crate::proxy::recorder::Recorder;
 use crate::proxy::refuse::Refusal;
-use crate::proxy::registry::{CancelGuard, CancelTarget, Places, SplitCancel};
+use crate::proxy::registry::{CancelTarget, SplitCancel};
 use crate::proxy::relay::Relay;
-use crate::proxy::session::Newcomer;
+use crate::proxy::session::{Kept, Origin};
 use crate::proxy::starting::{self, Law};
 use crate::proxy::worker::{Entered, Loaded, Worker};
 use crate::session::Parameters;
@@ -36,11 +36,9 @@ use crate::upstream::{Connection, Login, NoClient};
 pub(in crate::proxy) struct Ground {
     pub(super) worker: Rc<Worker>,
     loaded: Arc<Loaded>,
-    startup: Startup,
-    pub(super) peer: Peer,
+    pub(super) origin: Rc<Origin>,
     pub(super) place: Place,
     pub(super) who: Who,
-    proven: Authenticated,
     upstreams: [Arc<Upstream>; 2],
     policies: [crate::policy::Policy; 2],
     pub(super) parameters: Parameters,
@@ -49,8 +47,7 @@ pub(in crate::proxy) struct Ground {
     /// Under which the splitter is woken for a drain.
     entered: Option<Entered>,
     drain_told: Cell<(bool, bool)>,
-    /// Given back when the session ends.
-    _kept: (Places, Option<CancelGuard>, Option<SessionGuard>),
+    pub(super) kept: Option<Kept>,
 }
 
 impl Ground {
@@ -90,14 +87,16 @@ impl Ground {
 
     async fn connect(&self, side: Side) -> Result<Connection, Refusal> {
         let upstream = &self.upstreams[side as usize];
-        let user = self.startup.user.as_bytes();
-        let login: Login<'_, NoClient> = match &self.proven.keys {
+        let startup = &self.origin.startup;
+        let user = startup.user.as_bytes();
+        let proven = self.origin.proven.as_deref();
+        let login: Login<'_, NoClient> = match proven.and_then(|proven| proven.keys.as_ref()) {
             Some(keys) => Login::Keys { user, keys },
             None => Login::Own,
         };
         let (database, guarded) = (&upstream.endpoint.dbname, side == Side::Read);
         let connection =
-            starting::dial(&self.worker, &self.startup, upstream, database, guarded, login).await?;
+            starting::dial(&self.worker, startup, upstream, database, guarded, login).await?;
         if side == Side::Read && connection.pooler {
             return Err(Refusal::Denied(Box::new(Denial::new(
                 Rule::ProdPooler,
@@ -113,12 +112,13 @@ impl Ground {
     }
 
     /// Puts a relay with a gate of its own on a connection; the splitter is its client.
-    fn start(&self, side: Side, connection: Connection, recovering: bool) -> std::io::Result<Leg> {
+    fn start(&self, side: Side, connection: Connection, recovering: bool) -> io::Result<Leg> {
         let law = Law {
             policy: self.policies[side as usize].clone(),
             parameters: self.parameters.clone(),
             search_path_doubtful: self.search_path_doubtful,
         };
+        let startup = &self.origin.startup;
         self.cancel.opened(side, connection.cancel_token());
         let declaration = connection.upstream.declaration;
         let place = Place {
@@ -128,23 +128,23 @@ impl Ground {
             env: Some(declaration.environment.as_str()),
             ..self.place.clone()
         };
-        let leg = starting::leg(&self.worker, &self.loaded.config, &self.startup, connection, law)?;
-        let Startup { database, user, .. } = &self.startup;
+        let leg = starting::leg(&self.worker, &self.loaded.config, startup, connection, law)?;
+        let Startup { database, user, .. } = startup;
         let entered = self.worker.enter(database, user, leg.gate.policy());
         let recorder = Recorder::new(self.worker.shared.audit.clone(), place, self.who.clone());
         let (ours, theirs) = duplex(PIPE);
         let client = Port::new(Stream::Pipe(Box::new(theirs)), BytesMut::new());
         let handle = entered.handle.clone();
-        let mut relay = Relay::new(client, leg, self.worker.clone(), handle, recorder);
+        let mut relay = Relay::new(client, leg, self.worker.clone(), handle.clone(), recorder);
         relay.inner = true;
-        let peer = self.peer;
+        let peer = self.origin.peer;
         tokio::task::spawn_local(async move {
             let _entered = entered;
             if let Err(error) = relay.await {
                 tracing::debug!(client = %peer, %error, "leg of a split session broke");
             }
         });
-        Ok(Leg::new(ours, recovering))
+        Ok(Leg::new(ours, handle, recovering))
     }
 }
 
@@ -153,47 +153,39 @@ pub(in crate::proxy) struct Begun {
     ground: Ground,
     side: Side,
     connection: Connection,
-    cancel_key: Bytes,
+    recovering: bool,
 }
 
 /// Opens a split session's first leg: where it reads, or where it writes if that cannot be
 /// reached, so that a session which needs only the other goes on.
 pub(in crate::proxy) async fn begin(
-    newcomer: &Newcomer,
-    declared: super::super::declare::Declared,
+    worker: &Rc<Worker>,
+    loaded: &Arc<Loaded>,
+    origin: &Rc<Origin>,
+    place: Place,
+    declared: Declared,
     write: (Arc<Upstream>, crate::policy::Policy),
-    proven: Option<Authenticated>,
-    places: Places,
 ) -> Result<Begun, Refusal> {
-    let startup = newcomer.client.startup.clone();
-    let Some(proven) = proven else {
+    if origin.proven.is_none() {
         return Err(Refusal::Denied(Box::new(Denial::new(
             Rule::TaskSplit,
             "authentication cannot be relayed to both legs of a session that reads from neon and \
              writes to local",
             "let the entry say auth = \"scram-sha-256\", so that the proxy logs in to each",
         ))));
-    };
-    if startup.replication.is_some() {
+    }
+    if origin.startup.replication.is_some() {
         return Err(Refusal::Denied(Box::new(unsupported(
             "replication is not possible",
             "use an entry that reads and writes in one place",
         ))));
     }
-    let mut ground = Ground {
-        worker: newcomer.worker.clone(),
-        loaded: newcomer.loaded.clone(),
-        startup,
-        peer: newcomer.client.peer,
-        place: Place {
-            upstream: None,
-            authority: None,
-            role: None,
-            env: None,
-            ..newcomer.place.clone()
-        },
-        who: newcomer.who(),
-        proven,
+    let ground = Ground {
+        worker: worker.clone(),
+        loaded: loaded.clone(),
+        origin: origin.clone(),
+        place: Place { upstream: None, authority: None, role: None, env: None, ..place },
+        who: origin.who(),
         upstreams: [declared.upstream, write.0],
         policies: [declared.policy, write.1],
         parameters: declared.parameters,
@@ -201,9 +193,9 @@ pub(in crate::proxy) async fn begin(
         cancel: Arc::default(),
         entered: None,
         drain_told: Cell::default(),
-        _kept: (places, None, None),
+        kept: None,
     };
-    let (side, connection) = match ground.connect(Side::Read).await {
+    let (side, mut connection) = match ground.connect(Side::Read).await {
         Ok(connection) => (Side::Read, connection),
         Err(refusal) => match ground.connect(Side::Write).await {
             Ok(connection) => (Side::Write, connection),
@@ -211,45 +203,56 @@ pub(in crate::proxy) async fn begin(
             Err(_) => return Err(refusal),
         },
     };
-    let target = CancelTarget::Split(ground.cancel.clone());
-    let (guard, cancel_key) = newcomer.cancel_key(connection.process_id, &target)?;
-    ground._kept.1 = guard;
-    Ok(Begun { ground, side, connection, cancel_key })
+    let recovering = is_recovering(&connection);
+    if side == Side::Read {
+        // the write leg tells these, and corrects them once it is open
+        for (name, value) in &mut connection.parameters {
+            if [&b"default_transaction_read_only"[..], b"in_hot_standby"].contains(&&name[..]) {
+                *value = Bytes::from_static(b"off");
+            }
+        }
+    }
+    Ok(Begun { ground, side, connection, recovering })
 }
 
 impl Begun {
-    /// Greets the client and serves it to the session's end.
-    pub(in crate::proxy) async fn serve(self, newcomer: Newcomer, open: SessionGuard) {
-        let Begun { mut ground, side, mut connection, cancel_key } = self;
-        let recovering = is_recovering(&connection);
-        if side == Side::Read {
-            // the write leg tells these, and corrects them once it is open
-            for (name, value) in &mut connection.parameters {
-                if [&b"default_transaction_read_only"[..], b"in_hot_standby"].contains(&&name[..]) {
-                    *value = Bytes::from_static(b"off");
-                }
-            }
-        }
-        let mut client = newcomer.client;
-        let out = starting::greeting(&connection, &cancel_key);
-        let told: super::Reports = connection
-            .parameters
-            .iter()
-            .map(|(name, value)| (Box::from(&name[..]), Box::from(&value[..])))
-            .collect();
-        if let Err(error) = client.send(&out).await {
-            return tracing::info!(client = %client.peer, %error, "client left");
-        }
-        let Startup { database, user, .. } = &ground.startup;
+    /// The server's process id of the first leg.
+    pub(in crate::proxy) fn process_id(&self) -> i32 {
+        self.connection.process_id
+    }
+
+    /// What cancels the session's statements.
+    pub(in crate::proxy) fn target(&self) -> CancelTarget {
+        CancelTarget::Split(self.ground.cancel.clone())
+    }
+
+    /// What the client is told at the session's start.
+    pub(in crate::proxy) fn greeting(&self, cancel_key: &Bytes) -> BytesMut {
+        starting::greeting(&self.connection, cancel_key)
+    }
+
+    /// The reports of it alone.
+    pub(in crate::proxy) fn reports(&self) -> BytesMut {
+        let mut out = BytesMut::new();
+        starting::reports(&mut out, &self.connection);
+        out
+    }
+
+    /// The session, with its client.
+    ///
+    /// # Errors
+    /// No random bytes could be had.
+    pub(in crate::proxy) fn session(self, client: Stream) -> io::Result<Split> {
+        let Begun { mut ground, side, connection, recovering } = self;
+        let told = connection.parameters.iter();
+        let told = told.map(|(name, value)| (Box::from(&name[..]), Box::from(&value[..])));
+        let told = told.collect();
+        let Startup { database, user, .. } = &ground.origin.startup;
         ground.entered = Some(ground.worker.enter(database, user, &ground.policies[0]));
-        ground._kept.2 = Some(open);
         let mut legs = [None, None];
-        match ground.start(side, connection, recovering) {
-            Ok(leg) => legs[side as usize] = Some(leg),
-            Err(error) => return tracing::error!(%error, "no leg could be started"),
-        }
-        let split = Split {
-            client: client.stream,
+        legs[side as usize] = Some(ground.start(side, connection, recovering)?);
+        Ok(Split {
+            client,
             input: BytesMut::new(),
             out: BytesMut::new(),
             legs,
@@ -269,30 +272,18 @@ impl Begun {
             held: BytesMut::new(),
             late: None,
             last: side,
-        };
-        tokio::task::spawn_local(split.run());
+            stirred: false,
+            moving: false,
+        })
     }
 }
 
 impl Split {
     /// Opens a leg, while the session goes on; its reports replace what the other one told.
     pub(super) async fn open(&mut self, side: Side) -> Result<(), Box<Denial>> {
-        let connection = self.ground.connect(side).await.map_err(|refusal| match refusal {
-            Refusal::Denied(denial) => denial,
-            Refusal::Upstream(error) => Box::new(Denial {
-                reason: error.detail().unwrap_or_default().to_owned(),
-                ..Denial::new(
-                    Rule::UpstreamUnreachable,
-                    error.message().to_owned(),
-                    error.hint().unwrap_or("statements for the other leg still run").to_owned(),
-                )
-            }),
-            Refusal::Unproven(_) | Refusal::Gone(_) => Box::new(Denial::new(
-                Rule::UpstreamUnreachable,
-                format!("upstream \"{}\" cannot be reached", self.ground.name(side)),
-                "statements for the other leg still run",
-            )),
-        })?;
+        let connection = self.ground.connect(side).await;
+        let connection = connection
+            .map_err(|refusal| refusal.into_denial("statements for the other leg still run"))?;
         let reports = connection.parameters.clone();
         let recovering = is_recovering(&connection);
         let leg = self.ground.start(side, connection, recovering).map_err(|error| {

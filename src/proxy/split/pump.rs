@@ -23,6 +23,9 @@ impl Split {
     /// Waits until the client has sent something; meanwhile the legs' answers go to it.
     pub(super) async fn await_client(&mut self) -> Result<(), End> {
         loop {
+            if self.moving {
+                return Ok(());
+            }
             self.flush().await?;
             self.drained()?;
             let [read, write] = &mut self.legs;

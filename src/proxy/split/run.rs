@@ -9,6 +9,7 @@ use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, backend, message};
 use crate::split::{self, Note, Route, Side};
+use crate::sql::quote::identifier;
 use crate::sql::{Effect, Judgement, Statement};
 
 impl Split {
@@ -278,7 +279,7 @@ impl Split {
         if !self.turn_to(other).await? || !self.ready_leg(other).await? {
             return Ok(true);
         }
-        let quoted = quoted(name);
+        let quoted = identifier(name);
         let prepare = [b"PREPARE ", &quoted[..], b" AS SELECT 1"].concat();
         if !self.run_on(other, &prepare, Pass::Errors).await? {
             return Ok(true);
@@ -331,12 +332,6 @@ impl Split {
             message::put_cstring(out, tag.as_bytes());
         });
     }
-
-    /// ReadyForQuery.
-    pub(super) fn ready_for_query(&mut self) {
-        let status = self.block.status();
-        message::ready_for_query(&mut self.out, status);
-    }
 }
 
 /// What a split session cannot do.
@@ -346,19 +341,6 @@ pub(in crate::proxy) fn unsupported(why: &str, hint: &str) -> Denial {
         format!("{why} in a session that reads from neon and writes to local"),
         hint,
     )
-}
-
-/// A name as SQL has it, quoted.
-fn quoted(name: &[u8]) -> Vec<u8> {
-    let mut quoted = vec![b'"'];
-    for byte in name {
-        quoted.push(*byte);
-        if *byte == b'"' {
-            quoted.push(b'"');
-        }
-    }
-    quoted.push(b'"');
-    quoted
 }
 
 pub(super) fn too_much() -> End {

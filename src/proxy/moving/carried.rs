@@ -1,0 +1,314 @@
+//! What a session takes along to other upstreams, and what it cannot.
+
+use std::io;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::talk::{Line, Reply, exchange};
+use crate::contract::parameter::{self, Parameter};
+use crate::gate::MAX_CUSTOM;
+use crate::policy::{Denial, Rule};
+use crate::protocol::{Fields, error_response::field, frontend, message};
+use crate::sql::quote::{identifier, literal};
+
+/// Asks a server what its session has. Names of catalogs and operators are told whole: what the
+/// session has put first in its `search_path` is not asked.
+const STATE: &str = "
+SELECT 'setting'::pg_catalog.text, name, setting, NULL::pg_catalog.text, NULL::pg_catalog.bool
+  FROM pg_catalog.pg_settings
+ WHERE source OPERATOR(pg_catalog.=) 'session'
+   AND NOT name OPERATOR(pg_catalog.~) '^transaction_'
+UNION ALL
+SELECT 'listens', channel, NULL, NULL, NULL
+  FROM pg_catalog.pg_listening_channels() AS listening (channel)
+UNION ALL
+SELECT 'prepared', name, statement, parameter_types::pg_catalog.oid[]::pg_catalog.text, from_sql
+  FROM pg_catalog.pg_prepared_statements
+ WHERE NOT name OPERATOR(pg_catalog.~) '^pgauthority '
+UNION ALL
+SELECT 'cursor', name, NULL, NULL, NULL
+  FROM pg_catalog.pg_cursors
+ WHERE is_holdable
+UNION ALL
+SELECT 'temporary', relname::pg_catalog.text, NULL, NULL, NULL
+  FROM pg_catalog.pg_class
+ WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+   AND relkind OPERATOR(pg_catalog.<>) 'i' AND relkind OPERATOR(pg_catalog.<>) 't'
+UNION ALL
+SELECT 'lock', NULL, NULL, NULL, NULL
+  FROM pg_catalog.pg_locks
+ WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
+   AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+UNION ALL
+SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
+ WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'";
+
+/// The first OID that is not the same on every server (transam.h, `FirstNormalObjectId`).
+const FIRST_NORMAL_OID: u32 = 16_384;
+
+/// A prepared statement.
+#[derive(Debug)]
+struct Prepared {
+    name: Bytes,
+    text: Bytes,
+    types: Vec<u32>,
+    /// By PREPARE, whose text it is.
+    from_sql: bool,
+}
+
+/// What a session has.
+#[derive(Debug, Default)]
+pub(super) struct Carried {
+    settings: Vec<(Bytes, Bytes)>,
+    channels: Vec<Bytes>,
+    prepared: Vec<Prepared>,
+    /// What cannot be taken along, as a sentence has it, and how to be rid of it.
+    hindrance: Option<(String, &'static str)>,
+}
+
+/// Why something could not be taken along.
+pub(super) enum Failed {
+    /// The new place refuses it.
+    Refused(Box<Denial>),
+    /// The line broke.
+    Lost(io::Error),
+}
+
+impl From<io::Error> for Failed {
+    fn from(error: io::Error) -> Self {
+        Failed::Lost(error)
+    }
+}
+
+impl Carried {
+    /// Adds what the session has on this server. Legs of one session have the same settings.
+    ///
+    /// # Errors
+    /// The line broke, or the server does not tell.
+    pub(super) async fn ask(
+        &mut self,
+        custom: &[Box<str>],
+        line: &mut impl Line,
+        aside: &mut BytesMut,
+    ) -> io::Result<()> {
+        if custom.len() >= MAX_CUSTOM {
+            let many = "what it has set, more than can be told again,".to_owned();
+            self.hindrance.get_or_insert((many, "RESET ALL"));
+        }
+        let text = STATE.as_bytes().to_vec();
+        let text = custom.iter().fold(text, |mut text, name| {
+            let name = literal(name.as_bytes());
+            for part in [&b"\nUNION ALL SELECT 'setting', "[..], &name, b", "] {
+                text.extend_from_slice(part);
+            }
+            for part in [&b"pg_catalog.current_setting("[..], &name, b", true), NULL, NULL"] {
+                text.extend_from_slice(part);
+            }
+            text
+        });
+        let Reply { rows, error } = exchange(line, &query(&text), aside).await?;
+        if let Some(body) = error {
+            return Err(io::Error::other(said(&body)));
+        }
+        for row in rows {
+            let [Some(kind), name, value, types, from_sql] = &row[..] else { continue };
+            let name = name.clone().unwrap_or_default();
+            let known = value.is_some();
+            let value = value.clone().unwrap_or_default();
+            match &kind[..] {
+                b"setting" if known => self.setting(name, value),
+                b"listens" if !self.channels.contains(&name) => self.channels.push(name),
+                b"prepared" => self.prepared.push(Prepared {
+                    name,
+                    text: value,
+                    types: oids(types.as_deref().unwrap_or_default()),
+                    from_sql: from_sql.as_deref() == Some(b"t"),
+                }),
+                other => self.hinders(other, &name),
+            }
+        }
+        Ok(())
+    }
+
+    fn setting(&mut self, name: Bytes, value: Bytes) {
+        let known = std::str::from_utf8(&name).ok().and_then(Parameter::from_name);
+        // a confirmation was given for the old place; tags and tokens are the proxy's own
+        let comes = match known {
+            None => true,
+            Some(kind) => matches!(
+                kind,
+                Parameter::Ticket
+                    | Parameter::ExpectAuthority
+                    | Parameter::ExpectRole
+                    | Parameter::ExpectEnv
+            ),
+        };
+        if comes && !self.settings.iter().any(|(one, _)| *one == name) {
+            // the values of the others are written in it
+            let first = name.eq_ignore_ascii_case(b"client_encoding");
+            let at = if first { 0 } else { self.settings.len() };
+            self.settings.insert(at, (name, value));
+        }
+    }
+
+    fn hinders(&mut self, kind: &[u8], name: &[u8]) {
+        let name = String::from_utf8_lossy(name);
+        let (what, remedy) = match kind {
+            b"cursor" => (format!("cursor \"{name}\" WITH HOLD"), "CLOSE ALL"),
+            b"temporary" => (format!("temporary relation \"{name}\""), "DISCARD TEMP"),
+            b"lock" => ("an advisory lock".to_owned(), "SELECT pg_advisory_unlock_all()"),
+            b"role" => (format!("role \"{name}\""), "RESET ROLE"),
+            _ => return,
+        };
+        self.hindrance.get_or_insert((what, remedy));
+    }
+
+    /// What keeps the session where it is, if anything does.
+    pub(super) fn hindrance(&self, task: &str) -> Result<(), Box<Denial>> {
+        let refuse = |what: String, hint: String| {
+            Err(Box::new(Denial::new(
+                Rule::TaskChange,
+                format!("task \"{task}\" works on other upstreams, and {what}"),
+                hint,
+            )))
+        };
+        if let Some((what, remedy)) = &self.hindrance {
+            return refuse(
+                format!("{what} of this session cannot go there"),
+                format!("{remedy} first, or connect again with options='-c authority.task={task}'"),
+            );
+        }
+        let strange = |one: &&Prepared| one.types.iter().any(|oid| *oid >= FIRST_NORMAL_OID);
+        if let Some(prepared) = self.prepared.iter().find(strange) {
+            let name = String::from_utf8_lossy(&prepared.name);
+            return refuse(
+                format!("prepared statement \"{name}\" has parameters of a type of this one"),
+                "DEALLOCATE it first, or declare its parameters as text".to_owned(),
+            );
+        }
+        let utf8 = self.settings.first().is_none_or(|(name, value)| {
+            !name.eq_ignore_ascii_case(b"client_encoding") || value.eq_ignore_ascii_case(b"UTF8")
+        });
+        let mut texts = self.settings.iter().map(|(_, value)| value).chain(&self.channels);
+        if !utf8 && !texts.all(|text| text.is_ascii()) {
+            return refuse(
+                "what this session has set cannot be told there in its client_encoding".to_owned(),
+                "SET client_encoding = 'UTF8' first".to_owned(),
+            );
+        }
+        Ok(())
+    }
+
+    /// Does all of it again, as a client of the new place: so all of it is judged there.
+    ///
+    /// What can no longer be prepared there is left out: its name is free.
+    pub(super) async fn repeat(
+        &self,
+        task: &str,
+        line: &mut impl Line,
+        aside: &mut BytesMut,
+    ) -> Result<(), Failed> {
+        let own = (parameter::TASK.as_bytes(), task.as_bytes());
+        let settings = self.settings.iter().map(|(name, value)| (&name[..], &value[..]));
+        for (name, value) in settings.chain([own]) {
+            let text = [
+                &b"SELECT pg_catalog.set_config("[..],
+                &literal(name),
+                b", ",
+                &literal(value),
+                b", false)",
+            ];
+            must(line, &text.concat(), aside).await?;
+        }
+        for channel in &self.channels {
+            must(line, &[b"LISTEN ", &identifier(channel)[..]].concat(), aside).await?;
+        }
+        for prepared in &self.prepared {
+            exchange(line, &prepared.request(), aside).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Prepared {
+    fn request(&self) -> BytesMut {
+        if self.from_sql {
+            return query(&self.text);
+        }
+        let mut out = BytesMut::new();
+        message::frame(&mut out, frontend::PARSE, |out| {
+            message::put_cstring(out, &self.name);
+            message::put_cstring(out, &self.text);
+            out.put_u16(u16::try_from(self.types.len()).unwrap_or_default());
+            self.types.iter().for_each(|oid| out.put_u32(*oid));
+        });
+        message::frame(&mut out, frontend::SYNC, |_| {});
+        out
+    }
+}
+
+/// Runs a statement that has to succeed.
+pub(super) async fn must(
+    line: &mut impl Line,
+    text: &[u8],
+    aside: &mut BytesMut,
+) -> Result<(), Failed> {
+    match exchange(line, &query(text), aside).await?.error {
+        None => Ok(()),
+        Some(body) => {
+            let hint = Fields::new(&body).get(field::HINT).map(String::from_utf8_lossy);
+            Err(Failed::Refused(Box::new(Denial::new(
+                Rule::TaskChange,
+                format!("the session cannot go where the task leads: {}", said(&body)),
+                hint.unwrap_or_default().into_owned(),
+            ))))
+        }
+    }
+}
+
+/// An error's message.
+fn said(body: &[u8]) -> String {
+    let message = Fields::new(body).get(field::MESSAGE).unwrap_or_default();
+    String::from_utf8_lossy(message).into_owned()
+}
+
+fn query(text: &[u8]) -> BytesMut {
+    let mut out = BytesMut::new();
+    message::frame(&mut out, frontend::QUERY, |out| message::put_cstring(out, text));
+    out
+}
+
+/// An array of OIDs, as its output function writes it.
+fn oids(text: &[u8]) -> Vec<u32> {
+    let text = String::from_utf8_lossy(text);
+    let numbers = text.trim_matches(['{', '}']).split(',').filter(|number| !number.is_empty());
+    numbers.map(|number| number.parse().unwrap_or(u32::MAX)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_read_from_an_array() {
+        assert_eq!(oids(b"{23,25}"), [23, 25]);
+        assert_eq!(oids(b"{}"), [0; 0]);
+    }
+
+    #[test]
+    fn a_confirmation_and_the_proxys_own_stay_behind() {
+        let mut carried = Carried::default();
+        for name in [
+            "authority.confirm_prod_migrations",
+            "authority.role",
+            "authority.task",
+            "Authority.Ticket",
+            "work_mem",
+            "client_encoding",
+        ] {
+            carried.setting(Bytes::from_static(name.as_bytes()), Bytes::from_static(b"UTF8"));
+        }
+        let names: Vec<_> = carried.settings.iter().map(|(name, _)| &name[..]).collect();
+        assert_eq!(names, [&b"client_encoding"[..], b"Authority.Ticket", b"work_mem"]);
+    }
+}

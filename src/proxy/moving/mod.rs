@@ -1,0 +1,357 @@
+//! A session whose task leads elsewhere goes there (contract §3, §2: `authority.task` outside a
+//! transaction).
+//!
+//! The statement that changes the task runs where the session is; what would be its ReadyForQuery
+//! is kept back. The new upstream is opened as for a newcomer, and the proxy, as its client over a
+//! pipe, does there again what the session has set, listens to and has prepared, so that all of it is
+//! judged. Then the client's stream changes hands. What cannot come along (temporary relations,
+//! cursors WITH HOLD, advisory locks, a role) keeps the session where it is, with an error; a
+//! confirmation stays behind.
+
+mod carried;
+mod talk;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::duplex;
+use tokio::time::timeout;
+use uuid::Uuid;
+
+use carried::{Carried, Failed, must};
+pub(super) use talk::Line;
+
+use super::declare::declare;
+use super::port::Port;
+use super::recorder::describe;
+use super::refuse::{Refusal, detail};
+use super::registry::CancelTarget;
+use super::relay::Finish;
+use super::session::{Kept, One, Origin, placed};
+use super::split::{self, Split};
+use super::starting::{self, Law};
+use super::worker::Worker;
+use crate::audit::{Event, EventKind};
+use crate::contract::parameter;
+use crate::gate::Astray;
+use crate::net::Stream;
+use crate::policy::{Denial, Rule};
+use crate::protocol::{ErrorResponse, message};
+use crate::sql::quote::literal;
+use crate::upstream::Login;
+
+/// A pipe's size, each way, in bytes.
+const PIPE: usize = 32 * 1024;
+/// What the server is told at the end.
+const TERMINATE: &[u8] = b"X\0\0\0\x04";
+
+/// A session that serves its client.
+pub(super) enum Session {
+    /// On one upstream.
+    One(Box<One>),
+    /// That reads on one and writes on another.
+    Split(Box<Split>),
+}
+
+/// Takes a session where its task leads; it stays where it is if that cannot be.
+pub(super) async fn go(mut old: Session) {
+    let (Some(astray), Some(origin)) = (old.astray(), old.origin()) else { return };
+    let mut aside = BytesMut::new();
+    match attempt(&mut old, &origin, &astray, &mut aside).await {
+        Ok(new) => replace(old, new, &aside).await,
+        Err(Failed::Refused(denial)) => stay(old, &astray, &denial, &aside).await,
+        Err(Failed::Lost(error)) => {
+            let why = format!("the connection was lost as the session moved: {error}");
+            old.end(&ErrorResponse::fatal("08006", why)).await;
+        }
+    }
+}
+
+/// The session where its task leads, with a client of the proxy's own, and what it would have told
+/// its client at its start.
+struct New {
+    session: Session,
+    target: CancelTarget,
+    reports: BytesMut,
+}
+
+async fn attempt(
+    old: &mut Session,
+    origin: &Origin,
+    astray: &Astray,
+    aside: &mut BytesMut,
+) -> Result<New, Failed> {
+    let task = &astray.task;
+    let mut carried = Carried::default();
+    old.ask(&mut carried, &astray.custom, aside).await?;
+    carried.hindrance(task).map_err(Failed::Refused)?;
+    let worker = old.worker();
+    let limit = worker.shared.loaded().config.server.login_timeout;
+    let there = async {
+        let mut new = open(&worker, origin, task).await?;
+        let (mut ours, theirs) = duplex(PIPE);
+        drop(new.session.swap(Port::new(Stream::Pipe(Box::new(theirs)), BytesMut::new())));
+        let mut said = BytesMut::new();
+        let repeated = carried.repeat(task, &mut ours, &mut said);
+        new.session.meanwhile(repeated).await?;
+        new.reports.unsplit(said);
+        Ok(new)
+    };
+    match timeout(limit, there).await {
+        Ok(Ok(new)) => Ok(new),
+        Ok(Err(Failed::Lost(error))) => Err(Failed::Refused(unreachable(error.to_string()))),
+        Ok(Err(refused)) => Err(refused),
+        Err(_) => Err(Failed::Refused(unreachable(format!("no answer in {limit:?}")))),
+    }
+}
+
+fn unreachable(why: String) -> Box<Denial> {
+    Box::new(Denial {
+        reason: why,
+        ..Denial::new(
+            Rule::UpstreamUnreachable,
+            "the session cannot go where the task leads",
+            "it stays where it is; try again",
+        )
+    })
+}
+
+/// Opens what a task leads to, as for a newcomer with the startup packet of the session's.
+async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<New, Failed> {
+    let refused = |refusal: Refusal| {
+        Failed::Refused(refusal.into_denial("the session stays where it is; try again"))
+    };
+    let loaded = worker.shared.loaded();
+    let origin = origin.without_confirmation();
+    let startup = &origin.startup;
+    let Some(entry) = loaded.config.entry(&startup.database).cloned() else {
+        return Err(Failed::Refused(Box::new(Denial::new(
+            Rule::TaskChange,
+            format!("entry \"{}\" is not declared any more", startup.database),
+            "connect again, to another entry",
+        ))));
+    };
+    let declared = declare(&loaded.config, &entry, startup, worker.now(), Some(&**task));
+    let mut declared = declared.map_err(Failed::Refused)?;
+    let place = placed(startup, &declared);
+    if let Some(write) = declared.write.take() {
+        let begun = split::begin(worker, &loaded, &origin, place, declared, write).await;
+        let begun = begun.map_err(refused)?;
+        let (target, reports) = (begun.target(), begun.reports());
+        let split = begun.session(no_client())?;
+        return Ok(New { session: Session::Split(Box::new(split)), target, reports });
+    }
+    let login = match origin.proven.as_ref().and_then(|proven| proven.keys.as_ref()) {
+        Some(keys) => Login::Keys { user: startup.user.as_bytes(), keys },
+        None => Login::Own::<crate::upstream::NoClient>,
+    };
+    let connection = starting::connect(worker, startup, &entry, &declared, login).await;
+    let connection = connection.map_err(refused)?;
+    let target = CancelTarget::One(connection.cancel_token());
+    let mut reports = BytesMut::new();
+    starting::reports(&mut reports, &connection);
+    let law = Law {
+        policy: declared.policy,
+        parameters: declared.parameters,
+        search_path_doubtful: declared.search_path_doubtful,
+    };
+    let leg = starting::leg(worker, &loaded.config, startup, connection, law)?;
+    let client = Port::new(no_client(), BytesMut::new());
+    let one = One::new(worker, leg, client, place, origin.clone());
+    Ok(New { session: Session::One(Box::new(one)), target, reports })
+}
+
+/// A stream whose other end is gone.
+fn no_client() -> Stream {
+    Stream::Pipe(Box::new(duplex(1).0))
+}
+
+/// The client changes hands.
+async fn replace(mut old: Session, new: New, aside: &BytesMut) {
+    let New { mut session, target, reports } = new;
+    let mut client = old.swap(Port::new(no_client(), BytesMut::new()));
+    let kept = old.kept().take();
+    if let Some(kept) = &kept {
+        kept.cancel.retarget(target);
+    }
+    *session.kept() = kept;
+    old.leave().await;
+    let mut out = aside.clone();
+    out.extend_from_slice(&reports);
+    message::ready_for_query(&mut out, b'I');
+    if let Err(error) = client.say(&out).await {
+        return tracing::debug!(%error, "client left as its session moved");
+    }
+    drop(session.swap(client));
+    session.spawn();
+}
+
+/// The session stays where it is: its task is the one that led there, and its client is told why.
+async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesMut) {
+    let (mut ours, theirs) = duplex(PIPE);
+    let mut client = old.swap(Port::new(Stream::Pipe(Box::new(theirs)), BytesMut::new()));
+    let home = literal(astray.home.as_deref().unwrap_or_default().as_bytes());
+    let text = [&b"SET "[..], parameter::TASK.as_bytes(), b" = ", &home].concat();
+    let mut said = BytesMut::new();
+    old.settle_down();
+    let back = must(&mut ours, &text, &mut said);
+    if old.meanwhile(back).await.is_err() {
+        drop(old.swap(client));
+        let why = "the task of before could not be set again";
+        return old.end(&ErrorResponse::fatal("55000", why)).await;
+    }
+    let error = old.refused(denial).await;
+    let mut out = aside.clone();
+    out.extend_from_slice(&said);
+    error.encode(&mut out);
+    message::ready_for_query(&mut out, b'I');
+    if let Err(error) = client.say(&out).await {
+        return tracing::debug!(%error, "client left as its session did not move");
+    }
+    drop(old.swap(client));
+    old.spawn();
+}
+
+impl Session {
+    fn astray(&self) -> Option<Astray> {
+        match self {
+            Session::One(one) => one.relay.leg.gate.astray(),
+            Session::Split(split) => split.astray(),
+        }
+    }
+
+    fn worker(&self) -> Rc<Worker> {
+        match self {
+            Session::One(one) => one.relay.worker.clone(),
+            Session::Split(split) => split.worker(),
+        }
+    }
+
+    /// `None`: it cannot move.
+    fn origin(&self) -> Option<Rc<Origin>> {
+        match self {
+            Session::One(one) => one.origin.clone(),
+            Session::Split(split) => Some(split.origin()),
+        }
+    }
+
+    fn kept(&mut self) -> &mut Option<Kept> {
+        match self {
+            Session::One(one) => &mut one.kept,
+            Session::Split(split) => split.kept(),
+        }
+    }
+
+    /// Another client. What the old one has sent and is not dealt with goes with it.
+    fn swap(&mut self, client: Port) -> Port {
+        match self {
+            Session::One(one) => std::mem::replace(&mut one.relay.client, client),
+            Session::Split(split) => split.swap(client),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        carried: &mut Carried,
+        custom: &[Box<str>],
+        aside: &mut BytesMut,
+    ) -> io::Result<()> {
+        match self {
+            Session::One(one) => carried.ask(custom, &mut one.relay.leg.port, aside).await,
+            Session::Split(split) => {
+                for leg in split.lines() {
+                    carried.ask(custom, leg, aside).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Serves the client while something is done with it.
+    async fn meanwhile<T>(
+        &mut self,
+        done: impl Future<Output = Result<T, Failed>>,
+    ) -> Result<T, Failed> {
+        tokio::select! {
+            biased;
+            result = done => result,
+            error = self.serve() => Err(Failed::Lost(error)),
+        }
+    }
+
+    /// Serves its client to the end.
+    async fn serve(&mut self) -> io::Error {
+        match self {
+            Session::One(one) => match poll_fn(|cx| Pin::new(&mut one.relay).poll(cx)).await {
+                Ok(Finish::Over) => io::ErrorKind::UnexpectedEof.into(),
+                Ok(Finish::Moves) => io::Error::other("the session's task leads elsewhere again"),
+                Err(error) => error,
+            },
+            Session::Split(split) => split.served().await,
+        }
+    }
+
+    /// Goes on where it is.
+    fn settle_down(&mut self) {
+        match self {
+            Session::One(one) => one.relay.stay(),
+            Session::Split(split) => split.stay(),
+        }
+    }
+
+    /// Serves its client, as a task of its own.
+    fn spawn(self) {
+        match self {
+            Session::One(one) => one.spawn(),
+            Session::Split(split) => drop(tokio::task::spawn_local(split.run())),
+        }
+    }
+
+    /// Says goodbye to its servers.
+    async fn leave(self) {
+        match self {
+            Session::One(mut one) => {
+                one.relay.close_books();
+                let _ = Line::say(&mut one.relay.leg.port, TERMINATE).await;
+            }
+            Session::Split(mut split) => {
+                for leg in split.lines() {
+                    let _ = leg.say(TERMINATE).await;
+                }
+            }
+        }
+    }
+
+    /// Ends with an error.
+    async fn end(mut self, error: &ErrorResponse) {
+        let mut client = self.swap(Port::new(no_client(), BytesMut::new()));
+        let _ = client.say(&error.to_bytes()).await;
+        let _ = poll_fn(|cx| client.poll_shutdown(cx)).await;
+    }
+
+    /// The answer to a task that does not come to pass: on record first.
+    async fn refused(&mut self, denial: &Denial) -> ErrorResponse {
+        let (place, who) = match self {
+            Session::One(one) => one.relay.recorder.told(),
+            Session::Split(split) => split.told(),
+        };
+        let mut event = Event::new(Uuid::now_v7(), EventKind::StatementBlocked, place.clone(), who);
+        describe(&mut event, denial);
+        event.in_transaction = Some(false);
+        let id = event.id;
+        let worker = self.worker();
+        let recorded = worker.shared.audit.record(event).await.is_ok();
+        if let Some(upstream) = &place.upstream {
+            worker.metrics.upstream(upstream).blocked(denial.rule.id());
+        }
+        let known = if recorded { format!("event {id}") } else { "not recorded".to_owned() };
+        let more = Some(&*denial.reason).filter(|reason| !reason.is_empty());
+        ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
+            .with_detail(detail(&place, denial.rule, &known, more))
+            .with_hint(denial.full_hint())
+    }
+}

@@ -1,0 +1,105 @@
+//! A conversation of the proxy's own: with a server that nobody else talks to at the moment, or, as
+//! a client, with a session of this process.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::Poll;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use crate::protocol::{HEADER_LENGTH, Header, backend, body};
+use crate::proxy::port::Port;
+
+/// Where what is said goes.
+pub(in crate::proxy) trait Line {
+    /// Sends all of it.
+    async fn say(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Appends what comes next; an error at the end.
+    async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()>;
+}
+
+/// What came of one request.
+#[derive(Debug, Default)]
+pub(in crate::proxy) struct Reply {
+    /// The rows' columns, NULL as `None`.
+    pub(in crate::proxy) rows: Vec<Vec<Option<Bytes>>>,
+    /// The body of the ErrorResponse.
+    pub(in crate::proxy) error: Option<Bytes>,
+}
+
+/// Sends what one ReadyForQuery answers, and waits for that. What was said besides
+/// (ParameterStatus, NotificationResponse) is appended to `aside`: a client has to know it.
+///
+/// Not cancel safe: answers would be left over.
+///
+/// # Errors
+/// The line broke, or something else than the protocol came.
+pub(in crate::proxy) async fn exchange(
+    line: &mut impl Line,
+    request: &[u8],
+    aside: &mut BytesMut,
+) -> io::Result<Reply> {
+    line.say(request).await?;
+    let mut reply = Reply::default();
+    let mut ready = false;
+    let mut input = BytesMut::new();
+    loop {
+        let header = Header::from_backend(&input)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let length = header.map_or(HEADER_LENGTH, |header| header.message_length());
+        let Some(header) = header.filter(|_| input.len() >= length) else {
+            if ready && input.is_empty() {
+                return Ok(reply);
+            }
+            line.hear(&mut input).await?;
+            continue;
+        };
+        let frame = input.split_to(length).freeze();
+        match header.kind {
+            backend::DATA_ROW => {
+                let row = body::row(&frame[HEADER_LENGTH..]);
+                let row = row.ok_or_else(|| io::Error::other("malformed row"))?;
+                let own = |column: &[u8]| frame.slice_ref(column);
+                reply.rows.push(row.into_iter().map(|column| column.map(own)).collect());
+            }
+            backend::ERROR_RESPONSE => reply.error = Some(frame.slice(HEADER_LENGTH..)),
+            backend::PARAMETER_STATUS | backend::NOTIFICATION_RESPONSE => {
+                aside.extend_from_slice(&frame);
+            }
+            backend::READY_FOR_QUERY => ready = true,
+            _ => {}
+        }
+    }
+}
+
+impl Line for Port {
+    async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        poll_fn(|cx| Poll::Ready(Port::send(self, cx, bytes))).await?;
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()> {
+        if !self.held.is_empty() {
+            into.extend_from_slice(&std::mem::take(&mut self.held));
+            return Ok(());
+        }
+        let mut scratch = [0; 4096];
+        let length = poll_fn(|cx| self.poll_read(cx, &mut scratch)).await?;
+        into.extend_from_slice(&scratch[..length]);
+        if length == 0 { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(()) }
+    }
+}
+
+impl Line for DuplexStream {
+    async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes).await
+    }
+
+    async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()> {
+        match self.read_buf(into).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What a session that moves to other upstreams asks of a splitter.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+
+use super::{Block, Split};
+use crate::audit::{Place, Who};
+use crate::gate::Astray;
+use crate::protocol::message;
+use crate::proxy::moving::Line;
+use crate::proxy::port::Port;
+use crate::proxy::session::{Kept, Origin};
+use crate::proxy::worker::Worker;
+
+impl Split {
+    /// ReadyForQuery, unless the session is to move first.
+    pub(super) fn ready_for_query(&mut self) {
+        if matches!(self.block, Block::None) && self.astray().is_some() {
+            self.moving = true;
+            return;
+        }
+        let status = self.block.status();
+        message::ready_for_query(&mut self.out, status);
+    }
+
+    /// Where the session's task leads, if elsewhere.
+    pub(in crate::proxy) fn astray(&self) -> Option<Astray> {
+        self.legs.iter().flatten().find_map(|leg| leg.handle.astray())
+    }
+
+    /// Goes on where it is.
+    pub(in crate::proxy) fn stay(&mut self) {
+        self.moving = false;
+        for leg in self.legs.iter().flatten() {
+            leg.handle.stray(None);
+        }
+    }
+
+    /// Serves its client until something ends that.
+    pub(in crate::proxy) async fn served(&mut self) -> io::Error {
+        match self.serve().await {
+            Ok(()) => io::ErrorKind::UnexpectedEof.into(),
+            Err(end) => io::Error::other(format!("{end:?}")),
+        }
+    }
+
+    /// Another client, for the one it has; nothing is unsent to it.
+    pub(in crate::proxy) fn swap(&mut self, client: Port) -> Port {
+        let (stream, held) = client.into_parts();
+        let stream = std::mem::replace(&mut self.client, stream);
+        let held = std::mem::replace(&mut self.input, held);
+        self.out = BytesMut::new();
+        Port::new(stream, held)
+    }
+
+    /// The legs that are open, for a conversation of the proxy's own.
+    pub(in crate::proxy) fn lines(&mut self) -> impl Iterator<Item = &mut (impl Line + use<>)> {
+        self.legs.iter_mut().flatten().filter(|leg| !leg.closed)
+    }
+
+    pub(in crate::proxy) fn worker(&self) -> Rc<Worker> {
+        self.ground.worker.clone()
+    }
+
+    pub(in crate::proxy) fn origin(&self) -> Rc<Origin> {
+        self.ground.origin.clone()
+    }
+
+    pub(in crate::proxy) fn kept(&mut self) -> &mut Option<Kept> {
+        &mut self.ground.kept
+    }
+
+    /// Where and who, for an event; where: the leg that answers for the session.
+    pub(in crate::proxy) fn told(&self) -> (Arc<Place>, Arc<Who>) {
+        let mut place = self.ground.place.clone();
+        place.upstream = Some(self.ground.name(self.primary()).to_owned());
+        (Arc::new(place), Arc::new(self.ground.who.clone()))
+    }
+}
