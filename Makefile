@@ -37,7 +37,7 @@ fuzz: ## each fuzz target for a minute (TARGET=lexer for one, FUZZ_SECONDS=60)
 	@scripts/install.sh build fuzz
 	@scripts/fuzz.sh $(TARGET)
 
-soak: ## three minutes of everything at once: idle, active, slow, ended, reloaded (SOAK_SECONDS=180)
+soak: ## three minutes of everything at once: 11,000 clients, crashes, a full disk, reloads (SOAK_SECONDS=180)
 	@scripts/install.sh build test
 	$(CARGO) build --release --locked
 	@python3 tests/soak/soak.py

@@ -121,8 +121,13 @@ class Cluster:
         self.server = None
 
     def start(self):
-        for attempt in range(5):
-            self.port = free_port()
+        """Starts it, on the port that it had where it ran before."""
+        again = self.port != 0
+        # behind a crash its processes may linger for a while, and hold its shared memory
+        attempts = 100 if again else 5
+        for attempt in range(attempts):
+            if not again:
+                self.port = free_port()
             self.server = Server(
                 self.name,
                 self.folder / "server.log",
@@ -135,9 +140,14 @@ class Cluster:
                 self.server.wait_until(self._ready)
                 return self
             except Failed:
-                if attempt == 4:
+                if attempt == attempts - 1:
                     raise
+                time.sleep(0.5 if again else 0)
         return self
+
+    def crash(self):
+        """Kills its first process: the others end as they notice."""
+        self.server.end(signal.SIGKILL)
 
     def _ready(self):
         try:

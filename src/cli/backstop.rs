@@ -260,6 +260,15 @@ fn needs_role(failure: Failure) -> Failure {
     failure
 }
 
+fn needs_owner(failure: Failure, owner: Option<String>) -> Failure {
+    match owner {
+        Some(owner) if failure.mentions("must be owner of") => {
+            failure.hint(format!("connect as its owner, {owner}: --url postgresql://…"))
+        }
+        _ => failure,
+    }
+}
+
 /// Tries it out, on the spot: refused without a token, let through with one.
 async fn prove(direct: &mut Direct, key: &Key) -> Result<(), Failure> {
     let not = |what: &str| Failure::new(FAILED, format!("installed, but it does not hold: {what}"));
@@ -294,7 +303,8 @@ async fn remove(chosen: &Chosen) -> Result<u8, Failure> {
     let script = remove_script();
     let command = "backstop remove";
     let what = Change { command, tag: "DROP EVENT TRIGGER", script: &script };
-    change(chosen, &mut direct, what).await?;
+    let owner = findings(&installed, &chosen.upstream).owner;
+    change(chosen, &mut direct, what).await.map_err(|failure| needs_owner(failure, owner))?;
     direct.close().await;
     say(NAME, &format!("removed from upstream \"{name}\""));
     if chosen.upstream.backstop.is_some() {

@@ -47,6 +47,9 @@ impl Relay {
     }
 
     pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.worker.leaves() {
+            return Poll::Ready(Ok(()));
+        }
         match self.ending {
             Ending::No => Poll::Pending,
             Ending::Flush => {

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -81,6 +82,8 @@ impl Main {
         let mut hangup = signal(SignalKind::hangup())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // a log at the limit of a file's size (ulimit -f) is a log that cannot be written, not the end
+        let _too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let _ = self.record(EventKind::ConfigLoaded, None, None).await;
         self.readiness.set_listening();
         let addresses: Vec<String> =

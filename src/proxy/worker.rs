@@ -34,6 +34,12 @@ use crate::sql::{self, Found, Judge};
 const SCRATCH: usize = 32 * 1024;
 /// What a worker's judgements may take.
 const CACHE_BYTES: usize = 32 * 1024 * 1024;
+/// How long clients may take to read the last that is for them, once all sessions are to end.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long sessions then have to close their books; what is still there is dropped.
+const CLOSING: Duration = Duration::from_millis(500);
+/// How long a connection that waits on a listener may take to be seen.
+const WAITING: Duration = Duration::from_millis(1);
 
 /// A configuration in force, with what was made from it.
 #[derive(Debug)]
@@ -72,6 +78,8 @@ pub(super) enum Command {
     Drain,
     /// End every session.
     Stop,
+    /// End every session, whether its client has taken what is for it or not.
+    Leave,
 }
 
 /// A worker's own state.
@@ -162,7 +170,12 @@ impl Worker {
 
     /// Sessions are to end at once.
     pub(super) fn drain_is_over(&self) -> bool {
-        self.command.get() == Command::Stop
+        matches!(self.command.get(), Command::Stop | Command::Leave)
+    }
+
+    /// Sessions are to end whatever their clients have not read.
+    pub(super) fn leaves(&self) -> bool {
+        self.command.get() == Command::Leave
     }
 
     /// Registers a session for wake-ups until the guard is dropped.
@@ -281,7 +294,7 @@ pub(super) fn run(
     metrics: WorkerMetrics,
     bounds: &[Bound],
     keepalive: Duration,
-    commands: watch::Receiver<Command>,
+    mut commands: watch::Receiver<Command>,
 ) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -290,61 +303,76 @@ pub(super) fn run(
     runtime.block_on(async {
         let listeners = bounds
             .iter()
-            .map(|bound| bound.listener(keepalive))
-            .collect::<io::Result<Vec<Listener>>>()?;
+            .map(|bound| bound.listener(keepalive).map(Rc::new))
+            .collect::<io::Result<Vec<_>>>()?;
         let accepting: Vec<_> = listeners
-            .into_iter()
-            .map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener)))
+            .iter()
+            .map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener.clone())))
             .collect();
-        follow(&worker, commands, &accepting).await;
+        follow(&worker, &mut commands).await;
+        for task in accepting {
+            task.abort();
+            let _ = task.await;
+        }
+        for listener in listeners {
+            accept_waiting(&worker, &listener).await;
+        }
+        drain(&worker, &mut commands).await;
         Ok(())
     })
 }
 
-/// Carries out the main thread's commands until every session has ended.
-async fn follow(
-    worker: &Rc<Worker>,
-    mut commands: watch::Receiver<Command>,
-    accepting: &[tokio::task::JoinHandle<()>],
-) {
+/// Follows reloads until there is another command.
+async fn follow(worker: &Rc<Worker>, commands: &mut watch::Receiver<Command>) {
     loop {
         let command = *commands.borrow_and_update();
         worker.follow_reload();
-        if command != worker.command.get() {
-            worker.command.set(command);
-            for task in accepting {
-                task.abort();
-            }
-            worker.wake_all();
-        }
         if command != Command::Run {
-            break;
+            worker.command.set(command);
+            return worker.wake_all();
         }
         if commands.changed().await.is_err() {
             return;
         }
     }
+}
+
+/// Ends sessions, until there is none or time is up: a client that reads no more, and one that is
+/// half-way through a login, must not keep the process.
+async fn drain(worker: &Rc<Worker>, commands: &mut watch::Receiver<Command>) {
     let mut tick = tokio::time::interval(Duration::from_millis(20));
-    loop {
+    let mut stopped = None;
+    while worker.shared.counts.all() > 0 {
         tokio::select! {
             changed = commands.changed() => {
-                let command = *commands.borrow_and_update();
-                worker.command.set(command);
-                worker.wake_all();
+                worker.command.set(*commands.borrow_and_update());
                 if changed.is_err() {
                     return;
                 }
             }
             _ = tick.tick() => {}
         }
-        if worker.shared.counts.all() == 0 {
-            return;
+        if worker.drain_is_over() {
+            let waited = stopped.get_or_insert_with(StdInstant::now).elapsed();
+            if waited > FAREWELL + CLOSING {
+                return;
+            }
+            if waited > FAREWELL {
+                worker.command.set(Command::Leave);
+            }
         }
         worker.wake_all();
     }
 }
 
-async fn accept(worker: Rc<Worker>, listener: Listener) {
+/// Takes the connections that wait on a listener which is about to be dropped, and would be reset.
+async fn accept_waiting(worker: &Rc<Worker>, listener: &Listener) {
+    while let Ok(Ok((stream, peer))) = tokio::time::timeout(WAITING, listener.accept()).await {
+        tokio::task::spawn_local(serve_client(worker.clone(), stream, peer));
+    }
+}
+
+async fn accept(worker: Rc<Worker>, listener: Rc<Listener>) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {

@@ -205,6 +205,8 @@ fn removing_leaves_nothing() {
         assert_eq!(ground.backstop(&["install", "--key-file", &path, "--confirm"]).code, 0);
         assert_ne!(ground.cluster.value("app", everything), before);
         assert_eq!(ground.backstop(&["remove"]).code, 1, "not confirmed");
+        let said = ground.backstop_as(&ground.cluster.url("app", "app"), &["remove", "--confirm"]);
+        assert!(said.code == 2 && said.err.contains("its owner, postgres: --url"), "{said:?}");
         let said = ground.backstop(&["remove", "--confirm"]);
         assert_eq!(said.code, 0, "{said:?}");
         assert_eq!(ground.cluster.value("app", everything), before);

@@ -163,6 +163,11 @@ fn whoever_comes_round_the_proxy_is_refused_as_by_the_proxy() {
             session.sql(set);
         }
         refuses_everything(&guarded, "with every parameter", &mut session);
+        // whoever has confirmed and is refused all the same is not told just to confirm
+        let tells = "pgauthority backstop status --upstream neon-prod";
+        let hint = |session: &mut Wire| session.error("CREATE TABLE fresh ()").hint().to_owned();
+        assert!(hint(&mut session).contains(tells), "{}", hint(&mut session));
+        assert!(!hint(&mut guarded.ground.round()).contains(tells));
 
         // event triggers that are ENABLE ALWAYS fire on a replica's apply as well
         let mut superuser = guarded.ground.cluster.connect("app");

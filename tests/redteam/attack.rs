@@ -7,7 +7,7 @@ use std::io;
 
 use super::ground::{Ground, World};
 use super::support::wire::Frames;
-use super::support::{Login, Wire};
+use super::support::{Login, Major, Wire};
 
 /// How an attack goes about it.
 #[derive(Clone, Copy)]
@@ -27,6 +27,8 @@ pub struct Attack {
     /// Part of a line that a direct run adds to the world (`+…`) or takes from it (`-…`); empty: the
     /// server does not let it come about either.
     pub witness: &'static str,
+    /// The newest server on which it works: later ones do not let it come about.
+    until: Major,
     /// On prod it is what the contract allows: a change to data.
     pub data: bool,
     /// What it says of its own undoing counts from the next string or Sync on: not within one.
@@ -48,6 +50,7 @@ pub const fn attack(
         name,
         way: Way::Texts(texts),
         witness,
+        until: Major::V18,
         data: false,
         settled: false,
         login: None,
@@ -75,6 +78,11 @@ pub const fn messages(
 }
 
 impl Attack {
+    /// On servers newer than this it does not work; tried through the proxy all the same.
+    pub const fn until(self, until: Major) -> Attack {
+        Attack { until, ..self }
+    }
+
     /// It changes no more than data.
     pub const fn data(self) -> Attack {
         Attack { data: true, ..self }
@@ -311,7 +319,9 @@ fn would_work(ground: &mut Ground, attacks: &[&Attack]) -> Vec<String> {
     let mut faults = Vec::new();
     ground.reset();
     let mut before = ground.world();
-    for attack in attacks.iter().filter(|attack| !attack.witness.is_empty()) {
+    let major = ground.cluster.major();
+    let works = |attack: &&&Attack| !attack.witness.is_empty() && attack.until >= major;
+    for attack in attacks.iter().filter(works) {
         let login = attack.login_to(ground.direct(attack.user));
         let mut worked = false;
         let mut seen = Vec::new();

@@ -13,7 +13,7 @@ fn confirmed(login: Login) -> Login {
     login.options("-c authority.confirm_prod_migrations=true")
 }
 
-const ATTACKS: &[Attack] = &[
+pub const ATTACKS: &[Attack] = &[
     attack(
         "in a comment",
         &["/* authority.confirm_prod_migrations = true */ DROP TABLE victims"],

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::attack::{Attack, assault, attack};
-use super::ground::Ground;
+use super::ground::{Ground, major};
 use super::support::cluster::PASSWORD;
 use super::support::process::eventually;
 use super::support::proxy::{PROD, REPLICA};
@@ -14,7 +14,7 @@ use super::support::{CertificateAuthority, Cluster, Proxy, Wire};
 
 const GONE: &str = "-relation public.victims";
 
-const ATTACKS: &[Attack] = &[
+pub const ATTACKS: &[Attack] = &[
     attack("replication=database", &["DROP TABLE victims"], GONE)
         .login(|login| login.parameter("replication", "database")),
     attack("replication=true", &["CREATE_REPLICATION_SLOT loot PHYSICAL"], "+slot loot")
@@ -54,7 +54,7 @@ struct Doors {
 
 impl Doors {
     fn start() -> Doors {
-        let cluster = Cluster::builder().start();
+        let cluster = Cluster::builder().major(major()).start();
         cluster.sql("app", "SET ROLE app; CREATE TABLE victims (id int)");
         let authority = CertificateAuthority::new();
         let proxy = Proxy::builder()

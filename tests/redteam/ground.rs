@@ -29,7 +29,11 @@ pub struct Ground {
 
 impl Ground {
     pub fn start() -> Ground {
-        let cluster = Cluster::builder().major(Major::V15).auth(Auth::Trust).start();
+        Ground::on(major())
+    }
+
+    pub fn on(major: Major) -> Ground {
+        let cluster = Cluster::builder().major(major).auth(Auth::Trust).start();
         fs::create_dir(cluster.data().join("loot")).unwrap();
         give_to_server_user(&cluster.data().join("loot"));
         admit_replication(&cluster);
@@ -139,6 +143,13 @@ impl Ground {
         }
         self.witness.sql(VICTIMS);
     }
+}
+
+/// The server that is attacked: 15, or what `REDTEAM_MAJOR` says.
+pub fn major() -> Major {
+    let Some(wanted) = std::env::var_os("REDTEAM_MAJOR") else { return Major::V15 };
+    let named = |major: &Major| wanted.to_str() == Some(&format!("{major:?}")[1..]);
+    Major::EVERY.into_iter().find(named).unwrap_or_else(|| panic!("REDTEAM_MAJOR={wanted:?}"))
 }
 
 /// Lets clients open replication connections, which the server's rules leave out otherwise.

@@ -7,7 +7,7 @@ use super::ground::Ground;
 
 const GONE: &str = "-relation public.victims";
 
-const CALLS: &[Attack] = &[
+pub const CALLS: &[Attack] = &[
     attack("a routine", &["SELECT drop_it()"], GONE),
     attack("a routine, quoted", &["SELECT \"public\".\"drop_it\"()"], GONE),
     attack("a routine, a U& name", &["SELECT U&\"drop\\005Fit\"()"], GONE),
@@ -250,7 +250,7 @@ const CALLS: &[Attack] = &[
 ];
 
 /// Names of PostgreSQL's own that lead elsewhere.
-const SHADOWED: &[Attack] = &[
+pub const SHADOWED: &[Attack] = &[
     attack("search_path", &["SET search_path = evil, pg_catalog", "SELECT lower('X')"], GONE),
     attack(
         "search_path by SET LOCAL",

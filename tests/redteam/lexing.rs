@@ -3,10 +3,11 @@
 
 use super::attack::{Attack, assault, attack, made};
 use super::ground::Ground;
+use super::support::Major;
 
 const GONE: &str = "-relation public.victims";
 
-const ATTACKS: &[Attack] = &[
+pub const ATTACKS: &[Attack] = &[
     attack("plain", &["DROP TABLE victims"], GONE),
     attack("mixed case", &["dRoP tAbLe vIcTiMs"], GONE),
     attack("line comment", &["-- harmless\nDROP TABLE victims"], GONE),
@@ -85,7 +86,8 @@ const ATTACKS: &[Attack] = &[
         "a column that only 15 takes",
         &["CREATE TABLE loot (system_user text)"],
         "+relation public.loot",
-    ),
+    )
+    .until(Major::V15),
     attack(
         "an operator that only 15 takes",
         &["SELECT 1 AS system_user; DROP TABLE victims"],

@@ -3,13 +3,14 @@
 
 use super::attack::{Attack, SKIPPED, assault, messages};
 use super::ground::Ground;
+use super::support::Major;
 use super::support::wire::Frames;
 
 const GONE: &str = "-relation public.victims";
 const ROW: &str = "+row public.victims";
 const DROP: &str = "DROP TABLE victims";
 
-const ATTACKS: &[Attack] = &[
+pub const ATTACKS: &[Attack] = &[
     messages(
         "a harmless and a harmful Parse before one Sync",
         |_| {
@@ -148,7 +149,8 @@ const ATTACKS: &[Attack] = &[
         "a Query behind an open pipeline",
         |_| vec![f().run("SELECT 1", &[]).query(DROP).sync()],
         GONE,
-    ),
+    )
+    .until(Major::V17),
     messages(
         "a Bind of what SQL prepared",
         |_| {

@@ -4,6 +4,7 @@
 use super::attack::{Attack, assault, attack, messages};
 use super::ground::Ground;
 use super::support::Login;
+use super::support::Major;
 use super::support::wire::Frames;
 
 const ROW: &str = "+row public.victims";
@@ -24,7 +25,7 @@ const fn nowhere(name: &'static str, texts: &'static [&'static str]) -> Attack {
     attack(name, texts, "").data().login(guarded)
 }
 
-const ATTACKS: &[Attack] = &[
+pub const ATTACKS: &[Attack] = &[
     way("SET default_transaction_read_only", &["SET default_transaction_read_only = off", WRITE]),
     way(
         "SET default_transaction_read_only, and a routine",
@@ -71,11 +72,13 @@ const ATTACKS: &[Attack] = &[
         "START TRANSACTION READ WRITE",
         &["START TRANSACTION DEFERRABLE, READ WRITE", CALL, "COMMIT"],
     ),
-    way("RESET transaction_read_only", &["BEGIN", "RESET transaction_read_only", CALL, "COMMIT"]),
+    way("RESET transaction_read_only", &["BEGIN", "RESET transaction_read_only", CALL, "COMMIT"])
+        .until(Major::V15),
     way(
         "SET transaction_read_only TO DEFAULT",
         &["BEGIN", "SET transaction_read_only TO DEFAULT", CALL, "COMMIT"],
-    ),
+    )
+    .until(Major::V15),
     way(
         "SET TRANSACTION SNAPSHOT",
         &["BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE", CALL, "COMMIT"],

@@ -4,6 +4,7 @@
 
 use super::attack::{Attack, assault, assault_behind_changes, attack, messages};
 use super::ground::Ground;
+use super::support::Major;
 use super::support::wire::Frames;
 
 const GONE: &str = "-relation public.victims";
@@ -237,7 +238,8 @@ const REPLACED: &[Attack] = &[
             ]
         },
         GONE,
-    ),
+    )
+    .until(Major::V17),
     messages(
         "a check of a parameter's type, parsed before",
         |ground| {
@@ -286,7 +288,7 @@ const REPLACED: &[Attack] = &[
 ];
 
 /// The same shape, let through until its literals say something else.
-const LITERALS: &[Attack] = &[
+pub const LITERALS: &[Attack] = &[
     attack(
         "table_to_xml",
         &[XML, XML, XML, "SELECT table_to_xml('drop_view', true, true, '')"],

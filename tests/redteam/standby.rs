@@ -4,6 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
+use super::ground::major;
 use super::support::cluster::Auth;
 use super::support::process::give_to_server_user;
 use super::support::proxy::REPLICA;
@@ -89,7 +90,7 @@ impl Standby {
 
 #[test]
 fn a_standby_is_left_alone_with_all_that_it_can_reach() {
-    let primary = Cluster::builder().auth(Auth::Trust).start();
+    let primary = Cluster::builder().major(major()).auth(Auth::Trust).start();
     primary.sql(
         "app",
         "CREATE TABLE victims (id int); INSERT INTO victims VALUES (1); CREATE SEQUENCE counter; \

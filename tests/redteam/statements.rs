@@ -9,7 +9,7 @@ const LOOT: &str = "+relation public.loot";
 const FILE: &str = "+file ";
 
 /// Changes to data: a replica's to refuse.
-const DATA: &[Attack] = &[
+pub const DATA: &[Attack] = &[
     attack("insert", &["INSERT INTO victims VALUES (9, 'x')"], "+row public.victims").data(),
     attack("update", &["UPDATE victims SET name = 'x'"], EMPTIED).data(),
     attack("merge", &["MERGE INTO victims v USING bystanders b ON v.id = b.id WHEN MATCHED THEN DELETE"], EMPTIED).data(),
@@ -53,7 +53,7 @@ const DATA: &[Attack] = &[
 ];
 
 /// Changes to schema, privileges, the cluster, and files.
-const STRONGER: &[Attack] = &[
+pub const STRONGER: &[Attack] = &[
     attack("TRUNCATE", &["TRUNCATE victims"], EMPTIED),
     attack("SELECT INTO", &["SELECT 1 AS n INTO loot"], LOOT),
     attack(

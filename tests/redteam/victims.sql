@@ -7,10 +7,11 @@ CREATE SEQUENCE counter;
 SELECT lo_from_bytea(4242, 'precious');
 CREATE EXTENSION dblink;
 
+-- qualified where code is run that has a search_path of its own from PostgreSQL 17 on
 CREATE FUNCTION drop_it() RETURNS int LANGUAGE plpgsql AS
-$$ BEGIN DROP TABLE victims; RETURN 1; END $$;
+$$ BEGIN DROP TABLE public.victims; RETURN 1; END $$;
 CREATE FUNCTION drop_it(anyelement) RETURNS int LANGUAGE plpgsql AS
-$$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
+$$ BEGIN DROP TABLE IF EXISTS public.victims; RETURN 1; END $$;
 CREATE FUNCTION drop_of(bystanders) RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
 INSERT INTO bystanders VALUES (1, 'x'), (2, 'y');
@@ -19,7 +20,7 @@ $$ BEGIN EXECUTE 'DR' || 'OP TABLE victims'; RETURN 1; END $$;
 CREATE FUNCTION pretends_to_be_stable() RETURNS int STABLE LANGUAGE plpgsql AS
 $$ BEGIN RETURN drop_it(); END $$;
 CREATE FUNCTION pretends_to_be_immutable() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT drop_it()';
-CREATE FUNCTION immutable_of(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT drop_it(1)';
+CREATE FUNCTION immutable_of(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT public.drop_it(1)';
 CREATE FUNCTION drop_atomically() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT drop_it(); END;
 CREATE FUNCTION drop_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE victims; RETURN NULL; END $$;

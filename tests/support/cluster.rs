@@ -17,7 +17,7 @@ use super::wire::{Login, Wire};
 pub const PASSWORD: &str = "s3cret";
 
 /// A major version of the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Major {
     V15,
     V16,

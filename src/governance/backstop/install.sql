@@ -22,7 +22,9 @@ BEGIN
     END IF;
     IF NOT pg_catalog.pg_has_role(CURRENT_USER, 'pg_read_all_stats', 'USAGE') THEN
         RAISE EXCEPTION 'role "%" cannot see when sessions of other roles began', CURRENT_USER
-            USING HINT = pg_catalog.format('GRANT pg_read_all_stats TO %I', CURRENT_USER);
+            USING HINT = pg_catalog.format('GRANT pg_read_all_stats TO %I, which must also be '
+                'allowed to create event triggers; or install as a superuser: --url postgresql://…',
+                CURRENT_USER);
     END IF;
 END
 $backstop$;
@@ -164,8 +166,13 @@ BEGIN
             || ', upstream {upstream}, authority {authority}, role {role}, env {env}'
             || ', backstop: ' || fault,
         HINT = 'if this is meant for production, connect through pgauthority and confirm: '
-            || 'SET authority.confirm_prod_migrations = true '
-            || '(docs/rules.md explains "prod.' || class || '_unconfirmed")';
+            || 'SET authority.confirm_prod_migrations = true'
+            || CASE WHEN lower(current_setting('authority.confirm_prod_migrations', true))
+                    IN ('true', 'on', 'yes', '1')
+                THEN '; this session has, but not through a pgauthority that has the key of '
+                    || 'this database: pgauthority backstop status --upstream {upstream} tells'
+                ELSE '' END
+            || ' (docs/rules.md explains "prod.' || class || '_unconfirmed")';
 END
 $backstop$;
 COMMENT ON FUNCTION pgauthority.guard() IS '{comment}';
