@@ -5,6 +5,7 @@
 //! accepts. The lexer never guesses: what the real scanner would refuse, or what costs it more
 //! than linear time, is an [`Unsure`], after which nothing is known of the text.
 
+mod body;
 mod bytes;
 mod numbers;
 mod strings;
@@ -12,6 +13,7 @@ mod survey;
 
 use memchr::{memchr, memchr2};
 
+pub use body::is_body_bounded;
 pub(super) use bytes::{CLASS, Class, is_ident_cont};
 use bytes::{is_op, is_self, keeps_sign};
 pub(super) use numbers::fits_int4;

@@ -17,7 +17,7 @@ impl Scan<'_> {
             return opaque("has no body");
         };
         // Replacement characters for bytes that are not UTF-8 would be judged in their stead.
-        if body.contains('\u{fffd}') || !lexer::survey(body.as_bytes()).bounded {
+        if body.contains('\u{fffd}') || !lexer::is_body_bounded(body.as_bytes()) {
             return opaque(UNREADABLE_BODY);
         }
         let expressions = match parse_plpgsql(&body) {

@@ -72,6 +72,36 @@ fn expensive() -> Vec<(&'static str, Vec<u8>)> {
             ),
         ),
         (
+            "a DO block of 250,000 lines",
+            format!(
+                "DO $$ BEGIN {} DROP TABLE victims; END $$",
+                repeated("IF a THEN\nNULL;\nEND IF;\n", BYTES)
+            ),
+        ),
+        (
+            "a DO block of 100,000 variables",
+            format!(
+                "DO $$ DECLARE {} BEGIN DROP TABLE victims; END $$",
+                (0..100_000).map(|n| format!("v{n} int;")).collect::<String>()
+            ),
+        ),
+        (
+            "a DO block of 100,000 fields",
+            format!(
+                "DO $$ DECLARE r record; BEGIN {} DROP TABLE victims; END $$",
+                (0..100_000).map(|n| format!("r.f{n} := 1;")).collect::<String>()
+            ),
+        ),
+        (
+            "500,000 escape strings",
+            format!("SELECT 1{}; DROP TABLE victims", repeated(",E'\\n'", BYTES)),
+        ),
+        ("2 MB of parentheses", repeated("(", BYTES)),
+        (
+            "a continued escape string of 2 MB",
+            format!("SELECT E'a'{}; DROP TABLE victims", repeated("\n'\\n'", BYTES)),
+        ),
+        (
             "a DO block nested 20,000 deep",
             format!(
                 "DO $$ {} DROP TABLE victims; {} $$",

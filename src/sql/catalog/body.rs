@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashSet};
 
 use pgauthority_grammar::{Mode, parse_plpgsql_routine};
 
-use super::extensions;
 use super::model::{Language, Model, Routine};
+use super::{definition, extensions};
 use crate::sql::classify::Scan;
 use crate::sql::{Class, Uses, lexer};
 
@@ -107,7 +107,11 @@ fn standard(routine: &Routine) -> Body {
 fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     let unreadable = || Body::of(Class::Opaque, "has a body that cannot be read");
     let mut scan = Scan::new(migration_tables);
-    if !lexer::survey(routine.source.as_bytes()).bounded {
+    let bounded = match routine.language {
+        Language::Sql => lexer::survey(routine.source.as_bytes()).bounded,
+        _ => lexer::is_body_bounded(definition::body_of(&routine.source).as_bytes()),
+    };
+    if !bounded {
         return unreadable();
     }
     match routine.language {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::model::Model;
+use crate::sql::lexer::Lexer;
 
 /// One argument.
 #[derive(Debug)]
@@ -104,6 +105,17 @@ pub(super) fn plpgsql(
     }
     let _ = write!(text, " LANGUAGE plpgsql AS '{}'", source.replace('\'', "''"));
     text
+}
+
+/// The body in such a statement: its last literal.
+pub(super) fn body_of(statement: &str) -> String {
+    let mut lexer = Lexer::new(statement.as_bytes());
+    let mut last = None;
+    while let Ok(Some(token)) = lexer.next_token() {
+        last = Some(token);
+    }
+    let body = last.and_then(|token| statement.get(token.start + 1..token.end - 1));
+    body.unwrap_or_default().replace("''", "'")
 }
 
 fn quoted(name: &str) -> String {

@@ -10,6 +10,9 @@ use crate::sql::lexer::{Kind, Token};
 /// How deep bodies inside bodies are looked into.
 const MAX_BODIES: usize = 2;
 
+/// Rows that nest more deeply are not compared: each would be with all that is in it.
+const MAX_DEPTH: usize = 64;
+
 /// Sixteen hexadecimal digits, the same in every run and version for statements that differ only
 /// in values, parameters, the length of an IN list or ARRAY, equal rows of VALUES, whitespace,
 /// comments and the case of words. The bodies of DO and CREATE FUNCTION count, without their
@@ -151,10 +154,11 @@ impl Canonical {
     fn opens(&mut self, bytes: &[u8]) {
         let start = self.bytes.len();
         let behind_row = self.last_row.is_some_and(|(_, end)| end + 1 == start);
+        let row = self.last == Last::Values || (self.last == Last::Comma && behind_row);
         self.open.push(Open {
             start,
             list: self.last == Last::InOrArray,
-            row: self.last == Last::Values || (self.last == Last::Comma && behind_row),
+            row: row && self.open.len() < MAX_DEPTH,
         });
         self.push(bytes, Last::Other);
     }

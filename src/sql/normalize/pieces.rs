@@ -43,6 +43,8 @@ pub(super) struct Pieces<'t> {
     /// The text cannot be read to its end: some quote is one too many or missing, so the first
     /// one is as doubtful as the last.
     broken: bool,
+    /// The text is UTF-8.
+    utf8: bool,
     ended: bool,
 }
 
@@ -56,7 +58,8 @@ impl<'t> Pieces<'t> {
                 Err(_) => break true,
             }
         };
-        Pieces { text, lexer: Lexer::new(text), place: Place::Start, broken, ended: false }
+        let utf8 = str::from_utf8(text).is_ok();
+        Pieces { text, lexer: Lexer::new(text), place: Place::Start, broken, utf8, ended: false }
     }
 
     fn bytes(&self, token: Token) -> &'t [u8] {
@@ -75,9 +78,7 @@ impl<'t> Pieces<'t> {
             }
             Kind::EscapeString => {
                 // in some encodings the second byte of a character looks like a backslash
-                if str::from_utf8(self.text).is_err()
-                    && high_byte_before_backslash(self.bytes(token))
-                {
+                if !self.utf8 && high_byte_before_backslash(self.bytes(token)) {
                     return true;
                 }
                 true
