@@ -23,6 +23,8 @@ class Run:
         self.live = set()
         # while a server or an instance is ended anybody's session may be
         self.storm = False
+        # while everyone is waited for nobody is ended: there would always be one who is not back yet
+        self.gathering = False
         self.epoch = 0
         self.killed = 0
         self._logins = asyncio.Semaphore(logins)
@@ -99,4 +101,7 @@ class Run:
                 reborn and any(session.epoch != self.epoch for session in self.live)
             )
 
-        return await self.until(f"{self.steady} clients connected", back)
+        self.gathering = True
+        everyone = await self.until(f"{self.steady} clients connected", back)
+        self.gathering = False
+        return everyone

@@ -188,7 +188,7 @@ users = ["postgres"]
         """Ends server processes at random, whatever they are at."""
         while not self.run.stopping:
             await asyncio.sleep(random.uniform(0.3, 1.5))
-            if self.run.storm:
+            if self.run.storm or self.run.gathering:
                 continue
             # counted before it is done: who is ended may hear of it first
             self.run.killed += 6
