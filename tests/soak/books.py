@@ -95,7 +95,8 @@ class Books:
                 run.lost(session, error)
                 session = None
             await asyncio.sleep(random.uniform(0.05, 0.4))
-        await run.leave(session)
+        if session:
+            await run.leave(session)
 
     async def confirmer(self, number):
         """Makes tables on prod, confirmed: each is on record before it is made."""
