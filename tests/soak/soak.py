@@ -96,7 +96,7 @@ class Soak:
         self.run = Run(self.port, self.steady, 16 if small else 100, self.login_timeout)
         self.books = Books(self.run)
         self.instances, self.samples, self.peak = [], [], 0
-        self.loads = 0
+        self.loads, self.starting = 0, False
         self.configure()
 
     def configure(self):
@@ -174,6 +174,8 @@ users = ["postgres"]
         """A reload every second, every third of a configuration that is refused."""
         while not self.run.stopping:
             await asyncio.sleep(1)
+            if self.starting:
+                continue
             if self.loads % 3 == 2:
                 self.loads += 1
                 self.config.write_text("[server]\nlisten = 7\n")
@@ -264,7 +266,10 @@ users = ["postgres"]
         """Another instance takes over."""
         self.say("another instance takes over")
         first = self.instances[-1]
+        # it must find a configuration that is sound
+        self.starting = True
         await asyncio.to_thread(self.start)
+        self.starting = False
         self.run.storm = True
         os.kill(first.pid, signal.SIGTERM)
         await self.ended(first)
