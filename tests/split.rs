@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "split/cuts.rs"]
+mod cuts;
 #[path = "split/equal.rs"]
 mod equal;
 #[path = "split/generator.rs"]
@@ -20,7 +22,15 @@ mod moved;
 mod places;
 #[path = "state/random.rs"]
 mod random;
+#[path = "split/scripts.rs"]
+mod scripts;
 #[path = "split/session.rs"]
 mod session;
 #[path = "state/shrink.rs"]
 mod shrink;
+#[path = "split/tap.rs"]
+mod tap;
+#[path = "split/tapped.rs"]
+mod tapped;
+#[path = "split/trips.rs"]
+mod trips;

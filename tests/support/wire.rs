@@ -526,6 +526,11 @@ impl Wire {
         }
     }
 
+    /// Whether a message has come in part.
+    pub fn is_within_message(&self) -> bool {
+        self.buffer.len() > self.start
+    }
+
     fn note(&mut self, message: &Message) {
         match message.tag {
             b'S' => {

@@ -127,6 +127,7 @@ impl Split {
     pub(super) async fn commit(&mut self, text: &[u8]) -> Result<bool, End> {
         let begun = Side::BOTH.map(|side| self.is_begun(side));
         let mut done = true;
+        self.committing = begun[Side::Write as usize];
         match begun {
             [false, false] => self.complete("COMMIT"),
             [true, false] => done = self.run_on(Side::Read, text, Pass::Client).await?,
@@ -167,6 +168,7 @@ impl Split {
 
     /// The block is over. Legs that took no part have missed what it set, if it committed.
     pub(super) fn over(&mut self, committed: bool) -> Result<(), End> {
+        self.committing = false;
         let absent: Vec<Side> =
             Side::BOTH.into_iter().filter(|side| !self.is_begun(*side)).collect();
         for leg in self.legs.iter_mut().flatten() {

@@ -25,6 +25,10 @@ impl Split {
                 }
                 leg.input.advance(length);
                 leg.rest -= length;
+                leg.torn = leg.rest_goes && leg.rest > 0;
+                if !leg.torn {
+                    self.out.unsplit(std::mem::take(&mut self.aside));
+                }
                 continue;
             }
             let header = match Header::from_backend(&leg.input) {
@@ -54,22 +58,49 @@ impl Split {
     }
 
     /// Nothing more can be dealt with: an error where nothing more will come either.
-    fn ended(&mut self, side: Side) -> Result<(), End> {
-        match &self.legs[side as usize] {
-            Some(leg) if leg.closed => Err(End::Lost(side)),
-            _ => Ok(()),
+    pub(super) fn ended(&mut self, side: Side) -> Result<(), End> {
+        if self.is_spared(side) { Ok(()) } else { self.is_there(side) }
+    }
+
+    /// The leg owes nothing while the other one is at work: that it has ended is not told before
+    /// the client has the answer to what is under way, which may be a commit.
+    fn is_spared(&self, side: Side) -> bool {
+        let quiet = |side: Side| self.legs[side as usize].as_ref().is_none_or(Leg::is_quiet);
+        quiet(side) && !quiet(side.other())
+    }
+
+    /// A leg has not ended.
+    pub(super) fn is_there(&mut self, side: Side) -> Result<(), End> {
+        let Some(leg) = &mut self.legs[side as usize] else { return Ok(()) };
+        if let Some(farewell) = leg.farewell.take() {
+            self.aside().extend_from_slice(&farewell);
+            return Err(End::Told);
         }
+        if leg.closed { Err(End::Lost(side)) } else { Ok(()) }
+    }
+
+    /// Where that goes which belongs to no answer: not into a message that the client has in part.
+    pub(super) fn aside(&mut self) -> &mut BytesMut {
+        match self.is_torn() {
+            true => &mut self.aside,
+            false => &mut self.out,
+        }
+    }
+
+    /// The client has got a part of a message.
+    pub(super) fn is_torn(&self) -> bool {
+        self.legs.iter().flatten().any(|leg| leg.torn)
     }
 
     fn answer(&mut self, side: Side, kind: u8, frame: &BytesMut) -> Result<(), End> {
         match kind {
-            backend::NOTIFICATION_RESPONSE => self.out.extend_from_slice(frame),
+            backend::NOTIFICATION_RESPONSE => self.aside().extend_from_slice(frame),
             backend::PARAMETER_STATUS => self.report(side, frame),
             backend::NOTICE_RESPONSE => {
                 let leg = self.leg(side)?;
                 let shown = leg.owed.front().is_none_or(|owed| owed.pass != Pass::Nothing);
                 if shown {
-                    self.out.extend_from_slice(frame);
+                    self.aside().extend_from_slice(frame);
                 }
             }
             backend::ERROR_RESPONSE => return self.error(side, frame),
@@ -89,6 +120,11 @@ impl Split {
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
                 if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
                     leg.owed.pop_front();
+                }
+                while let Some(&Owed { kind: Kind::Begin(tag), .. }) = self.leg(side)?.owed.front()
+                {
+                    self.leg(side)?.owed.pop_front();
+                    self.complete(tag);
                 }
             }
         }
@@ -113,8 +149,9 @@ impl Split {
         let fields = Fields::new(&frame[HEADER_LENGTH..]);
         let severity = fields.get(b'V').or(fields.get(b'S')).unwrap_or_default();
         if severity == b"FATAL" || severity == b"PANIC" {
-            self.out.extend_from_slice(frame);
-            return Err(End::Told);
+            self.leg(side)?.farewell = Some(frame.clone());
+            self.leg(side)?.closed = true;
+            return self.ended(side);
         }
         let leg = self.leg(side)?;
         leg.failed = true;
@@ -133,6 +170,10 @@ impl Split {
             leg.skipping = leg.owed.is_empty();
         }
         let skipping = leg.skipping;
+        if undone.iter().any(|owed| matches!(owed.kind, Kind::Begin(_))) {
+            // the pipeline failed before it
+            self.over(false)?;
+        }
         self.undo(undone);
         match pass {
             Pass::Nothing => {}
@@ -193,7 +234,7 @@ impl Split {
             return;
         }
         self.told.insert(name.into(), value.into());
-        message::parameter_status(&mut self.out, &String::from_utf8_lossy(name), value);
+        message::parameter_status(self.aside(), &String::from_utf8_lossy(name), value);
     }
 
     pub(super) fn leg(&mut self, side: Side) -> Result<&mut Leg, End> {
@@ -206,7 +247,7 @@ impl Split {
 /// Whether a backend message ends the answer to a request.
 fn ends(kind: Kind, message: u8) -> bool {
     match kind {
-        Kind::Query | Kind::Sync => false,
+        Kind::Query | Kind::Sync | Kind::Begin(_) => false,
         Kind::Parse => message == backend::PARSE_COMPLETE,
         Kind::Bind => message == backend::BIND_COMPLETE,
         Kind::Describe => matches!(message, backend::ROW_DESCRIPTION | backend::NO_DATA),

@@ -49,7 +49,7 @@ impl Split {
     }
 
     /// The other leg has answered, and this one takes part. False: nothing may go.
-    async fn towards(&mut self, side: Side) -> Result<bool, End> {
+    pub(super) async fn towards(&mut self, side: Side) -> Result<bool, End> {
         Ok(self.turn_to(side).await? && self.ready_leg(side).await? && !self.pipeline_failed)
     }
 
@@ -95,10 +95,11 @@ impl Split {
             [statement] => self.resolved(self.route(statement)),
             _ => Route::To(self.primary()),
         };
+        let led = judgement.statements.first().and_then(|statement| self.led(statement));
         // only once the leg it turns from has answered is it known whether the block has failed
         let before = match &route {
             Route::To(side) => *side,
-            _ => self.primary(),
+            _ => led.unwrap_or(self.primary()),
         };
         if !self.turn_to(before).await? {
             return Ok(());
@@ -117,7 +118,7 @@ impl Split {
                 let about = judgement.statements.first().map(|statement| (statement, &text));
                 return self.refuse(denial, about).await;
             }
-            _ => self.primary(),
+            _ => led.unwrap_or(self.primary()),
         };
         if !self.admits(side).await? || self.is_taken(&name, side).await? {
             return Ok(());
@@ -148,6 +149,12 @@ impl Split {
         };
         let known = self.statements.get(&statement).cloned();
         let side = known.as_ref().map_or(self.last, |known| known.side);
+        if portal.is_empty()
+            && let Some((led, known)) = known.as_ref().and_then(|known| self.led_elsewhere(known))
+        {
+            self.skip(length).await?;
+            return self.bind_control(led, portal, known).await;
+        }
         if !self.turn_to(side).await? {
             return self.skip(length).await;
         }
@@ -213,22 +220,6 @@ impl Split {
         self.request(side, Kind::Close, Pass::Nothing, &text::close(what, b"")).await
     }
 
-    /// COMMIT or ROLLBACK, prepared on the leg that has not failed.
-    async fn bind_control(&mut self, failed: Side, portal: Bytes, known: Known) -> Result<(), End> {
-        if !self.towards(failed).await? {
-            return Ok(());
-        }
-        let close = text::own_close(b'S');
-        self.request(failed, Kind::Close, Pass::Errors, &close).await?;
-        let parse = text::own_parse(&known.text);
-        self.request(failed, Kind::Parse, Pass::Errors, &parse).await?;
-        let bind = text::own_bind(&portal);
-        let before = self.portals.insert(&portal, Known { side: failed, ..known });
-        let named = Named { portal: true, name: portal, before };
-        self.leg(failed)?.owe(Kind::Bind, Pass::Client, Some(named));
-        self.send(failed, &bind).await
-    }
-
     async fn describe(&mut self, frame: Bytes) -> Result<(), End> {
         let side = self.named(&frame).map_or(self.last, |known| known.side);
         if !self.admits(side).await? {
@@ -286,13 +277,18 @@ impl Split {
         let statement = judgement.as_ref().and_then(|judgement| judgement.statements.first());
         match (&known.route, statement) {
             (Route::Transaction, Some(statement)) => {
+                if self.leads(statement, known.side) {
+                    let spent = Known { route: Route::To(known.side), ..known.clone() };
+                    self.portals.insert(portal, spent);
+                    return self.begin_in_pipeline(statement, known.side).await;
+                }
+                if matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_)) {
+                    // the session runs it itself: what is bound must not be open at its end
+                    let close = text::close(b'P', portal);
+                    self.request(known.side, Kind::Close, Pass::Nothing, &close).await?;
+                }
                 self.settle().await?;
                 if !self.pipeline_failed {
-                    if matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_)) {
-                        // the session runs it itself: what is bound must not be open at its end
-                        let close = text::close(b'P', portal);
-                        self.request(known.side, Kind::Close, Pass::Nothing, &close).await?;
-                    }
                     let spent = Known { route: Route::To(known.side), ..known.clone() };
                     self.portals.insert(portal, spent);
                     self.control(statement, &known.text).await?;

@@ -40,6 +40,9 @@ pub(super) enum Kind {
     Execute,
     /// ReadyForQuery.
     Sync,
+    /// Nothing that is sent: the client's BEGIN is complete, with this tag, once what came before
+    /// it has been answered.
+    Begin(&'static str),
 }
 
 impl Kind {
@@ -79,6 +82,8 @@ pub(super) struct Leg {
     /// Bytes of a message under way that still go to the client, or nowhere.
     pub(super) rest: usize,
     pub(super) rest_goes: bool,
+    /// The client has got a part of that message: nothing else may come in between.
+    pub(super) torn: bool,
     pub(super) owed: VecDeque<Owed>,
     /// It skips messages up to the next Sync.
     pub(super) skipping: bool,
@@ -89,12 +94,16 @@ pub(super) struct Leg {
     pub(super) pipeline: bool,
     /// Something has run in the open pipeline.
     pub(super) ran: bool,
+    /// What was sent last commits what it does, outside a block.
+    pub(super) commits: bool,
     /// The server is in recovery.
     pub(super) recovering: bool,
     /// An error came for what was sent last.
     pub(super) failed: bool,
     pub(super) closed: bool,
     pub(super) handle: Rc<SessionHandle>,
+    /// The FATAL error that it ended with, not told yet.
+    pub(super) farewell: Option<BytesMut>,
 }
 
 impl Leg {
@@ -106,16 +115,19 @@ impl Leg {
             input: BytesMut::new(),
             rest: 0,
             rest_goes: false,
+            torn: false,
             owed: VecDeque::new(),
             skipping: false,
             copy_in: false,
             begun: false,
             pipeline: false,
             ran: false,
+            commits: false,
             recovering,
             failed: false,
             closed: false,
             handle,
+            farewell: None,
         }
     }
 
@@ -126,6 +138,7 @@ impl Leg {
 
     /// A message that is answered is about to go.
     pub(super) fn owe(&mut self, kind: Kind, pass: Pass, named: Option<Named>) {
+        self.commits = kind == Kind::Query || kind == Kind::Sync && self.ran && !self.skipping;
         if kind.is_boundary() {
             self.pipeline = false;
             self.ran = false;

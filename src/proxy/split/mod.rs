@@ -9,6 +9,7 @@
 mod control;
 mod digest;
 mod extended;
+mod lead;
 mod leg;
 mod moved;
 mod open;
@@ -101,6 +102,8 @@ pub(super) struct Split {
     input: BytesMut,
     /// To the client.
     out: BytesMut,
+    /// To the client, behind the message that it has got a part of.
+    aside: BytesMut,
     legs: [Option<Leg>; 2],
     ground: Ground,
     block: Block,
@@ -122,6 +125,8 @@ pub(super) struct Split {
     held: BytesMut,
     /// Reports that wait for the end of a string, where the server would send them.
     late: Option<Reports>,
+    /// The write leg is about to commit the block.
+    committing: bool,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
     /// A statement in the open pipeline may have changed the task.
@@ -140,10 +145,7 @@ impl Split {
                 tokio::task::spawn_local(moving::go(session));
                 return;
             }
-            Err(End::Lost(side)) => Some(ErrorResponse::fatal(
-                "08006",
-                format!("the connection to upstream \"{}\" was lost", self.ground.name(side)),
-            )),
+            Err(End::Lost(side)) => Some(self.lost(side)),
             Err(End::Broken(why)) => {
                 tracing::error!(client = %self.ground.origin.peer, %why, "split session broke");
                 Some(ErrorResponse::fatal("08P01", why))
@@ -163,11 +165,34 @@ impl Split {
             }
             Err(End::Goodbye | End::Told | End::Moves) | Ok(()) => None,
         };
-        if let Some(error) = farewell {
+        // behind a part of a message it would be read as the rest of it
+        if let Some(error) = farewell.filter(|_| !self.is_torn()) {
             error.encode(&mut self.out);
         }
         let _ = self.flush().await;
         let _ = self.client.shutdown().await;
+    }
+
+    /// A leg was lost without a word. What was open is rolled back, unless the write leg was about
+    /// to commit it.
+    fn lost(&self, side: Side) -> ErrorResponse {
+        let name = self.ground.name(side);
+        let commits = self.legs[Side::Write as usize]
+            .as_ref()
+            .is_some_and(|leg| !leg.is_quiet() && (self.committing || leg.commits && !leg.begun));
+        match side == Side::Write && commits {
+            true => ErrorResponse::fatal(
+                "08007",
+                format!("the connection to upstream \"{name}\" was lost during a commit"),
+            )
+            .with_detail("whether it was committed is not known")
+            .with_hint("look for what was written before writing it again"),
+            false => ErrorResponse::fatal(
+                "08006",
+                format!("the connection to upstream \"{name}\" was lost"),
+            )
+            .with_detail("what was not committed is rolled back"),
+        }
     }
 
     async fn serve(&mut self) -> Result<(), End> {

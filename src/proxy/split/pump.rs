@@ -28,6 +28,9 @@ impl Split {
             }
             self.flush().await?;
             self.drained()?;
+            for side in Side::BOTH {
+                self.ended(side)?;
+            }
             let [read, write] = &mut self.legs;
             self.input.reserve(8192);
             let came = tokio::select! {
@@ -65,6 +68,7 @@ impl Split {
     pub(super) async fn send(&mut self, side: Side, mut bytes: &[u8]) -> Result<(), End> {
         self.ground.runs_on(side);
         self.last = side;
+        self.is_there(side)?;
         while !bytes.is_empty() {
             let Leg { reader, writer, input, .. } = self.leg(side)?;
             input.reserve(4096);
@@ -172,6 +176,7 @@ impl Split {
         pass: Pass,
         frame: &[u8],
     ) -> Result<(), End> {
+        self.is_there(side)?;
         self.leg(side)?.owe(kind, pass, None);
         self.send(side, frame).await
     }

@@ -323,7 +323,7 @@ impl Split {
     fn warning(&mut self, message: &str, hint: &str) {
         let mut warning = ErrorResponse::warning(message);
         warning.hint = Some(hint.to_owned());
-        warning.encode(&mut self.out);
+        warning.encode(self.aside());
     }
 
     /// CommandComplete, where no leg has anything to do.

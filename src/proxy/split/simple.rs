@@ -252,6 +252,7 @@ impl Split {
     /// The end of a string's transaction: its errors are told, not its completion.
     async fn commit_parts(&mut self) -> Result<(), End> {
         let mut done = true;
+        self.committing = self.is_begun(Side::Write);
         for side in Side::BOTH {
             if !self.is_begun(side) {
                 continue;

@@ -1,0 +1,113 @@
+//! BEGIN in a pipeline, without waiting: it is prepared on the leg that what follows it is for, and
+//! completes in the order of that leg's answers.
+
+use bytes::Bytes;
+
+use super::leg::{Kind, Named, Owed, Pass};
+use super::{Block, End, Split, text};
+use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
+use crate::split::{Known, Route, Side};
+use crate::sql::{Effect, Statement};
+
+impl Split {
+    /// The leg that what follows a BEGIN in the pipeline is for; `None`: it is no BEGIN of a block,
+    /// or nobody knows yet.
+    pub(super) fn led(&self, statement: &Statement) -> Option<Side> {
+        let begins = matches!(statement.effect, Effect::Begin { .. });
+        (begins && matches!(self.block, Block::None)).then(|| self.next_side()).flatten()
+    }
+
+    /// A BEGIN prepared earlier, on the other leg than the one that it is for now.
+    pub(super) fn led_elsewhere(&self, known: &Known) -> Option<(Side, Known)> {
+        let statement = known.judgement.as_ref()?.statements.first()?;
+        let side = self.led(statement).filter(|side| *side != known.side)?;
+        Some((side, known.clone()))
+    }
+
+    /// The leg of the first statement that waits in the buffer, up to the pipeline's end.
+    fn next_side(&self) -> Option<Side> {
+        let mut rest = &self.input[..];
+        loop {
+            let header = Header::from_frontend(rest).ok()??;
+            let message = rest.get(..header.message_length())?;
+            rest = &rest[message.len()..];
+            let side = match header.kind {
+                kind::PARSE => self.side_of(body::parse(&message[HEADER_LENGTH..])?.1),
+                kind::BIND => {
+                    let (_, name) = body::bind(&message[HEADER_LENGTH..])?;
+                    let known = self.statements.get(name).filter(|_| !name.is_empty());
+                    known
+                        .filter(|known| matches!(known.route, Route::To(_)))
+                        .map(|known| known.side)
+                }
+                kind::SYNC | kind::QUERY | kind::FUNCTION_CALL => return None,
+                _ => None,
+            };
+            if side.is_some() {
+                return side;
+            }
+        }
+    }
+
+    /// The leg of a text of one statement, if it has one.
+    fn side_of(&self, text: &[u8]) -> Option<Side> {
+        let mut judge = self.ground.worker.judge.borrow_mut();
+        let judgement = crate::gate::Judging::judge(&mut *judge, text)?;
+        let [statement] = &judgement.statements[..] else { return None };
+        match self.resolved(self.route(statement)) {
+            Route::To(side) => Some(side),
+            _ => None,
+        }
+    }
+
+    /// A BEGIN that needs no answer before the pipeline goes on: nothing else has run in it on the
+    /// other leg, which an error here would have to undo.
+    pub(super) fn leads(&self, statement: &Statement, side: Side) -> bool {
+        let other = self.legs[side.other() as usize].as_ref();
+        matches!(statement.effect, Effect::Begin { .. })
+            && matches!(self.block, Block::None)
+            && self.is_open(side)
+            && other.is_none_or(|leg| !leg.ran)
+    }
+
+    /// Runs it. If what came before it in the pipeline fails it has not been ([`Self::error`]).
+    pub(super) async fn begin_in_pipeline(
+        &mut self,
+        statement: &Statement,
+        side: Side,
+    ) -> Result<(), End> {
+        let Effect::Begin { modes } = statement.effect else { return Ok(()) };
+        self.block = Block::Open(modes);
+        self.begin_where_ran().await?;
+        let leg = self.leg(side)?;
+        if leg.owed.is_empty() {
+            self.complete(statement.tag);
+        } else {
+            let kind = Kind::Begin(statement.tag);
+            leg.owed.push_back(Owed { kind, pass: Pass::Client, named: None });
+        }
+        Ok(())
+    }
+
+    /// Transaction control that was prepared on the other leg, bound on this one: COMMIT and ROLLBACK
+    /// on the leg that has failed, BEGIN on the one that what follows it is for.
+    pub(super) async fn bind_control(
+        &mut self,
+        side: Side,
+        portal: Bytes,
+        known: Known,
+    ) -> Result<(), End> {
+        if !self.towards(side).await? {
+            return Ok(());
+        }
+        let close = text::own_close(b'S');
+        self.request(side, Kind::Close, Pass::Errors, &close).await?;
+        let parse = text::own_parse(&known.text);
+        self.request(side, Kind::Parse, Pass::Errors, &parse).await?;
+        let bind = text::own_bind(&portal);
+        let before = self.portals.insert(&portal, Known { side, ..known });
+        let named = Named { portal: true, name: portal, before };
+        self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
+        self.send(side, &bind).await
+    }
+}
