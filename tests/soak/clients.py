@@ -34,7 +34,8 @@ class Active:
             except (Ended, OSError) as error:
                 run.lost(self.session, error)
                 self.session = None
-            await asyncio.sleep(random.random() * self.pause)
+            # logins first: on two cores many active clients would keep thousands waiting
+            await asyncio.sleep(random.random() * self.pause * (10 if run.gathering else 1))
         if self.session:
             await run.leave(self.session)
 

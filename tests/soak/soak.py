@@ -311,7 +311,7 @@ users = ["postgres"]
         self.start_standin()
         self.start()
         before = await self.baseline()
-        pause = max(ACTIVE, 1) / 1000
+        pause = max(ACTIVE, 1) / 500
         clients = [Active(run, number, pause).live() for number in range(ACTIVE)]
         clients += [self.books.blocker(number) for number in range(BLOCKERS)]
         clients += [self.books.confirmer(number) for number in range(CONFIRMERS)]
