@@ -156,6 +156,7 @@ pub(super) fn unseen(statement: &Statement, reason: &str) -> Resolved {
         class: statement.class.max(Class::Opaque),
         found: Class::Opaque,
         unseen_code: true,
+        changes: true,
         runs_routines: true,
         missing: false,
         reason: reason.into(),

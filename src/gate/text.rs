@@ -152,7 +152,7 @@ impl Gate {
                 plan.unseen |= resolved.unseen_code;
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
-            plan.before.changed |= changes_catalog(statement) || resolved.unseen_code;
+            plan.before.changed |= changes_catalog(statement) || resolved.changes;
             plan.before.lost |= moves_path(statement) || resolved.unseen_code;
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();

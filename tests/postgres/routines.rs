@@ -101,6 +101,32 @@ fn a_call_in_the_middle_of_a_pipeline_is_known() {
     }
 }
 
+/// A batch of calls, as drivers send it: what the catalog shows to change no catalog is no reason to
+/// doubt it.
+#[test]
+fn calls_behind_calls_are_known() {
+    let ground = ground(Major::V15);
+    ground.cluster.sql(
+        "app",
+        "SET ROLE app; CREATE FUNCTION covers() RETURNS int LANGUAGE plpgsql AS \
+         $$ BEGIN CREATE TEMP TABLE things (a int); RETURN 1; END $$",
+    );
+    let mut wire = ground.proxy.connect("prod");
+    wire.sql("SELECT adds(); SELECT adds(), looks(); SELECT doubles(2)");
+    let batch = Frames::new().parse("s", "SELECT adds()", &[]);
+    let batch = (0..50).fold(batch, |batch, _| batch.bind("", "s", &[]).execute("", 0));
+    let messages = wire.exchange(&batch.run("SELECT looks()", &[]).sync());
+    assert_eq!(messages.iter().filter(|one| one.tag == b'C').count(), 51);
+    // what makes temporary relations, and what is not known, is one
+    for doubtful in ["covers()", "guesses('x')"] {
+        let mut wire = ground.confirmed();
+        let withdraw = "SET authority.confirm_prod_migrations = off";
+        let text = format!("SELECT {doubtful}; {withdraw}; SELECT adds()");
+        assert_eq!(rule(&mut wire, &text), "prod.opaque_unconfirmed", "{doubtful}");
+    }
+    nothing_was_made(&ground);
+}
+
 /// The look is the proxy's own: the client's unnamed statement, its transaction and its portals
 /// are as they were.
 #[test]

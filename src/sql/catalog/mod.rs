@@ -50,6 +50,8 @@ pub struct Resolved {
     /// As [`Statement::unseen_code`]: something runs that is not sure to leave the session's
     /// state and its temporary names alone.
     pub unseen_code: bool,
+    /// What runs may change what the catalog says: it is DDL, or not all of it is known.
+    pub changes: bool,
     /// Some routine runs that is not PostgreSQL's own, whatever its class.
     pub runs_routines: bool,
     /// A routine or relation is named that the snapshot does not have: worth a newer one.
@@ -129,6 +131,7 @@ impl Catalog {
                 && matches!(statement.tag, "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO");
             names::follow(walk, uses, at, names::By::Statement { makes });
         });
+        let changes = uses.unseen_code || outcome.changes();
         let class = outcome.class.max(uses.class);
         let reason = match outcome.class > uses.class {
             true => outcome.reason.into(),
@@ -138,6 +141,7 @@ impl Catalog {
             class,
             found: outcome.class,
             unseen_code: uses.unseen_code || outcome.unseen && !uses.stored,
+            changes,
             runs_routines: uses.unseen_code || outcome.runs,
             missing: outcome.missing,
             reason,
@@ -204,6 +208,7 @@ impl Resolved {
             class: statement.class,
             found: Class::Session,
             unseen_code: statement.unseen_code,
+            changes: statement.unseen_code,
             runs_routines: statement.unseen_code,
             missing: false,
             reason: statement.reason.clone(),
@@ -212,7 +217,12 @@ impl Resolved {
 
     /// This, and no weaker than `floor`.
     pub fn at_least(&self, floor: Class) -> Resolved {
-        Resolved { class: self.class.max(floor), found: self.found.max(floor), ..self.clone() }
+        Resolved {
+            class: self.class.max(floor),
+            found: self.found.max(floor),
+            changes: self.changes || floor >= Class::Ddl,
+            ..self.clone()
+        }
     }
 }
 
@@ -222,6 +232,7 @@ impl From<Outcome> for Resolved {
             class: outcome.class.max(Class::Read),
             found: outcome.class,
             unseen_code: outcome.unseen,
+            changes: outcome.changes(),
             runs_routines: outcome.runs,
             missing: outcome.missing,
             reason: outcome.reason.into(),

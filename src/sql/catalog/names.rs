@@ -152,6 +152,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     }
     walk.out.missing |= top;
     walk.out.runs = true;
+    walk.out.hides = true;
     incomparable(walk, &call.name);
     let class = match call.kind {
         CallKind::Procedure => Class::Opaque,

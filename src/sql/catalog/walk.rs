@@ -12,7 +12,7 @@ use super::tree::{FIRST_NORMAL, Refs};
 use super::{body, names};
 use crate::sql::classify::{makes_any, reads_any};
 use crate::sql::routines;
-use crate::sql::{Class, How};
+use crate::sql::{Class, How, Uses};
 
 /// Something that may run, or be used by what runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,15 @@ pub(super) struct Outcome {
     pub missing: bool,
     /// Something sets parameters, perhaps `search_path`.
     pub sets: bool,
+    /// Something runs of which not all is known, or that makes temporary relations.
+    pub hides: bool,
+}
+
+impl Outcome {
+    /// What runs may change what the catalog says.
+    pub(super) fn changes(&self) -> bool {
+        self.unseen && (self.hides || self.sets || self.missing || self.class >= Class::Ddl)
+    }
 }
 
 /// What a walk is about.
@@ -83,6 +92,7 @@ impl<'m> Walk<'m> {
                 runs: false,
                 missing: false,
                 sets: false,
+                hides: false,
             },
         };
         (walk, At { path: 0, planned })
@@ -240,6 +250,10 @@ impl<'m> Walk<'m> {
                 format!("runs {schema}.{name}(), which {reason}")
             });
             self.out.sets |= body.sets;
+            let makes = |uses: &Uses| uses.relations.iter().any(|relation| relation.optional);
+            self.out.hides |= body.class == Class::Opaque
+                || body.uses.as_deref().is_some_and(makes)
+                || (routine.language == Language::Native && body.class > Class::Read);
         }
         let inner = At { path: self.path_in(routine, at), planned: only_planned };
         if body.class == Class::Temp {
