@@ -81,9 +81,10 @@ fn the_host_is_judged_not_where_it_leads() {
 fn a_split_task_and_a_closed_row_may_be_declared() {
     let text = format!(
         "[[decision]]\ntask = \"lunch\"\nread = \"deny\"\nwrite = \"deny\"\n{LOCAL}\
-         url = \"postgresql://localhost/nova\"\n[upstreams.neon]\nauthority = \"neon\"\n\
-         role = \"replica\"\nenv = \"prod-like\"\nurl = \"postgresql://{NEON_HOST}/nova\"\n\
-         [databases.nova]\nneon = \"neon\"\nlocal = \"local\"\ntask = \"spanning\"\nauth = \"relay\"\n"
+         url = \"postgresql://nova:x@localhost/nova\"\n[upstreams.neon]\nauthority = \"neon\"\n\
+         role = \"replica\"\nenv = \"prod-like\"\nurl = \"postgresql://app:x@{NEON_HOST}/nova\"\n\
+         [databases.nova]\nneon = \"neon\"\nlocal = \"local\"\ntask = \"spanning\"\n\
+         auth = \"trust\"\nusers = [\"app\"]\n"
     );
     assert!(load(&text).decisions.lookup("lunch").unwrap().is_closed());
 }

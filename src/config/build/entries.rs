@@ -167,6 +167,15 @@ impl<'c, 'a> Rules<'c, 'a> {
             let message = format!("task \"{}\" may neither read nor write", row.task);
             self.fault(&task.at, message, "choose another task, or remove task");
         }
+        if row.is_split()
+            && let Some(auth) = draft.auth.as_ref().filter(|auth| auth.value == ClientAuth::Relay)
+        {
+            let message = format!(
+                "task \"{}\" reads from {} and writes to {}: one login cannot be relayed to both",
+                row.task, row.read, row.write
+            );
+            self.fault(&auth.at, message, "write auth = \"scram-sha-256\" and users = [\"USER\"]");
+        }
         for authority in row.authorities() {
             let given = match authority {
                 Authority::Neon => &draft.neon,
