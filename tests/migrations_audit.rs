@@ -13,5 +13,7 @@ mod command;
 mod generated;
 #[path = "migrations_audit/graphs.rs"]
 mod graphs;
+#[path = "migrations_audit/layouts.rs"]
+mod layouts;
 #[path = "migrations_audit/project.rs"]
 mod project;

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::database::{
-    Change, Chosen, FAILED, Failure, Format, REFUSED, Target, change, must_be_confirmed, plain,
-    run as run_command, say, write,
+    Change, Chosen, FAILED, Failure, Format, REFUSED, Target, change, connect, must_be_confirmed,
+    plain, run as run_command, say, warn_of_contradictions, write,
 };
 use crate::config::Upstream;
 use crate::contract::Role;
@@ -119,11 +119,12 @@ pub fn run(args: &BackstopArgs) -> ExitCode {
         match &args.command {
             Command::Install { key_file, force, new_key, confirm } => {
                 must_be_confirmed(&chosen.upstream, *confirm)?;
+                warn_of_contradictions(NAME, &chosen.upstream);
                 let file = key_file.as_deref().map(|path| KeyFile { path, force: *force });
                 install(&chosen, file, *new_key).await
             }
             Command::Status => {
-                let mut direct = Direct::connect(&chosen.upstream).await?;
+                let mut direct = connect(&chosen.upstream).await?;
                 let installed = direct.installed().await?;
                 direct.close().await;
                 let found = findings(&installed, &chosen.upstream);
@@ -140,7 +141,7 @@ pub fn run(args: &BackstopArgs) -> ExitCode {
                 Ok(0)
             }
             Command::Key { key_file, force } => {
-                let mut direct = Direct::connect(&chosen.upstream).await?;
+                let mut direct = connect(&chosen.upstream).await?;
                 let key = read_key(&mut direct).await?;
                 direct.close().await;
                 let key = key.ok_or_else(|| {
@@ -222,7 +223,7 @@ async fn read_key(direct: &mut Direct) -> Result<Option<Key>, Failure> {
 
 async fn install(chosen: &Chosen, file: Option<KeyFile<'_>>, new_key: bool) -> Result<u8, Failure> {
     let Upstream { name, declaration, backstop, .. } = &*chosen.upstream;
-    let mut direct = Direct::connect(&chosen.upstream).await?;
+    let mut direct = connect(&chosen.upstream).await?;
     // asked before anything is done: a key that nobody can keep is of no use
     let former = read_key(&mut direct).await?;
     match (file, &former) {
@@ -292,7 +293,7 @@ async fn prove(direct: &mut Direct, key: &Key) -> Result<(), Failure> {
 }
 
 async fn remove(chosen: &Chosen) -> Result<u8, Failure> {
-    let mut direct = Direct::connect(&chosen.upstream).await?;
+    let mut direct = connect(&chosen.upstream).await?;
     let name = &chosen.upstream.name;
     let installed = direct.installed().await?;
     if !findings(&installed, &chosen.upstream).installed && installed.key.is_none() {

@@ -2,15 +2,17 @@
 //! it is confirmed, how it is said.
 
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
 use super::output;
 use crate::config::{self, Config, Upstream};
+use crate::contract::{MappedUpstream, mismatches};
 use crate::governance::confirmed::{self, Recorded};
 use crate::upstream::{ConnectError, Direct, DirectError};
 
@@ -135,6 +137,37 @@ fn elsewhere(upstream: &Upstream, url: &str) -> Result<Upstream, Failure> {
         require_seal: upstream.require_seal,
         backstop: upstream.backstop.clone(),
     })
+}
+
+/// Says what can be seen of the upstream's URL that contradicts its declaration.
+pub(super) fn warn_of_contradictions(command: &str, upstream: &Upstream) {
+    let endpoint = &upstream.endpoint;
+    let mapped = MappedUpstream {
+        name: &upstream.name,
+        declaration: upstream.declaration,
+        host: &endpoint.host,
+        port: endpoint.port,
+        dbname: &endpoint.dbname,
+        chain: upstream.chain,
+    };
+    for mismatch in mismatches(&[mapped]) {
+        say(command, &format!("warning: {mismatch}"));
+    }
+}
+
+/// Connects, and says on a terminal that it does where that takes more than a second.
+pub(super) async fn connect(upstream: &Arc<Upstream>) -> Result<Direct, ConnectError> {
+    let connecting = Direct::connect(upstream);
+    tokio::pin!(connecting);
+    tokio::select! {
+        biased;
+        connected = &mut connecting => return connected,
+        () = tokio::time::sleep(Duration::from_secs(1)) => {}
+    }
+    if io::stderr().is_terminal() {
+        let _ = writeln!(io::stderr(), "connecting to upstream \"{}\" …", upstream.name);
+    }
+    connecting.await
 }
 
 /// Refuses an unconfirmed schema change on prod.

@@ -106,6 +106,8 @@ struct Outcome {
     history: Option<History>,
     unreadable: Vec<String>,
     too_long: u64,
+    /// Upstreams that `--connect` had no user for.
+    not_looked_at: Vec<String>,
 }
 
 impl Outcome {
@@ -161,6 +163,21 @@ fn carried_out(args: &DriftArgs) -> Result<u8, Failure> {
         world::record(config, &outcome.findings)?;
     }
     write(&report(args, &outcome), args)?;
+    for name in &outcome.not_looked_at {
+        let _ = writeln!(
+            io::stderr(),
+            "pgauthority drift: note: upstream \"{name}\" was not looked at: its url names no user \
+             (url = \"postgresql://USER@HOST/DATABASE\", the password in ~/.pgpass)"
+        );
+    }
+    if outcome.run.files == 0 {
+        let paths: Vec<_> = args.paths.iter().map(|path| path.to_string_lossy()).collect();
+        let _ = writeln!(
+            io::stderr(),
+            "pgauthority drift: note: no file of a kind that is read is in {}",
+            paths.join(", ")
+        );
+    }
     for why in &outcome.unreadable {
         let _ = writeln!(io::stderr(), "pgauthority drift: cannot read {why}");
     }
@@ -238,7 +255,12 @@ fn look(args: &DriftArgs, scope: Scope, config: Option<&Config>) -> Result<Outco
         (false, true) => Some(store::add(&args.history, run.clone()).map_err(|why| (2, why))?),
         (false, false) => Some(store::read(&args.history).map_err(|why| (2, why))?),
     };
-    Ok(Outcome { run, findings: judged.findings, history, unreadable, too_long })
+    let unnamed = config.filter(|_| args.connect).into_iter().flat_map(|config| {
+        config.upstreams.values().filter(|upstream| upstream.endpoint.user.is_none())
+    });
+    let not_looked_at = unnamed.map(|upstream| upstream.name.clone()).collect();
+    let findings = judged.findings;
+    Ok(Outcome { run, findings, history, unreadable, too_long, not_looked_at })
 }
 
 /// This moment in UTC, to the second.

@@ -1,8 +1,10 @@
 //! `pgauthority exec`: runs a command under the contract.
 
+use std::cell::Cell;
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -68,7 +70,20 @@ pub fn run(args: &ExecArgs) -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
-    let ended = runtime.block_on(exec::run(request, &Terminal { quiet: args.quiet }));
+    let terminal = Terminal { quiet: args.quiet, connected: Cell::new(false) };
+    let ended = runtime.block_on(async {
+        let running = exec::run(request, &terminal);
+        tokio::pin!(running);
+        tokio::select! {
+            biased;
+            ended = &mut running => return ended,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        if !terminal.connected.get() && !args.quiet && io::stderr().is_terminal() {
+            say("waiting for the proxy …");
+        }
+        running.await
+    });
     // a relay that still talks to somebody ends with the command
     runtime.shutdown_background();
     ExitCode::from(match ended {
@@ -110,6 +125,8 @@ fn findings(report: &Report) {
 /// Standard error.
 struct Terminal {
     quiet: bool,
+    /// The proxy has answered: what takes time from now on is the command.
+    connected: Cell<bool>,
 }
 
 impl Tell for Terminal {
@@ -120,6 +137,7 @@ impl Tell for Terminal {
     }
 
     fn proxy(&self, upstream: &str, declaration: Declaration, confirmed: bool) {
+        self.connected.set(true);
         if !self.quiet {
             let Declaration { authority, role, environment } = declaration;
             let confirmed = if confirmed { ", migrations confirmed" } else { "" };

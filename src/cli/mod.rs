@@ -16,6 +16,7 @@ pub mod explain;
 pub mod guard;
 pub mod migrations;
 mod output;
+mod progress;
 pub mod seal;
 pub mod serve;
 

@@ -7,8 +7,8 @@ use clap::Args;
 use serde_json::json;
 
 use super::database::{
-    Change, Chosen, Failure, Format, REFUSED, Target, change, must_be_confirmed, plain,
-    run as run_command, say, write,
+    Change, Chosen, Failure, Format, REFUSED, Target, change, connect, must_be_confirmed, plain,
+    run as run_command, say, warn_of_contradictions, write,
 };
 use crate::config::Upstream;
 use crate::contract::seal::Seal;
@@ -66,6 +66,7 @@ pub fn run(args: &SealArgs) -> ExitCode {
         }
         must_be_writable(&chosen.upstream)?;
         must_be_confirmed(&chosen.upstream, args.confirm)?;
+        warn_of_contradictions(NAME, &chosen.upstream);
         if args.remove { remove(&chosen).await } else { seal(&chosen, args.force).await }
     })
 }
@@ -79,7 +80,7 @@ fn must_be_writable(upstream: &Upstream) -> Result<(), Failure> {
 }
 
 async fn show(args: &SealArgs, upstream: &std::sync::Arc<Upstream>) -> Result<u8, Failure> {
-    let mut direct = Direct::connect(upstream).await?;
+    let mut direct = connect(upstream).await?;
     let seal = direct.seal().await?;
     direct.close().await;
     let declared = upstream.declaration;
@@ -130,7 +131,7 @@ fn object(upstream: &Upstream, seal: Result<&Seal, &String>, agrees: bool) -> se
 
 async fn seal(chosen: &Chosen, force: bool) -> Result<u8, Failure> {
     let Upstream { name, declaration, .. } = &*chosen.upstream;
-    let mut direct = Direct::connect(&chosen.upstream).await?;
+    let mut direct = connect(&chosen.upstream).await?;
     if let Ok(there) = direct.seal().await?
         && !there.agrees(*declaration)
         && !force
@@ -155,7 +156,7 @@ async fn seal(chosen: &Chosen, force: bool) -> Result<u8, Failure> {
 
 async fn remove(chosen: &Chosen) -> Result<u8, Failure> {
     let name = &chosen.upstream.name;
-    let mut direct = Direct::connect(&chosen.upstream).await?;
+    let mut direct = connect(&chosen.upstream).await?;
     let script = remove_script();
     let what = Change { command: "seal --remove", tag: "DROP TABLE", script: &script };
     change(chosen, &mut direct, what).await?;

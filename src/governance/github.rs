@@ -1,4 +1,5 @@
-//! Workflow commands of GitHub Actions: an annotation a finding, each on a line of its own. Pure.
+//! Findings for code review: workflow commands of GitHub Actions, an annotation a finding, each on a line of its own; paths as
+//! SARIF has them. Pure.
 
 /// Where a finding is.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +20,20 @@ pub fn annotation(level: &str, place: Option<Place<'_>>, title: &str, message: &
     });
     let place = place.unwrap_or_default();
     format!("::{level} {place}title={}::{}\n", property(title), data(message))
+}
+
+/// A path as a relative URI reference (RFC 3986), or an absolute one as `file:`.
+pub fn uri(path: &str) -> String {
+    const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'.')
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'~')
+        .remove(b'@')
+        .remove(b'+');
+    let escaped = percent_encoding::utf8_percent_encode(path, ESCAPED).to_string();
+    if path.starts_with('/') { format!("file://{escaped}") } else { escaped }
 }
 
 /// A message as a workflow command carries it: what would end the command is escaped.

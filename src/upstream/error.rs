@@ -223,7 +223,7 @@ impl ErrorFields {
 }
 
 /// An operating system's or TLS's error in the words of our messages: lower case, no number.
-pub(super) fn in_words(error: &std::io::Error) -> String {
+pub fn in_words(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = match text.find(" (os error") {
         Some(end) => &text[..end],

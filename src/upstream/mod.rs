@@ -33,7 +33,7 @@ pub use cancel::CancelToken;
 pub use connect::ServerAddress;
 pub use connection::{Announced, Connection, GuardBy, TagsBy};
 pub use direct::{Direct, DirectError};
-pub use error::{ConnectError, ConnectErrorKind};
+pub use error::{ConnectError, ConnectErrorKind, in_words};
 pub use installed::{FoundFunction, FoundKey, FoundTrigger, Installed};
 pub use login::Login;
 pub use observe::{Observed, observe};

@@ -165,3 +165,39 @@ fn the_trend_is_drawn_by_rule() {
     assert_eq!(rows.lines().count(), 1 + 2 * 3);
     assert_eq!(totals(at), [2, 1], "drawing is no run");
 }
+
+#[test]
+fn the_numbers_of_a_long_trend_are_of_all_runs() {
+    let folder = tree(&[(".env", ONE)]);
+    let at = folder.path();
+    code(at, &[]);
+    let text_of = |at: &Path| fs::read_to_string(at.join(FILE)).unwrap();
+    let history = text_of(at);
+    let run: serde_json::Value =
+        serde_json::from_str(history.lines().nth(1).unwrap().trim_start_matches(',')).unwrap();
+    let mut lines = vec![history.lines().next().unwrap().to_owned()];
+    for number in 0..60_u64 {
+        let mut one = run.clone();
+        one["id"] = format!("{number:02}").into();
+        one["at"] = format!("2026-01-01T00:{number:02}:00Z").into();
+        one["total"] = if number == 1 { 3.into() } else { (100 - number).into() };
+        lines.push(format!(",{one}"));
+    }
+    lines.push("]\n".to_owned());
+    fs::write(at.join(FILE), lines.join("\n")).unwrap();
+    let drawn = text(&drift(at, &["--trend"]).stdout);
+    let total: Vec<&str> =
+        drawn.lines().find(|line| line.starts_with("total")).unwrap().split_whitespace().collect();
+    assert_eq!(total[1..4], ["100", "3", "41"], "{drawn}");
+    assert_eq!(total[4].chars().count(), 48);
+}
+
+#[test]
+fn what_killed_runs_left_behind_is_removed() {
+    let folder = tree(&[(".env", ONE)]);
+    let at = folder.path();
+    let left = at.join(format!("{FILE}.4711.tmp"));
+    fs::write(&left, "[").unwrap();
+    code(at, &[]);
+    assert!(!left.exists());
+}

@@ -92,3 +92,17 @@ fn facts_contradict_declarations() {
         assert!(report.contains(&format!("error {rule}\n")), "no {rule}: {report}");
     }
 }
+
+#[test]
+fn upstreams_without_a_user_are_named() {
+    let config = "[upstreams.a]\nauthority = \"local\"\nrole = \"staging\"\nenv = \"dev\"\n\
+                  url = \"postgresql://localhost:1/x?sslmode=disable\"\n\
+                  [databases.x]\nupstream = \"a\"\nauth = \"relay\"\n";
+    let folder = tree(&[("p.toml", config)]);
+    let arguments = ["--no-history", "--config", "p.toml", "--connect", "--format", "json"];
+    let output = drift(folder.path(), &arguments);
+    let said = text(&output.stderr);
+    assert!(said.contains("upstream \"a\" was not looked at: its url names no user"), "{said}");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["not_looked_at"], serde_json::json!(["a"]));
+}

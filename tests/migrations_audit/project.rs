@@ -37,6 +37,7 @@ pub fn audited(files: &[(&str, String)], options: &Options) -> Audit {
         path: PathBuf::from(name),
         text: text.clone(),
         modified: None,
+        trouble: None,
     });
     let located =
         Located { settings: None, versions: Vec::new(), files: files.collect(), autocommit: false };

@@ -62,6 +62,19 @@ fn the_authority_is_declared_and_local() {
     assert!(stderr.contains("DATABASE_URL is not set"), "{stderr}");
 }
 
+#[test]
+fn a_host_of_neons_is_no_local_server() {
+    let url = "postgresql://app@ep-x.neon.tech:1/app?hostaddr=127.0.0.1";
+    let mut command = bare(&[]);
+    command.env("DB_ROLE", "staging").env("DB_ENV", "dev").env("DB_AUTHORITY", "local");
+    let (code, stderr) = said(command.env("DATABASE_URL", url));
+    assert_eq!(code, 1, "{stderr}");
+    assert!(
+        stderr.contains("refused: authority local is declared for \"ep-x.neon.tech\""),
+        "{stderr}"
+    );
+}
+
 const QUICK: [&str; 2] = [
     "--upgrade",
     "psql -XAtc 'SHOW authority.role' | grep -x staging && \

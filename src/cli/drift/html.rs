@@ -42,7 +42,7 @@ pub(super) fn page(history: Option<&History>, scope: &Scope, outcome: Option<&Ou
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>Database authority drift\
          </title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>Database authority drift</h1>\n\
          <p class=\"dim\">{}</p>\n",
-        escaped(&words(scope))
+        escaped(&place(scope))
     );
     match (runs.last(), best) {
         (None, _) => text.push_str("<p>No run is on record.</p>\n"),
@@ -59,6 +59,17 @@ pub(super) fn page(history: Option<&History>, scope: &Scope, outcome: Option<&Ou
     }
     text.push_str("</body>\n</html>\n");
     text
+}
+
+/// What was looked at, in words: a lone `.` would say nothing.
+fn place(scope: &Scope) -> String {
+    let words = words(scope);
+    match words.strip_prefix('.') {
+        Some(rest) if rest.is_empty() || rest.starts_with(' ') => {
+            format!("the folder of the history{rest}")
+        }
+        _ => words,
+    }
 }
 
 fn summary(text: &mut String, last: &Run, best: Option<&Run>) {

@@ -107,6 +107,7 @@ pub(super) fn json(outcome: &Outcome) -> String {
         "regression": outcome.is_regression(),
         "exit_code": outcome.exit_code(),
         "unreadable": outcome.unreadable,
+        "not_looked_at": outcome.not_looked_at,
         "findings": findings,
     });
     format!("{object:#}\n")

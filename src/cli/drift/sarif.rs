@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Outcome;
 use crate::governance::drift::{Finding, Rule};
+use crate::governance::github::uri;
 
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
 
@@ -69,18 +70,4 @@ fn result(finding: &Finding, nth: u32) -> Value {
             "pgauthority/v1": format!("{}:{}:{}:{nth}", finding.rule, finding.path, finding.message),
         },
     })
-}
-
-/// A path as a relative URI reference (RFC 3986), or an absolute one as `file:`.
-fn uri(path: &str) -> String {
-    const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
-        .remove(b'/')
-        .remove(b'.')
-        .remove(b'-')
-        .remove(b'_')
-        .remove(b'~')
-        .remove(b'@')
-        .remove(b'+');
-    let escaped = percent_encoding::utf8_percent_encode(path, ESCAPED).to_string();
-    if path.starts_with('/') { format!("file://{escaped}") } else { escaped }
 }

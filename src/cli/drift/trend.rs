@@ -72,14 +72,17 @@ fn terminal(history: &History, scope: &Scope, runs: &[&Run]) -> String {
         first.at.get(..10).unwrap_or_default(),
         last.at.get(..10).unwrap_or_default()
     );
-    let drawn = &runs[runs.len().saturating_sub(WIDEST)..];
-    let series = series(drawn);
+    let series = series(runs);
+    let shown = match runs.len() > WIDEST {
+        true => format!(" (of the last {WIDEST})"),
+        false => String::new(),
+    };
     let width = series.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let _ = writeln!(text, "{:width$}  first  best  last  trend", "");
+    let _ = writeln!(text, "{:width$}  first  best  last  trend{shown}", "");
     for (name, counts) in &series {
         let (first, last) = (counts.first().unwrap_or(&0), counts.last().unwrap_or(&0));
         let best = counts.iter().min().unwrap_or(&0);
-        let line = sparkline(counts);
+        let line = sparkline(&counts[counts.len().saturating_sub(WIDEST)..]);
         let _ = writeln!(text, "{name:width$}  {first:>5}  {best:>4}  {last:>4}  {line}");
     }
     if let Some(best) = history.best(scope) {
@@ -106,13 +109,14 @@ fn sparkline(counts: &[u64]) -> String {
 
 fn csv(runs: &[&Run]) -> String {
     let mut text = "id,at,commit,files,allowed,rule,findings\r\n".to_owned();
+    let series = series(runs);
     for (index, run) in runs.iter().enumerate() {
-        for (name, counts) in series(runs) {
+        for (name, counts) in &series {
             let (files, allowed) = (run.files.to_string(), run.allowed.to_string());
             let count = counts.get(index).copied().unwrap_or(0).to_string();
             let commit = run.commit.as_deref().unwrap_or_default();
             text.push_str(&report::row(&[
-                &run.id, &run.at, commit, &files, &allowed, &name, &count,
+                &run.id, &run.at, commit, &files, &allowed, name, &count,
             ]));
         }
     }

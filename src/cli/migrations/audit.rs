@@ -5,16 +5,17 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::progress;
 use crate::governance::migrations::audit::families::Families;
 use crate::governance::migrations::audit::finding::Severity;
 use crate::governance::migrations::audit::findings::Options;
 use crate::governance::migrations::audit::locate::{Wanted, locate};
 use crate::governance::migrations::audit::render::{self, render};
 use crate::governance::migrations::audit::{Audit, audit};
+use crate::upstream::in_words;
 
 /// Arguments of `pgauthority migrations audit`.
 #[derive(Args, Debug)]
@@ -130,13 +131,18 @@ fn audited(args: &AuditArgs) -> Result<Audit, String> {
         section: args.name.clone(),
         recursive: args.recursive,
     };
-    let mut progress = Progress::new();
-    let located = locate(&wanted, &mut |at, of| progress.show("reading", at, of))
-        .map_err(|e| e.to_string())?;
-    options.autocommit |= located.autocommit;
-    let audit = audit(&located, &options, &mut |at, of| progress.show("looking at", at, of))
-        .map_err(|error| error.to_string())?;
-    progress.clear();
+    let (located, audit) = progress::shown("looking for migrations", |progress| {
+        let mut reading = |at, of| progress.say(format!("reading {} of {of}", at + 1));
+        let located = locate(&wanted, &mut reading).map_err(|error| error.to_string())?;
+        options.autocommit |= located.autocommit;
+        let mut looking = |at: usize, of| {
+            let name = located.files.get(at).and_then(|file| file.path.file_name());
+            let name = name.unwrap_or_default().to_string_lossy();
+            progress.say(format!("looking at {} of {of}: {name}", at + 1));
+        };
+        let audit = audit(&located, &options, &mut looking).map_err(|error| error.to_string())?;
+        Ok::<_, String>((located, audit))
+    })?;
     if audit.scripts.is_empty() {
         let folders: Vec<String> =
             located.versions.iter().map(|folder| format!("\"{}\"", folder.display())).collect();
@@ -157,7 +163,7 @@ fn audited(args: &AuditArgs) -> Result<Audit, String> {
 fn families(file: Option<&Path>) -> Result<Families, String> {
     let Some(file) = file else { return Ok(Families::default()) };
     let text = fs::read_to_string(file)
-        .map_err(|error| format!("could not read \"{}\": {error}", file.display()))?;
+        .map_err(|error| format!("could not read \"{}\": {}", file.display(), in_words(&error)))?;
     Families::of_toml(&text).map_err(|error| format!("\"{}\": {error}", file.display()))
 }
 
@@ -176,7 +182,7 @@ fn orm_tables(given: &[String]) -> Result<BTreeSet<String>, String> {
             continue;
         };
         let text = fs::read_to_string(file)
-            .map_err(|error| format!("could not read \"{file}\": {error}"))?;
+            .map_err(|error| format!("could not read \"{file}\": {}", in_words(&error)))?;
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or(line));
         lines.flat_map(|line| line.split([',', ' ', '\t'])).for_each(&mut add);
     }
@@ -203,33 +209,5 @@ fn write(text: &str, output: Option<&Path>) -> io::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             result => result,
         },
-    }
-}
-
-/// A line on a terminal that says how far it is, from the first second on.
-struct Progress {
-    started: Instant,
-    shown: Option<Instant>,
-    terminal: bool,
-}
-
-impl Progress {
-    fn new() -> Progress {
-        Progress { started: Instant::now(), shown: None, terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&mut self, what: &str, at: usize, of: usize) {
-        let recent = self.shown.is_some_and(|last| last.elapsed() < Duration::from_millis(100));
-        if !self.terminal || recent || self.started.elapsed() < Duration::from_secs(1) {
-            return;
-        }
-        self.shown = Some(Instant::now());
-        let _ = write!(io::stderr(), "\r\x1b[K{what} {at} of {of}");
-    }
-
-    fn clear(&self) {
-        if self.shown.is_some() {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
     }
 }

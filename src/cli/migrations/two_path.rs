@@ -169,6 +169,14 @@ fn request(args: &TwoPathArgs) -> Result<Request, Failure> {
         )
         .hint("--paths A,B"));
     }
+    if let Some(folder) = args.output.as_deref().and_then(std::path::Path::parent)
+        && !folder.as_os_str().is_empty()
+        && !folder.is_dir()
+    {
+        let shown = folder.display();
+        let message = format!("--output: there is no folder {shown}");
+        return Err(Failure::new(FAILED, message).hint(format!("mkdir -p {shown}")));
+    }
     if !args.directory.is_dir() {
         let shown = args.directory.display();
         return Err(

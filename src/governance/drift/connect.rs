@@ -45,9 +45,13 @@ pub fn pairs(config: &Config) -> Vec<Pair> {
 /// Cancel safety: dropping it closes what connections there are.
 pub async fn look(config: &Config, declared: &Declared<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
+    let mut unreachable = BTreeSet::new();
     for contradiction in observation::contradictions(&observation::all(config).await) {
         let rule = match contradiction.what {
-            Contradicts::Reach => Rule::WorldUnreachable,
+            Contradicts::Reach => {
+                unreachable.insert(contradiction.upstream.clone());
+                Rule::WorldUnreachable
+            }
             Contradicts::Recovery => Rule::WorldRecovery,
             Contradicts::Proxy => Rule::WorldProxy,
             Contradicts::Database => Rule::WorldDatabase,
@@ -57,7 +61,10 @@ pub async fn look(config: &Config, declared: &Declared<'_>) -> Vec<Finding> {
         };
         found.push(declared.finding(&contradiction.upstream, rule, contradiction.to_string()));
     }
-    for (staging, prod) in pairs(config) {
+    // one that is down has been waited for, and told
+    let reached =
+        |pair: &Pair| ![&pair.0.name, &pair.1.name].iter().any(|n| unreachable.contains(*n));
+    for (staging, prod) in pairs(config).into_iter().filter(reached) {
         compare(config, &staging, &prod, declared, &mut found).await;
     }
     found
@@ -84,7 +91,13 @@ async fn compare(
                     prod.name,
                     plain(&why)
                 );
-                found.push(declared.finding(name, Rule::WorldUnreachable, message));
+                let mut finding = declared.finding(name, Rule::WorldUnreachable, message);
+                if upstream.endpoint.user.is_none() {
+                    finding.fix = "name a user: url = \"postgresql://USER@HOST/DATABASE\", the \
+                                   password in ~/.pgpass"
+                        .to_owned();
+                }
+                found.push(finding);
             }
         }
     }

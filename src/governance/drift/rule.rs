@@ -93,7 +93,7 @@ rules! {
         "let its absence be a failure";
     DeclareUnchecked "declare.unchecked" Warning Files
         "code takes a database URL from its environment, and nothing it imports looks at the declaration",
-        "import pgauthority_guard.auto (Python), or run it behind pgauthority guard or pgauthority exec and say so";
+        "import pgauthority_guard.auto (Python), or run it behind pgauthority exec and say so in a comment: pgauthority: allow declare.unchecked -- run by exec";
     InferUrl "infer.url" Error Files
         "what a database is, is inferred from its URL",
         "read DB_AUTHORITY, DB_ROLE or DB_ENV; to check that it is as declared: pgauthority guard require neon|local";
@@ -126,7 +126,7 @@ rules! {
         "mend its syntax";
     ConfigMapping "config.mapping" Error Config
         "a declaration of the configuration contradicts what can be seen of its URL",
-        "pgauthority check --config FILE";
+        "declare what the url leads to, or change the url; [contract] mapping = \"enforce\" refuses to start";
     WorldUnreachable "world.unreachable" Error Connect
         "an upstream could not be looked at",
         "pgauthority check --config FILE --connect";

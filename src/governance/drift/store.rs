@@ -46,12 +46,26 @@ pub fn add(path: &Path, run: Run) -> Result<History, String> {
     let lock = File::open(&folder).map_err(cannot)?;
     rustix::fs::flock(&lock, FlockOperation::LockExclusive)
         .map_err(|error| cannot(error.into()))?;
+    sweep(&folder);
     let before = read(path)?;
     let mut after = before.clone();
     after.add(run);
     write(path, &folder, &after.to_text()).map_err(cannot)?;
     let _ = lock.sync_all();
     Ok(before)
+}
+
+/// Removes what runs that were killed have left behind: whoever writes one holds the lock.
+fn sweep(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let inside = name.strip_prefix(FILE).and_then(|rest| rest.strip_suffix(".tmp"));
+        let is_pid =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        if inside.and_then(|rest| rest.strip_prefix('.')).is_some_and(is_pid) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn write(path: &Path, folder: &Path, text: &str) -> io::Result<()> {

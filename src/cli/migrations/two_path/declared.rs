@@ -7,9 +7,9 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::NAME;
-use crate::cli::database::{FAILED, Failure, REFUSED};
+use crate::cli::database::{FAILED, Failure, REFUSED, warn_of_contradictions};
 use crate::config::{self, EXIT_INVALID, Upstream};
-use crate::contract::{Authority, Declaration, Environment, Role};
+use crate::contract::{Authority, Declaration, Environment, Role, is_neon_host};
 use crate::governance::exec::{self, Refusal};
 use crate::governance::gate::{self, Demand, Status, Variables, Verdict};
 use crate::governance::url::DatabaseUrl;
@@ -59,6 +59,7 @@ impl Target {
                 (upstream, url, Vec::new())
             }
         };
+        must_look_local(&upstream)?;
         if upstream.endpoint.user.is_none() {
             let message = format!("the url of upstream \"{}\" names no user", upstream.name);
             return Err(Failure::new(FAILED, message)
@@ -134,6 +135,21 @@ fn must_be_local(authority: Authority, what: &str) -> Result<(), Failure> {
     }
     let message = format!("refused: {what}, and scratch databases are made on a local upstream");
     Err(Failure::new(REFUSED, message).hint("declare the local staging server, authority local"))
+}
+
+/// Databases are made and dropped there: a host of Neon's is not tried, whatever is declared of it.
+/// Other contradictions are told, as everywhere.
+fn must_look_local(upstream: &Upstream) -> Result<(), Failure> {
+    let host = &upstream.endpoint.host;
+    if is_neon_host(host) {
+        let message = format!(
+            "refused: authority local is declared for \"{host}\", a host of Neon's: no scratch \
+             database is made there"
+        );
+        return Err(Failure::new(REFUSED, message).hint("name the local staging server"));
+    }
+    warn_of_contradictions(NAME, upstream);
+    Ok(())
 }
 
 /// The seed's gate over the environment, and the server that DATABASE_URL leads to.

@@ -84,6 +84,12 @@ pub static RULES: &[Rule] = &[
         "remove it, or say in it what it is for",
     ),
     rule(
+        "code.unseen",
+        Note,
+        "code is called that cannot be followed: what it does is not looked at",
+        "look at it, or write out what it does: alembic upgrade --sql | pgauthority classify -",
+    ),
+    rule(
         "id.duplicate",
         Error,
         "two migrations have the same id",

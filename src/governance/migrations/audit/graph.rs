@@ -119,6 +119,23 @@ impl Graph {
         self.order = order;
     }
 
+    /// How many heads no label tells from the others: one that leads to this head alone.
+    pub fn unlabelled(&self, scripts: &[Script]) -> usize {
+        let mut told = BTreeSet::new();
+        for (number, script) in scripts.iter().enumerate() {
+            if script.labels.is_empty() {
+                continue;
+            }
+            let mut behind = reached(number, &self.children);
+            behind.insert(number);
+            let heads = self.real_heads.iter().filter(|head| behind.contains(*head));
+            if let [head] = heads.collect::<Vec<_>>().as_slice() {
+                told.insert(**head);
+            }
+        }
+        self.real_heads.len() - told.len()
+    }
+
     /// Migrations that several follow.
     pub fn branch_points(&self) -> impl Iterator<Item = usize> {
         (0..self.children.len()).filter(|number| self.children[*number].len() > 1)

@@ -50,9 +50,9 @@ impl Files {
         let relative: PathBuf = name.split('.').collect();
         let file = roots.iter().find_map(|root| {
             let module = root.join(&relative);
-            [module.with_extension("py"), module.join("__init__.py")]
-                .into_iter()
-                .find(|file| fs::metadata(file).is_ok_and(|about| about.len() <= MAX_BYTES))
+            [module.with_extension("py"), module.join("__init__.py")].into_iter().find(|file| {
+                fs::metadata(file).is_ok_and(|about| about.is_file() && about.len() <= MAX_BYTES)
+            })
         })?;
         let text = String::from_utf8_lossy(&fs::read(&file).ok()?).into_owned();
         let module = self.reader.try_borrow_mut().ok()?.module(&text);

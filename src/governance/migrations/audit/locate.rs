@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use super::ini::Settings;
+use super::text::{read, read_text};
+use crate::upstream::in_words;
 
 /// What to look for.
 #[derive(Clone, Debug)]
@@ -43,6 +45,8 @@ pub struct SourceFile {
     pub text: String,
     /// When it was changed last.
     pub modified: Option<SystemTime>,
+    /// Why Python would not read it, and at which line.
+    pub trouble: Option<(u32, String)>,
 }
 
 /// A project could not be found or read.
@@ -51,9 +55,14 @@ pub enum NotFound {
     /// Nothing of Alembic is there.
     #[error(
         "\"{}\" has no alembic.ini, no [tool.alembic] in a pyproject.toml, no folder \"versions\" \
-         and no Python files", .0.display()
+         and no Python file with a revision{}", .folder.display(), hint(.found)
     )]
-    Nothing(PathBuf),
+    Nothing {
+        /// Where it was looked for.
+        folder: PathBuf,
+        /// A folder below it that has a project.
+        found: Option<PathBuf>,
+    },
     /// The settings lead nowhere.
     #[error("\"{}\": {message}", .file.display())]
     Settings {
@@ -63,7 +72,7 @@ pub enum NotFound {
         message: String,
     },
     /// A file or folder cannot be read.
-    #[error("could not read \"{}\": {error}", .path.display())]
+    #[error("could not read \"{}\": {}", .path.display(), in_words(error))]
     Unreadable {
         /// Which.
         path: PathBuf,
@@ -86,26 +95,23 @@ pub fn locate(
         list(folder, recursive || wanted.recursive, &mut paths)?;
     }
     let mut seen = BTreeSet::new();
-    paths.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    // a folder may be named twice; a file that links to another one is a second migration
+    paths.retain(|path| {
+        let folder = parent(path);
+        let folder = fs::canonicalize(&folder).unwrap_or(folder);
+        seen.insert((folder, path.file_name().map(ToOwned::to_owned)))
+    });
     let mut files = Vec::with_capacity(paths.len());
     for (number, path) in paths.iter().enumerate() {
         progress(number, paths.len());
-        files.push(read(path)?);
+        files.push(read(path));
     }
     let autocommit = versions.iter().any(|folder| {
         let beside = folder.ancestors().skip(1).take(2).map(|folder| folder.join("env.py"));
-        let mut texts = beside.filter_map(|file| fs::read_to_string(file).ok());
+        let mut texts = beside.filter_map(|file| read_text(&file).ok());
         texts.any(|text| text.contains("AUTOCOMMIT"))
     });
     Ok(Located { settings, versions, files, autocommit })
-}
-
-fn read(path: &Path) -> Result<SourceFile, NotFound> {
-    let unreadable = |error| NotFound::Unreadable { path: path.to_owned(), error };
-    let bytes = fs::read(path).map_err(unreadable)?;
-    let modified = fs::metadata(path).and_then(|about| about.modified()).ok();
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok(SourceFile { path: path.to_owned(), text, modified })
 }
 
 /// The settings' file, the folders of versions, and whether folders in them count.
@@ -125,10 +131,52 @@ fn folders(wanted: &Wanted) -> Result<(Option<PathBuf>, Vec<PathBuf>, bool), Not
     }
     let mut files = Vec::new();
     list(folder, wanted.recursive, &mut files)?;
-    match files.is_empty() {
-        false => Ok((None, vec![folder.clone()], false)),
-        true => Err(NotFound::Nothing(folder.clone())),
+    let own = folder.file_name().is_some_and(|name| name == "versions")
+        || folder.parent().is_some_and(|above| above.join("env.py").is_file());
+    match (own && !files.is_empty()) || files.iter().any(|file| has_revision(file)) {
+        true => Ok((None, vec![folder.clone()], false)),
+        false => Err(NotFound::Nothing { folder: folder.clone(), found: below(folder, 3) }),
     }
+}
+
+/// Whether a file may be a migration: it binds `revision`.
+fn has_revision(file: &Path) -> bool {
+    read(file).text.lines().any(|line| {
+        let rest = line.strip_prefix("revision").map(str::trim_start);
+        rest.is_some_and(|rest| rest.starts_with(['=', ':']))
+    })
+}
+
+/// A folder below one that has a project, so many levels down at most.
+fn below(folder: &Path, levels: usize) -> Option<PathBuf> {
+    let mut folders: Vec<PathBuf> = fs::read_dir(folder)
+        .ok()?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| path.is_dir() && !is_foreign(path))
+        .collect();
+    folders.sort();
+    let has = |path: &&PathBuf| {
+        path.join("alembic.ini").is_file()
+            || (path.join("env.py").is_file() && path.join("versions").is_dir())
+    };
+    folders.iter().find(has).cloned().or_else(|| {
+        folders.iter().filter(|_| levels > 1).find_map(|folder| below(folder, levels - 1))
+    })
+}
+
+/// Folders that have other people's projects, or none.
+fn is_foreign(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with('.') || matches!(&*name, "node_modules" | "site-packages" | "__pycache__")
+}
+
+/// What to type instead.
+fn hint(found: &Option<PathBuf>) -> String {
+    found.as_ref().map_or_else(String::new, |folder| {
+        let folder: PathBuf =
+            folder.components().filter(|part| *part != Component::CurDir).collect();
+        format!("; hint: pgauthority migrations audit {}", folder.display())
+    })
 }
 
 /// The settings that a folder has: an ini file, completed by a `pyproject.toml`.
@@ -138,9 +186,8 @@ fn settings(wanted: &Wanted) -> Result<Option<(PathBuf, Settings)>, NotFound> {
     let pyproject = file.with_file_name("pyproject.toml");
     let base = parent(&pyproject);
     let here = std::path::absolute(&base).unwrap_or(base);
-    let other =
-        fs::read_to_string(&pyproject).ok().and_then(|text| Settings::of_pyproject(&text, &here));
-    match fs::read_to_string(file) {
+    let other = read_text(&pyproject).ok().and_then(|text| Settings::of_pyproject(&text, &here));
+    match read_text(file) {
         Ok(text) => match (Settings::of_ini(&text, &wanted.section, &here), other) {
             (Some(own), Some(other)) => Ok(Some((file.clone(), own.or(other)))),
             (Some(settings), None) => Ok(Some((file.clone(), settings))),
@@ -171,7 +218,17 @@ fn versions_of(settings: &Settings, base: &Path, folder: &Path) -> Result<Vec<Pa
         };
     }
     let Some(location) = settings.get("script_location") else {
-        return Err("script_location is not set".to_owned());
+        // an ini file without it stands beside env.py: the program that starts Alembic sets it
+        let scripts = [base, folder].into_iter().find(|folder| folder.join("env.py").is_file());
+        let versions = scripts.map(|folder| tidy(&folder.join("versions")));
+        return match versions.filter(|versions| versions.is_dir()) {
+            Some(versions) => Ok(vec![versions]),
+            None => {
+                Err("script_location is not set, and no env.py with a folder \"versions\" stands \
+                         beside it; hint: name the folder that has env.py"
+                    .to_owned())
+            }
+        };
     };
     let versions = resolve(&location, &roots).join("versions");
     match versions.is_dir() {

@@ -1,6 +1,6 @@
 //! The audit of an Alembic project, from its files alone: nothing of it is imported or run.
 //!
-//! `locate` and `imports` find and read the files; everything else is pure. `python` reads a file's code, `run`
+//! `locate`, `text` and `imports` find and read the files; everything else is pure. `python` reads a file's code, `run`
 //! follows what it does to the database, `graph` and `families` say where it belongs, `findings`
 //! what is to be said of it, `render` writes it down.
 
@@ -16,6 +16,7 @@ pub mod python;
 pub mod render;
 pub mod run;
 pub mod script;
+mod text;
 
 use finding::{Finding, Severity};
 use findings::Options;

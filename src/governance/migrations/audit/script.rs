@@ -33,6 +33,8 @@ pub struct Script {
     pub dated: bool,
     /// The first line that is no Python.
     pub broken: Option<u32>,
+    /// Why Python would not read the file, and at which line.
+    pub trouble: Option<(u32, String)>,
     /// Where its name belongs.
     pub naming: Option<Naming>,
     /// `upgrade()`.
@@ -53,7 +55,7 @@ pub struct Direction {
 }
 
 /// How a function is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Effort {
     /// There is none.
     Missing,
@@ -88,6 +90,7 @@ impl Script {
             date: created.or_else(|| file.modified.and_then(day)),
             dated,
             broken: module.broken,
+            trouble: file.trouble.clone(),
             naming: None,
             upgrade: Direction::read(&mut known, "upgrade", modules),
             downgrade: Direction::read(&mut known, "downgrade", modules),
@@ -119,10 +122,27 @@ impl Direction {
     fn read(known: &mut Known, name: &str, modules: &dyn Modules) -> Direction {
         let Some(function) = known.function(name) else {
             // an assigned or imported function cannot be seen
-            let effort = if known.get(name).is_some() { Effort::Works } else { Effort::Missing };
-            return Direction { effort, line: 1, body: Body::default() };
+            let mut body = Body::default();
+            let effort = match known.get(name) {
+                Some(Value::Class(_)) | None => Effort::Missing,
+                Some(_) => {
+                    body.unseen.push((name.to_owned(), 1));
+                    Effort::Works
+                }
+            };
+            return Direction { effort, line: 1, body };
         };
-        let effort = effort(&function.body);
+        let effort = match single(&function.body) {
+            Some(stmt) => match Machine::dispatched(known, stmt, modules) {
+                // the least idle of those that it may call
+                Some(all) => {
+                    let efforts = all.iter().map(|one| effort(&one.body));
+                    efforts.max().unwrap_or(Effort::Works)
+                }
+                None => effort(&function.body),
+            },
+            None => effort(&function.body),
+        };
         let body = Machine::follow(known, name, modules).unwrap_or_default();
         Direction { effort, line: function.line, body }
     }
@@ -130,7 +150,23 @@ impl Direction {
 
 /// How a body is written.
 fn effort(body: &[ast::Stmt]) -> Effort {
-    let idle = |stmt: &ast::Stmt| match &stmt.kind {
+    match body.iter().find(|stmt| !is_idle(stmt)) {
+        None => Effort::Empty,
+        Some(stmt) if matches!(stmt.kind, StmtKind::Raise) => Effort::Raises,
+        Some(_) => Effort::Works,
+    }
+}
+
+/// The one statement of a body that does something.
+fn single(body: &[ast::Stmt]) -> Option<&ast::Stmt> {
+    let mut rest = body.iter().filter(|stmt| !is_idle(stmt));
+    let first = rest.next();
+    first.filter(|_| rest.next().is_none())
+}
+
+/// Whether a statement does nothing that matters.
+fn is_idle(stmt: &ast::Stmt) -> bool {
+    match &stmt.kind {
         StmtKind::Nothing | StmtKind::Return(None) | StmtKind::Import(_) => true,
         StmtKind::Return(Some(value)) => matches!(value.kind, ExprKind::None),
         StmtKind::Expr(expr) => match &expr.kind {
@@ -143,12 +179,6 @@ fn effort(body: &[ast::Stmt]) -> Effort {
             _ => false,
         },
         _ => false,
-    };
-    let mut rest = body.iter().filter(|stmt| !idle(stmt)).peekable();
-    match rest.peek() {
-        None => Effort::Empty,
-        Some(stmt) if matches!(stmt.kind, StmtKind::Raise) => Effort::Raises,
-        Some(_) => Effort::Works,
     }
 }
 

@@ -110,6 +110,13 @@ pub fn findings(scripts: &[Script], graph: &Graph, options: &Options) -> Vec<Fin
             let message = "what stands here is no Python; the rest is read all the same".to_owned();
             say.at("file.unreadable", line, message);
         }
+        if let Some((line, message)) = &script.trouble {
+            say.at("file.unreadable", *line, message.clone());
+        }
+        // of a file that cannot be read at all no more is said
+        if script.trouble.is_some() && script.lines == 0 {
+            continue;
+        }
         if script.revision.is_none() {
             say.at("file.no-revision", 1, "revision is not given, or cannot be told".to_owned());
         }
@@ -126,6 +133,7 @@ fn upgrade(script: &Script, options: &Options, past: &mut Past, say: &mut Say<'_
     if script.upgrade.effort == Effort::Empty && !script.is_merge() && script.revision.is_some() {
         say.at("file.empty", script.upgrade.line, "upgrade() does nothing".to_owned());
     }
+    unseen(script, say);
     let mut present = Present::default();
     for operation in &script.upgrade.body.operations {
         loss::check(operation, past, &present, say);
@@ -134,6 +142,19 @@ fn upgrade(script: &Script, options: &Options, past: &mut Past, say: &mut Say<'_
         text(operation, &mut present, say);
         memory::remember(operation, past, &mut present);
     }
+}
+
+/// Calls that are not followed, all of a migration in one.
+fn unseen(script: &Script, say: &mut Say<'_>) {
+    let calls = &script.upgrade.body.unseen;
+    let Some(line) = calls.iter().map(|(_, line)| *line).min() else { return };
+    let names: Vec<&str> = calls.iter().map(|(name, _)| name.as_str()).collect();
+    let more = match names.len().saturating_sub(5) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let names = names.get(..5).unwrap_or(&names).join(", ");
+    say.at("code.unseen", line, format!("not followed: {names}{more}"));
 }
 
 /// What cannot stand in a transaction.

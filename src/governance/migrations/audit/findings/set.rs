@@ -60,8 +60,8 @@ pub(super) fn check(
             "graph.heads",
             format!("{} heads: {}", graph.real_heads.len(), list(&graph.real_heads)),
         );
-        // branches with labels are meant to stay apart
-        if scripts.iter().any(|script| !script.labels.is_empty()) {
+        // branches that their labels tell apart are meant to stay so
+        if graph.unlabelled(scripts) <= 1 {
             finding.severity = Severity::Note;
         }
         found.push(finding);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::Row;
+use super::{Row, plain};
 use crate::governance::migrations::audit::Audit;
 
 pub(super) fn render(audit: &Audit, rows: &[Row<'_>]) -> String {
@@ -36,5 +36,16 @@ pub(super) fn render(audit: &Audit, rows: &[Row<'_>]) -> String {
 
 /// A text between quotes of Mermaid's.
 fn label(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "#quot;").replace('<', "&lt;").replace('>', "&gt;")
+    let mut label = String::new();
+    for c in plain(text).chars() {
+        match c {
+            '#' => label.push_str("#35;"),
+            '&' => label.push_str("#amp;"),
+            '"' => label.push_str("#quot;"),
+            '<' => label.push_str("#lt;"),
+            '>' => label.push_str("#gt;"),
+            other => label.push(other),
+        }
+    }
+    label
 }

@@ -64,9 +64,10 @@ pub(super) struct Row<'a> {
     number: usize,
     script: &'a Script,
     family: Option<Belongs<'a>>,
-    /// The rules of its findings about lost data, and about locks.
+    /// The rules of its findings about lost data, about locks, about what fails where rows are.
     destructive: Vec<&'static str>,
     locks: Vec<&'static str>,
+    fails: Vec<&'static str>,
     /// Tables that it alters and no migration makes.
     uncreated: Vec<String>,
 }
@@ -99,6 +100,7 @@ fn rows<'a>(audit: &'a Audit, families: &'a Families) -> Vec<Row<'a>> {
             family: belongs(script, families),
             destructive: rules("destructive."),
             locks: rules("lock."),
+            fails: rules("fails."),
             uncreated: uncreated[number].clone(),
         }
     };
@@ -134,7 +136,7 @@ impl Row<'_> {
         }
     }
 
-    /// What it does, each kind with how often.
+    /// What it does, each kind with how often; `…` for code that is not followed.
     fn does(&self) -> Vec<(String, usize)> {
         let mut counts: Vec<(String, usize)> = Vec::new();
         for operation in &self.script.upgrade.body.operations {
@@ -146,6 +148,9 @@ impl Row<'_> {
         }
         if counts.is_empty() && self.script.is_merge() {
             counts.push(("merge".to_owned(), 1));
+        }
+        if !self.script.upgrade.body.unseen.is_empty() {
+            counts.push(("…".to_owned(), 1));
         }
         counts
     }
@@ -167,7 +172,18 @@ fn called(operation: &Operation) -> String {
     }
 }
 
-/// A path with `/` between its parts.
+/// A path as git names it: `/` between its parts, no `./` in front.
 fn slashed(path: &Path) -> String {
-    path.to_string_lossy().replace('\\', "/")
+    let path = path.to_string_lossy().replace('\\', "/");
+    let mut rest = path.as_str();
+    while let Some(inside) = rest.strip_prefix("./") {
+        rest = inside.trim_start_matches('/');
+    }
+    rest.to_owned()
+}
+
+/// What a file, its name or an id says, as a terminal and XML can take it.
+fn plain(text: &str) -> String {
+    let bad = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
+    text.chars().map(|c| if bad(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -1,16 +1,12 @@
 //! The findings as SARIF 2.1.0.
 
 use md5::{Digest, Md5};
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::slashed;
+use crate::governance::github::uri;
 use crate::governance::migrations::audit::Audit;
 use crate::governance::migrations::audit::finding::{Finding, RULES};
-
-/// What a path in a URI cannot hold as it is.
-const ESCAPED: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'%').add(b'<').add(b'>').add(b'?').add(b'`');
 
 pub(super) fn render(audit: &Audit) -> String {
     let rules: Vec<Value> = RULES
@@ -54,7 +50,7 @@ fn result(audit: &Audit, finding: &Finding) -> Value {
         "level": finding.severity,
         "message": { "text": format!("{}. Fix: {}", finding.message, finding.rule.fix) },
         "locations": [{ "physicalLocation": {
-            "artifactLocation": { "uri": utf8_percent_encode(&path, ESCAPED).to_string() },
+            "artifactLocation": { "uri": uri(&path) },
             "region": { "startLine": finding.line },
         }}],
         "partialFingerprints": { "pgauthority/v1": print },

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::svg_lanes::{Lanes, Node, lanes};
-use super::{Row, slashed};
+use super::{Row, plain, slashed};
 use crate::governance::migrations::audit::Audit;
 use crate::governance::migrations::audit::families::Families;
 
@@ -11,6 +11,8 @@ const LINE: usize = 22;
 const LANE: usize = 18;
 const LEFT: usize = 24;
 const TOP: usize = 76;
+/// What the lines of `depends_on` take between the lanes and the names.
+const GUTTER: usize = 24;
 /// The width of a character of the labels, a little generous.
 const CHARACTER: usize = 8;
 const OUTSIDE: &str = "#6b7280";
@@ -26,16 +28,22 @@ pub(super) fn render(audit: &Audit, rows: &[Row<'_>], families: &Families) -> St
         .map(|row| Node { number: row.number, parents: audit.graph.parents[row.number].clone() })
         .collect();
     let placed = lanes(&nodes);
-    let labels = LEFT + placed.width * LANE + 6;
+    let needs = audit.graph.dependencies.iter().any(|needed| !needed.is_empty());
+    let labels = LEFT + placed.width * LANE + if needs { GUTTER } else { 6 };
     let longest = newest.iter().map(|row| row.script.stem().chars().count()).max().unwrap_or(0);
     let marks = labels + longest * CHARACTER + 16;
-    let (width, height) = ((marks + 260).max(640), TOP + newest.len() * LINE + 16);
+    let title = title(audit);
+    let legend = legend(rows, families);
+    // the title is larger
+    let top = (title.chars().count() * 11).max(legend.iter().map(entry_width).sum());
+    let width = (marks + 260).max(640).max(LEFT + top);
+    let height = TOP + newest.len() * LINE + 16;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, \
          monospace\" font-size=\"13\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n"
     );
-    heading(&mut svg, audit, rows, families);
+    heading(&mut svg, &title, &legend);
     edges(&mut svg, &placed);
     dependencies(&mut svg, audit, &newest, &placed);
     for (at, row) in newest.iter().enumerate() {
@@ -53,20 +61,48 @@ fn y(row: usize) -> usize {
     TOP + row * LINE + LINE / 2
 }
 
-fn heading(svg: &mut String, audit: &Audit, rows: &[Row<'_>], families: &Families) {
+fn title(audit: &Audit) -> String {
     let graph = &audit.graph;
-    let _ = writeln!(
-        svg,
-        "<text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\" fill=\"#111827\">{} \
-         migrations, heads: {}, bases: {}, branch points: {}, merges: {}</text>",
+    format!(
+        "{} migrations, heads: {}, bases: {}, branch points: {}, merges: {}",
         audit.scripts.len(),
         graph.heads.len(),
         graph.bases.len(),
         graph.branch_points().count(),
         graph.merge_points().count(),
+    )
+}
+
+/// The families in use, each with its colour.
+fn legend(rows: &[Row<'_>], families: &Families) -> Vec<(&'static str, String)> {
+    let used = |place: usize| {
+        let is =
+            |row: &Row<'_>| row.script.naming.as_ref().map(|naming| naming.family) == Some(place);
+        rows.iter().any(is)
+    };
+    let all = families.all().iter().enumerate().filter(|(place, _)| used(*place));
+    let mut legend: Vec<(&'static str, String)> = all
+        .map(|(place, family)| (colour(place), format!("{} {}", family.pattern, family.name)))
+        .collect();
+    if rows.iter().any(|row| row.script.naming.is_none()) {
+        legend.push((OUTSIDE, "in no family".to_owned()));
+    }
+    legend
+}
+
+fn entry_width((_, word): &(&'static str, String)) -> usize {
+    15 + word.chars().count() * CHARACTER + 18
+}
+
+fn heading(svg: &mut String, title: &str, legend: &[(&'static str, String)]) {
+    let _ = writeln!(
+        svg,
+        "<text x=\"{LEFT}\" y=\"26\" font-size=\"16\" font-weight=\"bold\" \
+         fill=\"#111827\">{title}</text>",
     );
     let mut at = LEFT;
-    let mut entry = |svg: &mut String, colour: &str, word: &str| {
+    for entry in legend {
+        let (colour, word) = entry;
         let _ = writeln!(
             svg,
             "<circle cx=\"{}\" cy=\"48\" r=\"5\" fill=\"{colour}\"/><text x=\"{}\" y=\"52\" \
@@ -75,17 +111,7 @@ fn heading(svg: &mut String, audit: &Audit, rows: &[Row<'_>], families: &Familie
             at + 15,
             escaped(word)
         );
-        at += 15 + word.chars().count() * CHARACTER + 18;
-    };
-    for (place, family) in families.all().iter().enumerate() {
-        let used =
-            |row: &Row<'_>| row.script.naming.as_ref().is_some_and(|naming| naming.family == place);
-        if rows.iter().any(used) {
-            entry(svg, colour(place), &format!("{} {}", family.pattern, family.name));
-        }
-    }
-    if rows.iter().any(|row| row.script.naming.is_none()) {
-        entry(svg, OUTSIDE, "in no family");
+        at += entry_width(entry);
     }
 }
 
@@ -119,17 +145,26 @@ fn edges(svg: &mut String, placed: &Lanes) {
     }
 }
 
-/// `depends_on`: dashed, in a bow to the left.
+/// `depends_on`: dashed, between the lanes and the names, where no other line runs down.
 fn dependencies(svg: &mut String, audit: &Audit, newest: &[&Row<'_>], placed: &Lanes) {
     let place = |number: usize| newest.iter().position(|row| row.number == number);
+    let mut drawn = 0;
     for (at, row) in newest.iter().enumerate() {
         for needed in audit.graph.dependencies[row.number].iter().filter_map(|one| place(*one)) {
-            let (x0, y0, x1, y1) = (x(placed.of[at]), y(at), x(placed.of[needed]), y(needed));
-            let bow = x0.min(x1).saturating_sub(20);
+            let (upper, lower) = (at.min(needed), at.max(needed));
+            if upper == lower {
+                continue;
+            }
+            let (x0, y0, x1, y1) = (x(placed.of[upper]), y(upper), x(placed.of[lower]), y(lower));
+            // neighbours are told apart by where they run
+            let turn = LEFT + placed.width * LANE + 5 * (drawn % 4);
+            let (from, begin, end) = (turn - 6, y0 + 6, y1 - 6);
+            drawn += 1;
             let _ = writeln!(
                 svg,
-                "<path d=\"M{x0} {y0} C{bow} {y0} {bow} {y1} {x1} {y1}\" fill=\"none\" \
-                 stroke=\"#7c3aed\" stroke-width=\"1.5\" stroke-dasharray=\"4 3\"/>"
+                "<path d=\"M{x0} {y0} H{from} Q{turn} {y0} {turn} {begin} V{end} Q{turn} {y1} {from} \
+                 {y1} H{x1}\" fill=\"none\" stroke=\"#7c3aed\" stroke-width=\"1.5\" \
+                 stroke-dasharray=\"4 3\"/>"
             );
         }
     }
@@ -161,7 +196,11 @@ fn node(
     words.extend(head.then_some(("head", "#111827")));
     words.extend((!row.destructive.is_empty()).then_some(("loses data", "#b3261e")));
     words.extend((!row.locks.is_empty()).then_some(("locks", "#b45309")));
-    words.extend((row.back() != "yes").then_some(("no way back", "#6d28d9")));
+    words.extend((!row.fails.is_empty()).then_some(("fails", "#b45309")));
+    words.extend(
+        (row.script.revision.is_some() && row.back() != "yes")
+            .then_some(("no way back", "#6d28d9")),
+    );
     let mut from = marks;
     for (word, colour) in words {
         let _ = write!(
@@ -175,5 +214,10 @@ fn node(
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    let text: Vec<String> = text.split('\n').map(plain).collect();
+    text.join("\n")
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

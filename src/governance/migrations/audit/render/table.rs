@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::{Row, slashed};
+use super::{Row, plain, slashed};
 use crate::governance::migrations::audit::Audit;
 use crate::governance::migrations::audit::finding::{Finding, RULES, Severity};
 
@@ -25,11 +25,11 @@ pub(super) fn render(audit: &Audit, rows: &[Row<'_>], width: Option<u16>) -> Str
             for finding in found {
                 match &finding.path {
                     Some(path) => {
-                        let place = format!("{}:{}", slashed(path), finding.line);
-                        let _ = writeln!(text, "  {place}  {}", finding.message);
+                        let place = format!("{}:{}", plain(&slashed(path)), finding.line);
+                        let _ = writeln!(text, "  {place}  {}", plain(&finding.message));
                     }
                     None => {
-                        let _ = writeln!(text, "  {}", finding.message);
+                        let _ = writeln!(text, "  {}", plain(&finding.message));
                     }
                 }
             }
@@ -52,16 +52,21 @@ fn inventory(rows: &[Row<'_>], width: Option<u16>) -> String {
             Some((second, _)) => format!("{} ({second})", family.name),
             None => family.name.to_owned(),
         });
-        let risks = [(!row.destructive.is_empty(), "loss"), (!row.locks.is_empty(), "lock")];
+        let risks = [
+            (!row.destructive.is_empty(), "loss"),
+            (!row.locks.is_empty(), "lock"),
+            (!row.fails.is_empty(), "fails"),
+        ];
         let risks = risks.iter().filter(|(there, _)| *there).map(|(_, word)| *word);
         table.add_row([
-            row.script.path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            plain(&row.script.path.file_name().unwrap_or_default().to_string_lossy()),
             row.script.lines.to_string(),
             row.script.date.clone().unwrap_or_else(|| "-".to_owned()),
             family,
-            row.does_text(),
+            plain(&row.does_text()),
             risks.collect::<Vec<_>>().join(" "),
-            row.back().to_owned(),
+            // of a file that is no migration
+            if row.script.revision.is_some() { row.back() } else { "-" }.to_owned(),
         ]);
     }
     table
@@ -77,7 +82,8 @@ pub(super) fn summary(audit: &Audit) -> String {
         1 => format!("1 {one}"),
         _ => format!("{count} {many}"),
     };
-    let heads: Vec<String> = graph.heads.iter().map(|head| audit.scripts[*head].id()).collect();
+    let heads: Vec<String> =
+        graph.heads.iter().map(|head| plain(&audit.scripts[*head].id())).collect();
     let shown = match heads.len() {
         0 => String::new(),
         1..=3 => format!(" ({})", heads.join(", ")),

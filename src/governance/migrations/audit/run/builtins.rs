@@ -47,6 +47,8 @@ const BUILTINS: &[&str] = &[
     "TypeError",
     "globals",
     "locals",
+    "setattr",
+    "delattr",
     "vars",
     "object",
     "callable",

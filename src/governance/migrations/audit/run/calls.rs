@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use super::alembic::operation;
+use super::computed::{callee, is_method};
 use super::machine::Machine;
 use super::text::Text;
-use super::value::{Dml, Value, Verb};
+use super::value::{Dml, Partial, Value, Verb};
 use crate::governance::migrations::audit::operation::Action;
 use crate::governance::migrations::audit::python::{Call, ExprKind};
 
@@ -67,6 +68,10 @@ const HARMLESS: &[&str] = &[
     "pytz",
     "simplejson",
     "gettext",
+    "urllib",
+    "codecs",
+    "numpy",
+    "isodate",
 ];
 
 /// Arguments of a call.
@@ -112,27 +117,43 @@ impl Machine<'_> {
     pub(super) fn call(&mut self, call: &Call, line: u32) -> Value {
         if let ExprKind::Attribute(object, name) = &call.function.kind {
             let object = self.eval(object);
-            let given = self.given(call, line);
-            return match self.attribute(&object, name) {
-                Value::Path(path) => self.call_path(&path, given),
-                Value::Function(function, home) => self.enter(&function, home, given),
-                _ => self.call_method(&object, name, given),
+            let mut given = self.given(call, line);
+            let callee = self.attribute(&object, name);
+            if let (Value::Class(_), Value::Function(function, _)) = (&object, &callee)
+                && is_method(function)
+            {
+                given.arguments.insert(0, object.clone());
+            }
+            return match self.apply(&callee, given) {
+                Ok(value) => value,
+                Err(given) => self.call_method(&object, name, given),
             };
         }
         let function = self.eval(&call.function);
         let given = self.given(call, line);
-        match function {
-            Value::Path(path) => self.call_path(&path, given),
-            Value::Function(function, home) => self.enter(&function, home, given),
+        self.apply(&function, given).unwrap_or_else(|_| {
+            self.unseen(&callee(&call.function), line);
+            Value::Unknown
+        })
+    }
+
+    /// A call of a value; gives the arguments back where nothing is known of it.
+    pub(super) fn apply(&mut self, callee: &Value, given: Given) -> Result<Value, Given> {
+        Ok(match callee {
+            Value::Path(path) => self.call_path(path, given),
+            Value::Function(function, home) => self.enter(function, home.clone(), given),
             Value::Connection => Value::Connection,
             Value::Table(_) => Value::Unknown,
-            _ => {
-                if let ExprKind::Name(name) = &call.function.kind {
-                    self.unseen(name, line);
-                }
-                Value::Unknown
+            Value::Class(_) => self.construct(callee, given),
+            Value::Partial(partial) => {
+                let mut arguments = partial.first.clone();
+                arguments.extend(given.arguments);
+                let named = partial.named.iter().cloned().chain(given.named).collect();
+                return self.apply(&partial.callee, Given { arguments, named, line: given.line });
             }
-        }
+            Value::OneOf(functions) => self.one_of(functions, given),
+            _ => return Err(given),
+        })
     }
 
     fn given(&mut self, call: &Call, line: u32) -> Given {
@@ -159,7 +180,16 @@ impl Machine<'_> {
             _ => {}
         }
         if let Some(name) = path.strip_prefix("builtins.") {
-            return self.builtin(name, &given.arguments, given.line);
+            return match self.computed(name, &given) {
+                Some(value) => value,
+                None => self.builtin(name, &given.arguments, given.line),
+            };
+        }
+        if path == "functools.partial"
+            && let Some((callee, first)) = given.arguments.split_first()
+        {
+            let (callee, first) = (callee.clone(), first.to_vec());
+            return Value::Partial(Rc::new(Partial { callee, first, named: given.named }));
         }
         if let Some(value) = self.sqlalchemy(path, last, &given) {
             return value;
@@ -177,7 +207,11 @@ impl Machine<'_> {
         // a method of an imported table
         if let Some((object, name)) = path.rsplit_once('.')
             && let Some(
-                object @ (Value::Table(_) | Value::Str(_) | Value::Dict(_) | Value::List(_)),
+                object @ (Value::Table(_)
+                | Value::Str(_)
+                | Value::Dict(_)
+                | Value::Class(_)
+                | Value::List(_)),
             ) = self.imported(object)
         {
             return self.call_method(&object, name, given);
@@ -270,6 +304,13 @@ impl Machine<'_> {
             }
             (Value::Dml(dml), _) => self.built(dml, name, &given),
             (Value::Type(_) | Value::Column(_), _) => object.clone(),
+            // of a class that this one is made of
+            (Value::Class(pairs), _)
+                if pairs.iter().any(|(_, v)| matches!(v, Value::Function(..))) =>
+            {
+                self.unseen(name, given.line);
+                Value::Unknown
+            }
             _ => Value::Unknown,
         }
     }

@@ -26,7 +26,10 @@ impl Machine<'_> {
             }
             ExprKind::Subscript(object, index) => {
                 let (object, index) = (self.eval(object), self.eval(index));
-                item(&object, &index)
+                match object {
+                    Value::Globals => self.global(&index),
+                    _ => item(&object, &index),
+                }
             }
             ExprKind::Call(call) => self.call(call, expr.line),
             ExprKind::Sequence(items) => Value::list(self.all(items)),
@@ -161,13 +164,21 @@ impl Machine<'_> {
             (Value::Table(table), "name" | "__tablename__" | "fullname") => {
                 Value::text(&table.name, 0)
             }
-            (Value::Dict(pairs), _) => pairs
-                .iter()
-                .find(|(key, _)| key.known() == Some(name))
-                .map_or(Value::Unknown, |(_, value)| value.clone()),
+            (Value::Class(pairs), _) => bound(pairs, name),
+            // a class elsewhere, whose functions are not followed
+            (Value::Dict(pairs), _) => match bound(pairs, name) {
+                Value::Function(..) => Value::Unknown,
+                found => found,
+            },
             _ => Value::Unknown,
         }
     }
+}
+
+/// What a class binds to a name.
+fn bound(pairs: &[(Value, Value)], name: &str) -> Value {
+    let found = pairs.iter().find(|(key, _)| key.known() == Some(name));
+    found.map_or(Value::Unknown, |(_, value)| value.clone())
 }
 
 /// `object[index]`.

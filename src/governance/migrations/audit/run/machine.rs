@@ -55,6 +55,14 @@ impl Known {
             _ => None,
         }
     }
+
+    /// The functions of the module.
+    pub(super) fn functions(&self) -> impl Iterator<Item = Rc<Function>> {
+        self.globals.values().filter_map(|value| match value {
+            Value::Function(function, None) => Some(function.clone()),
+            _ => None,
+        })
+    }
 }
 
 /// Follows code and keeps what it finds.
@@ -105,7 +113,7 @@ impl Machine<'_> {
         Some(machine.body)
     }
 
-    fn of<'m>(known: &'m mut Known, modules: &'m dyn Modules) -> Machine<'m> {
+    pub(super) fn of<'m>(known: &'m mut Known, modules: &'m dyn Modules) -> Machine<'m> {
         Machine {
             known,
             body: Body::default(),
@@ -297,11 +305,15 @@ impl Machine<'_> {
         Flow::Next
     }
 
-    /// A class with `__tablename__` describes a table; others may hold constants.
+    /// A class with `__tablename__` describes a table; others may hold constants and functions.
     fn class(&mut self, name: &str, body: &[Stmt]) {
         let mut table = Table { name: String::new(), columns: Vec::new() };
         let mut constants = Vec::new();
         for stmt in body {
+            if let StmtKind::Function(function) = &stmt.kind {
+                let method = Value::Function(Rc::new(function.clone()), None);
+                constants.push((Value::text(&function.name, stmt.line), method));
+            }
             let StmtKind::Assign { targets, value } = &stmt.kind else { continue };
             let [Expr { kind: ExprKind::Name(target), .. }] = targets.as_slice() else { continue };
             let value = self.eval(value);
@@ -321,7 +333,7 @@ impl Machine<'_> {
             }
         }
         if table.name.is_empty() {
-            self.bind(name, Value::Dict(Rc::new(constants)));
+            self.bind(name, Value::Class(Rc::new(constants)));
         } else {
             let table = Rc::new(table);
             self.known.models.push(table.clone());

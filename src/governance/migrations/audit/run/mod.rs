@@ -4,6 +4,7 @@
 mod alembic;
 mod builtins;
 mod calls;
+mod computed;
 mod eval;
 mod flow;
 mod machine;

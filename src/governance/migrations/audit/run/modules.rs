@@ -76,6 +76,8 @@ impl Machine<'_> {
 pub(super) fn at_home(value: Value, home: &Rc<Scope>) -> Value {
     match value {
         Value::Function(function, None) => Value::Function(function, Some(home.clone())),
+        // of a class elsewhere the constants are known; what its functions name is not
+        Value::Class(pairs) => Value::Dict(pairs),
         other => other,
     }
 }

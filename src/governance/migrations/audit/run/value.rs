@@ -30,6 +30,14 @@ pub enum Value {
     Path(Rc<str>),
     /// A function of the module, or of another one with what that binds.
     Function(Rc<Function>, Option<Rc<Scope>>),
+    /// A class that describes no table, or one of its objects: what its body binds, by name.
+    Class(Rc<Vec<(Value, Value)>>),
+    /// What is called, and the first arguments that it will get: `functools.partial`.
+    Partial(Rc<Partial>),
+    /// `globals()`: the module's names.
+    Globals,
+    /// One of the module's functions, their names being made at run time: those that it may be.
+    OneOf(Rc<Vec<Rc<Function>>>),
     /// What runs SQL: a connection, an engine, a session.
     Connection,
     /// A dialect: PostgreSQL's.
@@ -50,6 +58,17 @@ pub enum Value {
     Type(Type),
     /// A statement that SQLAlchemy will write.
     Dml(Dml),
+}
+
+/// A call that lacks its last arguments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Partial {
+    /// What is called.
+    pub callee: Value,
+    /// The arguments that it gets first.
+    pub first: Vec<Value>,
+    /// Those that it gets by name.
+    pub named: Vec<(String, Value)>,
 }
 
 /// A table as the program describes it.
@@ -130,6 +149,12 @@ impl Value {
         match self {
             Value::List(items) => Some(items.to_vec()),
             Value::Dict(pairs) => Some(pairs.iter().map(|(key, _)| key.clone()).collect()),
+            // an enum's members
+            Value::Class(pairs) => {
+                let values = pairs.iter().map(|(_, value)| value);
+                let constant = |value: &&Value| !matches!(value, Value::Function(..));
+                Some(values.filter(constant).cloned().collect())
+            }
             _ => None,
         }
     }
