@@ -75,6 +75,9 @@ impl Gate {
         for (tag, value) in crate::contract::parameter::TAGS.iter().zip(values) {
             text += &format!("SET {tag} = '{}'; ", value.replace('\'', "''"));
         }
+        if let Some(task) = self.state.parameters.task.get() {
+            text += &format!("SET authority.task = '{}'; ", task.replace('\'', "''"));
+        }
         if policy.guarded {
             text += "SET default_transaction_read_only = on";
         }

@@ -30,10 +30,10 @@ pub(super) struct Law {
     pub(super) search_path_doubtful: bool,
 }
 
-/// Connects to an upstream for a session that asks for `startup`.
+/// Connects to an upstream for a session that asks for `startup`, and is to begin under `task`.
 pub(super) async fn dial<C: RelayClient>(
     worker: &Worker,
-    startup: &Startup,
+    (startup, task): (&Startup, Option<&str>),
     upstream: &Arc<Upstream>,
     database: &str,
     guarded: bool,
@@ -48,6 +48,7 @@ pub(super) async fn dial<C: RelayClient>(
     })?;
     let mut request = Request::from_startup(startup, database.as_bytes());
     request.guarded = guarded;
+    request.task = task;
     request.options = Some(&options[..]).filter(|options| !options.is_empty());
     let began = StdInstant::now();
     let opened = upstream::open(upstream, &request, login).await;
@@ -69,7 +70,8 @@ pub(super) async fn connect<C: RelayClient>(
 ) -> Result<Connection, Refusal> {
     let upstream = &declared.upstream;
     let database = if entry.wildcard { &startup.database } else { &upstream.endpoint.dbname };
-    dial(worker, startup, upstream, database, declared.policy.guarded, login).await
+    let asked = (startup, declared.parameters.task.get().as_deref());
+    dial(worker, asked, upstream, database, declared.policy.guarded, login).await
 }
 
 /// A leg on a connection that has just been opened.

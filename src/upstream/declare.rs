@@ -14,7 +14,7 @@ use super::startup::{Ours, READ_ONLY, tags};
 use super::tls::gone;
 use super::wire::Wire;
 use crate::config::Upstream;
-use crate::contract::Role;
+use crate::contract::{Role, parameter};
 
 /// What holds on a connection.
 #[derive(Debug)]
@@ -29,13 +29,15 @@ pub(super) struct Declared {
 
 /// What is asked about a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     /// What went into `options`.
     pub(super) sent: Ours,
     /// The connection must be read-only by default.
     pub(super) guarded: bool,
     /// A physical replication connection knows SHOW and no other statement.
     pub(super) shows_only: bool,
+    /// What the session's task is to be; it goes where the tags go.
+    pub(super) task: Option<&'a str>,
 }
 
 /// Makes sure that the tags and the guard hold, and the seal where one is required. One round trip
@@ -44,7 +46,7 @@ pub(super) async fn declare(
     wire: &mut Wire,
     reports: &mut Reports,
     upstream: &Upstream,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
 ) -> Result<Declared, ConnectError> {
     let mut state = read(wire, reports, upstream, wanted).await?;
     let announced = reports.announced().or_else(|| state.another(upstream));
@@ -55,7 +57,8 @@ pub(super) async fn declare(
     let guard_set = wanted.guarded && !(wanted.sent.guard && state.read_only);
     if tags_set || guard_set {
         if !wanted.shows_only {
-            set(wire, reports, upstream, Ours { tags: tags_set, guard: guard_set }).await?;
+            let what = Ours { tags: tags_set, guard: guard_set };
+            set(wire, reports, upstream, what, wanted.task).await?;
         }
         state = read(wire, reports, upstream, wanted).await?;
         if tags_set && !state.tags_hold(upstream) {
@@ -151,7 +154,7 @@ async fn read(
     wire: &mut Wire,
     reports: &mut Reports,
     upstream: &Upstream,
-    wanted: Wanted,
+    wanted: Wanted<'_>,
 ) -> Result<State, ConnectError> {
     let at = Instant::now();
     let text = |row: Row| {
@@ -184,22 +187,26 @@ async fn set(
     reports: &mut Reports,
     upstream: &Upstream,
     what: Ours,
+    task: Option<&str>,
 ) -> Result<(), ConnectError> {
-    let statement = set_statement(upstream, what);
+    let statement = set_statement(upstream, what, task);
     match query(wire, reports, &statement).await {
         Ok(_) => Ok(()),
         Err(error) => Err(failed(upstream, error)),
     }
 }
 
-fn set_statement(upstream: &Upstream, what: Ours) -> String {
-    let mut calls = Vec::with_capacity(5);
+fn set_statement(upstream: &Upstream, what: Ours, task: Option<&str>) -> String {
+    let mut calls = Vec::with_capacity(6);
     let mut call = |name: &str, value: &str| {
         calls.push(format!("pg_catalog.set_config('{name}', {}, false)", literal(value)));
     };
     if what.tags {
         for (name, value) in tags(upstream) {
             call(name, value);
+        }
+        if let Some(task) = task {
+            call(parameter::TASK, task);
         }
     }
     if what.guard {
@@ -345,12 +352,13 @@ mod tests {
     #[test]
     fn the_set_statement_sets_what_is_missing() {
         let upstream = upstream("it's");
-        let statement = set_statement(&upstream, Ours { tags: false, guard: true });
+        let statement = set_statement(&upstream, Ours { tags: false, guard: true }, Some("t"));
         assert_eq!(
             statement,
             "SELECT pg_catalog.set_config('default_transaction_read_only', E'on', false)"
         );
-        let statement = set_statement(&upstream, Ours { tags: true, guard: false });
+        let statement = set_statement(&upstream, Ours { tags: true, guard: false }, Some("t"));
         assert!(statement.contains("set_config('authority.upstream', E'it''s', false)"));
+        assert!(statement.ends_with("set_config('authority.task', E't', false)"));
     }
 }

@@ -33,6 +33,9 @@ pub struct Request<'a> {
     pub protocol_minor: u16,
     /// The connection must be read-only by default. True anyway for role `replica`.
     pub guarded: bool,
+    /// The task that the session begins under, be it the client's or its entry's: set as the tags
+    /// are.
+    pub task: Option<&'a str>,
 }
 
 impl<'a> Request<'a> {
@@ -44,6 +47,7 @@ impl<'a> Request<'a> {
             options: None,
             protocol_minor: 0,
             guarded: false,
+            task: None,
         }
     }
 
@@ -57,6 +61,7 @@ impl<'a> Request<'a> {
             options: None,
             protocol_minor: startup.protocol_in_use().1,
             guarded: false,
+            task: None,
         }
     }
 
@@ -104,8 +109,12 @@ pub async fn open<C: RelayClient>(
     let made = establish(upstream, &request, &mut login, Purpose::Session).await?;
     let Established { mut wire, leg, peer, sent, logged_in } = made;
     let LoggedIn { user, minor, process_id, cancel_key, mut reports } = logged_in;
-    let wanted =
-        Wanted { sent, guarded: request.guarded, shows_only: request.is_physical_replication() };
+    let wanted = Wanted {
+        sent,
+        guarded: request.guarded,
+        shows_only: request.is_physical_replication(),
+        task: request.task,
+    };
     let declared = declare(&mut wire, &mut reports, upstream, wanted).await?;
     for observation in &declared.observations {
         tracing::warn!(upstream = %upstream.name, "{observation}");

@@ -54,7 +54,7 @@ pub(super) fn packet(
             parameters.push((b"application_name", name.as_bytes()));
         }
     }
-    let options = options(upstream, request.options, &declared, ours)?;
+    let options = options(upstream, request, &declared, ours)?;
     if !options.is_empty() {
         parameters.push((b"options", &options));
     }
@@ -95,12 +95,12 @@ fn is_declaration(name: &[u8]) -> bool {
 /// `None` for a value that no option can hold.
 fn options(
     upstream: &Upstream,
-    client: Option<&[u8]>,
+    request: &Request<'_>,
     declared: &[(&[u8], &[u8])],
     ours: Ours,
 ) -> Option<Vec<u8>> {
     let mut options = Vec::new();
-    for theirs in [upstream.endpoint.options.as_deref().map(str::as_bytes), client] {
+    for theirs in [upstream.endpoint.options.as_deref().map(str::as_bytes), request.options] {
         let theirs = whole(theirs.unwrap_or_default());
         if !options.is_empty() && !theirs.is_empty() {
             options.push(b' ');
@@ -113,6 +113,9 @@ fn options(
     if ours.tags {
         for (name, value) in tags(upstream) {
             append(&mut options, name, value.as_bytes()).ok()?;
+        }
+        if let Some(task) = request.task {
+            append(&mut options, parameter::TASK, task.as_bytes()).ok()?;
         }
     }
     if ours.guard {
@@ -171,8 +174,12 @@ mod tests {
     fn a_dangling_backslash_does_not_swallow_ours() {
         let upstream = upstream("a b\\c");
         let ours = Ours { tags: true, guard: false };
-        let options = options(&upstream, Some(b"-c x=y\\"), &[], ours).unwrap();
+        let mut request = Request::new(b"nova");
+        request.options = Some(b"-c x=y\\");
+        request.task = Some("unit_tests");
+        let options = options(&upstream, &request, &[], ours).unwrap();
         assert!(text(&options).starts_with(r"-c x=y -c authority.upstream=a\ b\\c -c "));
+        assert!(text(&options).ends_with(" -c authority.task=unit_tests"));
         assert_eq!(whole(br"x\\"), br"x\\");
         assert_eq!(whole(br"x\\\"), br"x\\");
     }

@@ -109,7 +109,11 @@ fn a_routed_entry_asks_for_the_task() {
     }
     let mut session = law.session("routed_default");
     assert_eq!(session.value("SHOW authority.upstream"), "staging");
+    assert_eq!(session.value("SHOW authority.task"), "unit_tests");
     session.sql("SET authority.task = 'integration_tests'");
+    assert_eq!(session.value("SHOW authority.task"), "integration_tests");
+    session.sql("DISCARD ALL");
+    assert_eq!(session.value("SHOW authority.task"), "unit_tests");
     assert_eq!(session.error("SET authority.task = 'historical_truth'").code(), "25001");
     session.sql("BEGIN");
     assert_eq!(session.error("SET authority.task = 'unit_tests'").code(), "25001");

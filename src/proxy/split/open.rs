@@ -95,8 +95,9 @@ impl Ground {
             None => Login::Own,
         };
         let (database, guarded) = (&upstream.endpoint.dbname, side == Side::Read);
+        let asked = (startup, self.parameters.task.get().as_deref());
         let connection =
-            starting::dial(&self.worker, startup, upstream, database, guarded, login).await?;
+            starting::dial(&self.worker, asked, upstream, database, guarded, login).await?;
         if side == Side::Read && connection.pooler {
             return Err(Refusal::Denied(Box::new(Denial::new(
                 Rule::ProdPooler,
