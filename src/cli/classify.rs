@@ -17,6 +17,7 @@ use crate::config::MIGRATION_TABLES;
 use crate::contract::{Authority, Declaration, Environment, Role};
 use crate::policy::{Decision, Policy, View};
 use crate::sql::{Class, Statement, judge};
+use crate::upstream::in_words;
 
 use script::{Part, pieces};
 
@@ -103,7 +104,8 @@ pub fn run(args: &ClassifyArgs) -> ExitCode {
     let text = match read(&args.file) {
         Ok(text) => text,
         Err(error) => {
-            eprintln!("pgauthority classify: cannot read {}: {error}", args.file.display());
+            let (file, why) = (args.file.display(), in_words(&error));
+            eprintln!("pgauthority classify: cannot read \"{file}\": {why}");
             return ExitCode::from(2);
         }
     };
@@ -145,7 +147,7 @@ fn policy(role: RoleArg) -> Policy {
 
 fn verdict(policy: &Policy, statement: &Statement) -> Verdict {
     let blocked = |confirmed| {
-        let view = View { confirmed, in_transaction: false, in_string: false };
+        let view = View { confirmed, lapsed: false, in_transaction: false, in_string: false };
         matches!(policy.decide(statement, statement.class, view), Decision::Block(_))
     };
     match (blocked(false), blocked(true)) {

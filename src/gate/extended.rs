@@ -192,7 +192,7 @@ impl Gate {
         if meanings.iter().all(|judgement| self.is_plain(judgement, now)) {
             let writes = match &meanings[..] {
                 [judgement] => {
-                    self.count(judgement, 0);
+                    self.count_plain(judgement);
                     judgement.strongest >= Class::Write
                 }
                 _ => true,
@@ -245,7 +245,7 @@ impl Gate {
             }
             (_, ids) => ids.unwrap_or_default(),
         };
-        self.count(&judgement, usize::from(!ids.is_empty()));
+        self.count(plan.classes(&judgement), !ids.is_empty());
         if self.skipping {
             return Message::Admit(length);
         }

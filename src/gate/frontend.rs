@@ -224,7 +224,7 @@ impl Gate {
             return Message::Stop(next);
         }
         if self.is_plain(&judgement, now) {
-            self.count(&judgement, 0);
+            self.count_plain(&judgement);
             self.owe_boundary(Owed::PlainQuery { writes: judgement.strongest >= Class::Write });
             return Message::Admit(message.len());
         }
@@ -245,7 +245,7 @@ impl Gate {
                     }
                     (_, ids) => ids.unwrap_or_default(),
                 };
-                self.count(&judgement, usize::from(!ids.is_empty()));
+                self.count(plan.classes(&judgement), !ids.is_empty());
                 if !self.skipping {
                     let run = self.begin_run(judgement, plan, false, ids);
                     self.owe_boundary(Owed::Query(run));
@@ -321,7 +321,7 @@ impl Gate {
                     }
                     (_, ids) => ids.unwrap_or_default(),
                 };
-                self.count(&judgement, usize::from(!ids.is_empty()));
+                self.count(plan.classes(&judgement), !ids.is_empty());
                 if !self.skipping {
                     // no CommandComplete will tell that it is done: ReadyForQuery decides
                     let depth = self.state.depth();
@@ -366,12 +366,6 @@ impl Gate {
             self.owe_boundary(Owed::RefusedQuery(refusal));
         } else if !self.skipping {
             self.owe(Owed::Refused(refusal));
-        }
-    }
-
-    pub(super) fn count(&mut self, judgement: &Judgement, decision: usize) {
-        for statement in &judgement.statements {
-            self.tally[statement.class as usize][decision] += 1;
         }
     }
 }

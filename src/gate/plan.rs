@@ -8,10 +8,13 @@ use super::Fence;
 use super::catalog::Before;
 use super::text::ConfirmedStatement;
 use crate::session::{Batch, Change, Meanings, Names, State, Temporary};
+use crate::sql::{Class, Judgement, Statement};
 
 /// What is to be noted when a text that may run is sent.
 #[derive(Default)]
 pub(super) struct Plan {
+    /// Classes decided otherwise than the text alone has them, by statement.
+    decided: Vec<(usize, Class)>,
     pub(super) confirmed: Vec<ConfirmedStatement>,
     pub(super) confirming: Option<ConfirmedStatement>,
     /// Confirmed once everything is done.
@@ -43,6 +46,22 @@ impl Plan {
     /// Needs an event before it goes.
     pub(super) fn needs_record(&self) -> bool {
         !self.confirmed.is_empty() || self.confirming.is_some()
+    }
+
+    /// The next statement was decided as one of this class.
+    pub(super) fn decided(&mut self, index: usize, statement: &Statement, class: Class) {
+        if class != statement.class {
+            self.decided.push((index, class));
+        }
+    }
+
+    /// The class that each statement of the text was decided by.
+    pub(super) fn classes(&self, judgement: &Judgement) -> impl Iterator<Item = Class> {
+        let mut decided = self.decided.iter().peekable();
+        judgement.statements.iter().enumerate().map(move |(index, statement)| {
+            let class = decided.next_if(|(at, _)| *at == index).map(|(_, class)| *class);
+            class.unwrap_or(statement.class)
+        })
     }
 }
 

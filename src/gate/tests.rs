@@ -3,6 +3,7 @@
 mod doubt;
 mod growth;
 mod stuck;
+mod told;
 
 use std::sync::Arc;
 

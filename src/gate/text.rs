@@ -89,7 +89,8 @@ impl Gate {
     }
 
     fn view(&self, state: &State, in_string: bool, now: Instant) -> View {
-        let since = state.parameters.confirmation.get().since;
+        let confirmation = *state.parameters.confirmation.get();
+        let since = confirmation.since;
         let in_transaction = state.block() == Block::Explicit;
         let fresh = |since: Instant| {
             in_transaction
@@ -103,6 +104,7 @@ impl Gate {
         let unanswerable = state.parameters.is_doubted() && !answerable;
         View {
             confirmed: !state.is_failed() && !unanswerable && since.is_some_and(fresh),
+            lapsed: confirmation.lapsed || since.is_some_and(|since| !fresh(since)),
             in_transaction,
             in_string,
         }
@@ -202,6 +204,7 @@ impl Gate {
             plan.triggers |= meaning.may_run_unseen_code();
             plan.copies += usize::from(meaning.copy_in);
         }
+        plan.decided(index, statement, strongest);
         plan.before.replaced |= strongest >= Class::Ddl;
         let about = || ConfirmedStatement {
             index,

@@ -57,6 +57,8 @@ pub enum SplitLeg {
 pub struct View {
     /// Confirmed, and the confirmation has not lapsed.
     pub confirmed: bool,
+    /// It was confirmed, and that has lapsed since.
+    pub lapsed: bool,
     /// A transaction block is open (or will be, once what is in flight is done).
     pub in_transaction: bool,
     /// The statement stands in a string with others.
@@ -163,7 +165,7 @@ impl Policy {
         }
         if self.guarded && (statement.do_or_call || self.turns_guard_off(statement)) {
             let denial = if statement.do_or_call {
-                self.class_denial(statement, Class::Opaque)
+                self.class_denial(statement, Class::Opaque, view)
             } else {
                 self.guard_denial(statement)
             };
@@ -180,7 +182,7 @@ impl Policy {
             }
             Verdict::Confirm if view.confirmed => Decision::ForwardConfirmed,
             Verdict::Confirm | Verdict::Block => {
-                self.block(statement, class, self.class_denial(statement, class))
+                self.block(statement, class, self.class_denial(statement, class, view))
             }
         }
     }

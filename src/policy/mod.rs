@@ -2,6 +2,7 @@
 
 mod decide;
 mod denial;
+mod expect;
 mod guard;
 mod parameters;
 mod permit;

@@ -1,13 +1,14 @@
 //! What refusals by class, task and host say.
 
+use super::decide::View;
 use super::{Denial, Policy, Rule, SplitLeg};
 use crate::contract::{AdminRule, ConfirmHow, Role, parameter};
 use crate::sql::{Class, Statement};
 
 impl Policy {
-    pub(super) fn class_denial(&self, statement: &Statement, class: Class) -> Denial {
+    pub(super) fn class_denial(&self, statement: &Statement, class: Class, view: View) -> Denial {
         let (rule, why) = match self.role() {
-            Role::Prod => self.prod_rule(class),
+            Role::Prod => self.prod_rule(class, view),
             Role::Replica | Role::Staging => (replica_rule(class), String::new()),
         };
         let what = if statement.is_unreadable() { "statement" } else { statement.tag };
@@ -27,15 +28,18 @@ impl Policy {
         Denial::new(rule, message, self.class_hint(rule, statement))
     }
 
-    fn prod_rule(&self, class: Class) -> (Rule, String) {
-        let unconfirmed = " and the session has not confirmed".to_owned();
+    fn prod_rule(&self, class: Class, view: View) -> (Rule, String) {
+        let unconfirmed = if view.lapsed {
+            " and the session's confirmation has lapsed (confirm_max_age)".to_owned()
+        } else {
+            " and the session has not confirmed".to_owned()
+        };
         match class {
             Class::MigrationState => (Rule::ProdMigrationStateUnconfirmed, unconfirmed),
             Class::Privilege => (Rule::ProdPrivilegeUnconfirmed, unconfirmed),
-            Class::Opaque => (
-                Rule::ProdOpaqueUnconfirmed,
-                ", its effect cannot be shown and the session has not confirmed".to_owned(),
-            ),
+            Class::Opaque => {
+                (Rule::ProdOpaqueUnconfirmed, format!(", its effect cannot be shown{unconfirmed}"))
+            }
             Class::Admin if self.admin == AdminRule::Block => {
                 (Rule::ProdAdminBlocked, ", where administrative statements are blocked".to_owned())
             }

@@ -237,10 +237,8 @@ impl Wishes {
 
     /// What the upstream and the entry say to it.
     fn check(&self, policy: &Policy) -> Result<(), Box<Denial>> {
-        for (kind, expected) in &self.expectations {
-            if let Some(denial) = policy.expectation(*kind, expected) {
-                return Err(Box::new(denial));
-            }
+        if let Some(denial) = policy.expectations(&self.expectations) {
+            return Err(Box::new(denial));
         }
         match self.confirm.then(|| policy.startup_confirmation()).flatten() {
             Some(denial) => Err(Box::new(denial)),

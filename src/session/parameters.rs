@@ -75,6 +75,15 @@ pub type Instant = Duration;
 pub struct Confirmation {
     /// When it was given; `None`: not confirmed.
     pub since: Option<Instant>,
+    /// Not confirmed any more: it became too old.
+    pub lapsed: bool,
+}
+
+impl Confirmation {
+    /// Given at this time.
+    pub fn at(now: Instant) -> Self {
+        Confirmation { since: Some(now), lapsed: false }
+    }
 }
 
 /// Where code that cannot be seen may have withdrawn the confirmation. It cannot have given it:
@@ -109,7 +118,7 @@ impl Parameters {
         task: Option<Arc<str>>,
     ) -> Self {
         Parameters {
-            confirmation: Scoped::new(Confirmation { since: confirmed_at }),
+            confirmation: Scoped::new(Confirmation { since: confirmed_at, lapsed: false }),
             doubt: Doubt::default(),
             ticket: Scoped::new(ticket),
             task: Scoped::new(task),
@@ -228,7 +237,7 @@ impl Parameters {
         let Scoped { startup, session, .. } = &mut self.confirmation;
         for value in std::iter::once(startup).chain(session) {
             if lapsed(value) {
-                *value = Confirmation::default();
+                *value = Confirmation { since: None, lapsed: true };
             }
         }
         was && self.confirmation.get().since.is_none()
@@ -240,7 +249,7 @@ mod tests {
     use super::*;
 
     fn at(seconds: u64) -> Confirmation {
-        Confirmation { since: Some(Duration::from_secs(seconds)) }
+        Confirmation::at(Duration::from_secs(seconds))
     }
 
     #[test]
@@ -306,5 +315,8 @@ mod tests {
         assert!(parameters.lapse(Duration::from_secs(62), Duration::from_secs(60)));
         parameters.reset_all();
         assert_eq!(parameters.confirmation.get().since, None);
+        assert!(parameters.confirmation.get().lapsed);
+        parameters.set_confirmation(Confirmation::default(), SetScope::Session);
+        assert!(!parameters.confirmation.get().lapsed, "withdrawn, not lapsed");
     }
 }

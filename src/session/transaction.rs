@@ -308,7 +308,7 @@ impl State {
         if name.eq_ignore_ascii_case(parameter::CONFIRM) {
             match parameter::boolean(value) {
                 Some(true) if may_confirm => {
-                    self.parameters.set_confirmation(Confirmation { since: Some(now) }, scope);
+                    self.parameters.set_confirmation(Confirmation::at(now), scope);
                 }
                 Some(true) => {}
                 _ => self.parameters.set_confirmation(Confirmation::default(), scope),

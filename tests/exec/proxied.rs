@@ -129,7 +129,16 @@ fn the_entry_must_be_the_declared_one() {
         assert!(!stderr.contains(PASSWORD), "{stderr}");
         stderr
     };
-    refused(DECLARED_STAGING, "nova_prod", &[]);
+    let said = refused(DECLARED_STAGING, "nova_prod", &[]);
+    assert!(
+        said.contains("is role prod") && said.contains(" DB_ROLE=prod DB_AUTHORITY=neon"),
+        "{said}"
+    );
+    let said = refused(DECLARED_PROD, "nova_prd", &[]);
+    assert!(
+        said.contains("check the entry, which is DATABASE_URL's database (\"nova_prd\")"),
+        "{said}"
+    );
     refused(DECLARED_PROD, "nova_local", &[]);
     // a routed entry needs a task, and the task must lead where the environment says
     refused(DECLARED_STAGING, "nova", &[]);

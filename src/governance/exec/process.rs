@@ -17,6 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::Refusal;
 use super::child_environment::Change;
+use crate::upstream::in_words;
 
 /// What is passed on.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -45,7 +46,7 @@ pub(super) async fn run(command: &[OsString], changes: &[Change]) -> Result<Ende
     };
     let failed = |error: io::Error| {
         let exit_code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
-        let message = format!("cannot run \"{}\": {error}", program.to_string_lossy());
+        let message = format!("cannot run \"{}\": {}", program.to_string_lossy(), in_words(&error));
         Refusal::Command { message, exit_code }
     };
     // signals are caught before there is a child: none falls between

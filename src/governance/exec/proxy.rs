@@ -7,7 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Refusal;
 use super::declarations::Declarations;
 use crate::config::{self, Endpoint, Fault, Faults, Upstream};
-use crate::contract::Declaration;
+use crate::contract::{Declaration, parameter};
 use crate::governance::gate::Variables;
 use crate::governance::url::{DatabaseUrl, Dialect, UrlFault};
 use crate::net::Stream;
@@ -96,7 +96,7 @@ impl Proxy {
                 format!("{} is no pgauthority: it announces no tags", self.place()),
                 "DATABASE_URL=postgresql://USER@HOST:7432/ENTRY, where a pgauthority listens",
             )),
-            Err(error) => Err(refused(&error)),
+            Err(error) => Err(refused(&error, self.database())),
         }
     }
 
@@ -144,10 +144,18 @@ fn unusable(faults: &Faults) -> Refusal {
     Refusal::new(here(&messages.join("; ")), here(&hints.join("; ")))
 }
 
-fn refused(error: &ConnectError) -> Refusal {
+fn refused(error: &ConnectError, entry: &str) -> Refusal {
     let detail = error.detail().map(|detail| format!(" ({detail})")).unwrap_or_default();
-    let hint = error.hint().unwrap_or("DATABASE_URL must lead to a pgauthority that lets you in");
-    Refusal::new(here(&format!("{}{detail}", error.message())), here(hint))
+    let hint = match error.hint() {
+        // to the proxy an unknown entry and a wrong password look alike, for whoever tries names
+        Some(hint) if hint.starts_with("check the user and password") => format!(
+            "check the entry, which is DATABASE_URL's database (\"{entry}\"), the user and the \
+             password: a pgauthority answers alike to each that is wrong"
+        ),
+        Some(hint) => here(hint),
+        None => "DATABASE_URL must lead to a pgauthority that lets you in".to_owned(),
+    };
+    Refusal::new(here(&format!("{}{detail}", error.message())), hint)
 }
 
 /// What the proxy says of its upstreams, where the upstream is the proxy itself and its URL is
@@ -157,6 +165,9 @@ fn here(text: &str) -> String {
         .replace("upstream \"DATABASE_URL\"", "the pgauthority of DATABASE_URL")
         .replace("the proxy's own login", "the login")
         .replace("the upstream's url", "DATABASE_URL")
+        .replace(&format!("{}=", parameter::EXPECT_ROLE), "DB_ROLE=")
+        .replace(&format!("{}=", parameter::EXPECT_AUTHORITY), "DB_AUTHORITY=")
+        .replace(&format!("{}=", parameter::EXPECT_ENV), "DB_ENV=")
 }
 
 /// libpq's connection parameters of the leg to the proxy, by name.
