@@ -7,8 +7,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::json;
 
 use super::output;
-use crate::config;
-use crate::contract::parameter;
+use crate::config::{self, Upstream};
+use crate::contract::{Declaration, parameter};
 use crate::policy::Denial;
 use crate::proxy::{Asked, Explained, Fate, explain};
 use crate::sql::{Judge, Judgement};
@@ -32,7 +32,7 @@ pub struct ExplainArgs {
     #[arg(long)]
     task: Option<String>,
     /// The session's user
-    #[arg(long, default_value = "postgres")]
+    #[arg(long, env = "PGUSER", default_value = "postgres")]
     user: String,
     /// The session has confirmed in its startup packet
     #[arg(long)]
@@ -95,8 +95,11 @@ pub fn run(args: &ExplainArgs) -> ExitCode {
     output::put("explain", text, args.output.as_deref(), code)
 }
 
-fn decision(fate: &Fate) -> &'static str {
+fn decision(fate: &Fate, by_text_alone: bool) -> &'static str {
     match fate {
+        Fate::Runs if by_text_alone => {
+            "runs, unless the database's catalog says otherwise: see the note"
+        }
         Fate::Runs => "runs",
         Fate::RunsConfirmed => "runs, since the session has confirmed; recorded first",
         Fate::Refused(_) => "blocked",
@@ -117,6 +120,11 @@ fn position(denial: &Denial, sql: &str) -> Option<usize> {
     Some(sql.get(..denial.points_at()? as usize)?.chars().count() + 1)
 }
 
+fn about(upstream: &Upstream) -> String {
+    let Declaration { authority, role, environment } = upstream.declaration;
+    format!("upstream \"{}\": authority {authority}, role {role}, env {environment}", upstream.name)
+}
+
 fn table(judgement: &Judgement, explained: &Explained, sql: &str) -> String {
     let mut statements = Table::new();
     statements.load_preset(presets::NOTHING).set_header(["statement", "class", "why", "objects"]);
@@ -130,18 +138,15 @@ fn table(judgement: &Judgement, explained: &Explained, sql: &str) -> String {
     }
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    match &explained.upstream {
-        Some(upstream) => {
-            let declaration = upstream.declaration;
-            table.add_row([
-                "leg".to_owned(),
-                format!(
-                    "upstream \"{}\": authority {}, role {}, env {}",
-                    upstream.name, declaration.authority, declaration.role, declaration.environment
-                ),
-            ]);
+    match (&explained.between, &explained.upstream) {
+        (Some((read, write)), _) => {
+            table.add_row(["reads on".to_owned(), about(read)]);
+            table.add_row(["writes on".to_owned(), about(write)]);
         }
-        None => {
+        (None, Some(upstream)) => {
+            table.add_row(["leg".to_owned(), about(upstream)]);
+        }
+        (None, None) => {
             table.add_row(["leg", "none: the session itself is refused"]);
         }
     }
@@ -151,7 +156,7 @@ fn table(judgement: &Judgement, explained: &Explained, sql: &str) -> String {
     if let Some(task) = &explained.task {
         table.add_row(["task", task]);
     }
-    table.add_row(["decision", decision(&explained.fate)]);
+    table.add_row(["decision", decision(&explained.fate, runs_more(judgement))]);
     if let Fate::Refused(denial) = &explained.fate {
         table.add_row(["rule", denial.rule.id()]);
         table.add_row(["sqlstate", denial.rule.sqlstate()]);
@@ -204,4 +209,35 @@ fn object(judgement: &Judgement, explained: &Explained, sql: &str) -> serde_json
         "hint": denial.map(|denial| denial.full_hint()),
         "position": denial.and_then(|denial| position(denial, sql)),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(task: &str, sql: &str) -> String {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/pgauthority.toml");
+        let config = config::load(std::path::Path::new(path)).unwrap();
+        let mut judge = Judge::new(config.contract.migration_tables.clone(), 0);
+        let judgement = judge.judge(sql.as_bytes());
+        let settings = vec![(parameter::TASK, task)];
+        let asked = Asked { database: "nova", user: "app", settings };
+        let explained = explain(&config, &asked, &mut judge, sql.as_bytes()).unwrap();
+        table(&judgement, &explained, sql)
+    }
+
+    #[test]
+    fn a_split_session_has_two_places() {
+        let told = told("spanning", "SELECT 1; INSERT INTO t VALUES (1)");
+        let on =
+            |what: &str| told.lines().find(|line| line.trim_start().starts_with(what)).unwrap();
+        assert!(on("reads on").contains("authority neon"), "{told}");
+        assert!(on("writes on").contains("authority local"), "{told}");
+    }
+
+    #[test]
+    fn what_the_catalog_decides_is_not_called_certain() {
+        assert!(told("unit_tests", "SELECT boom()").contains("unless the database's catalog"));
+        assert!(!told("unit_tests", "SELECT 1").contains("catalog"));
+    }
 }

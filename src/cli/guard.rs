@@ -69,8 +69,8 @@ Examples:
   eval \"$(pgauthority guard env migrations || echo exit $?)\"
 
 Findings go to standard error, in the --format asked for. Where DB_VIA=pgauthority is declared,
-PGOPTIONS gets the declarations: libpq's programs then connect to nothing else, and with `migrations`
-on prod their sessions confirm.")]
+PGOPTIONS gets the declarations, so that libpq's programs connect to nothing else; on prod, with
+`migrations`, it confirms for their sessions too.")]
     Env {
         /// What the rest of the script needs, beside DB_AUTHORITY and DB_ENV
         #[arg(value_enum)]

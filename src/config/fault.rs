@@ -162,6 +162,16 @@ impl Faults {
         self.faults.iter()
     }
 
+    /// Each fault on one line, without the source's name: for a log.
+    pub fn in_one_line(&self) -> String {
+        let lines = self.faults.iter().map(|fault| match (fault.position(), fault.variable) {
+            (Some((line, _)), _) => format!("line {line}: {}", fault.message),
+            (None, Some(variable)) => format!("{variable}: {}", fault.message),
+            (None, None) => fault.message.clone(),
+        });
+        lines.collect::<Vec<_>>().join("; ")
+    }
+
     /// The exit code of a command that met them.
     pub const fn exit_code(&self) -> u8 {
         EXIT_INVALID

@@ -52,7 +52,7 @@ impl Effect {
 pub const SECTIONS: &[(&str, &str)] = &[
     ("server", "Where the proxy listens and what it bears."),
     ("server.tls", "TLS towards clients. Without this table clients connect in plain text."),
-    ("server.admin", "The port for metrics and health, and who may open the admin database."),
+    ("server.admin", "The port for metrics and health."),
     ("contract", "How strictly the contract is held."),
     (
         "decision",
@@ -134,7 +134,7 @@ keys! {
         "listen": "`ADDRESS:PORT`", "none", Restart,
             "Where `/metrics`, `/healthz` and `/readyz` are served.";
         "users": "list of user names", "`[]`", NewSessions,
-            "Who may open the admin database `pgauthority`.";
+            "No effect yet, which the proxy says at its start: for an admin database `pgauthority`, which there is not.";
     }
     "contract" {
         "mapping": "`\"warn\"` or `\"enforce\"`", "`\"warn\"`", AtLoad,

@@ -45,6 +45,13 @@ impl Config {
             .filter(|entry| entry.wildcard && database.starts_with(entry.name.as_str()))
             .max_by_key(|entry| entry.name.len())
     }
+
+    /// What is set and does nothing; already worded.
+    pub fn without_effect(&self) -> Vec<String> {
+        let admins = !self.server.admin_users.is_empty();
+        let what = "[server.admin] users has no effect: this version has no admin database";
+        admins.then(|| what.to_owned()).into_iter().collect()
+    }
 }
 
 /// A secret: never shown by `Debug`, never serialised.

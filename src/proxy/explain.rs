@@ -43,7 +43,9 @@ pub struct Explained {
     pub task: Option<String>,
     /// What would become of the text.
     pub fate: Fate,
-    /// Of a session that reads in one place and writes in another: where each statement goes, by
+    /// Of a session that reads in one place and writes in another: the two.
+    pub between: Option<(Arc<Upstream>, Arc<Upstream>)>,
+    /// Of such a session: where each statement goes, by
     /// its tag.
     pub legs: Vec<(&'static str, &'static str)>,
 }
@@ -61,13 +63,20 @@ pub fn explain(
         Ok(declared) => declared,
         Err(denial) => {
             let fate = Fate::Refused(denial);
-            return Some(Explained { upstream: None, task: None, fate, legs: Vec::new() });
+            let (upstream, task, between) = (None, None, None);
+            return Some(Explained { upstream, task, fate, between, legs: Vec::new() });
         }
     };
     let task = declared.parameters.task.get().as_deref().map(str::to_owned);
     let limit = config.server.limits.max_statement_bytes;
-    let mut explained =
-        Explained { upstream: Some(declared.upstream), task, fate: Fate::Runs, legs: Vec::new() };
+    let write = declared.write.as_ref().map(|(write, _)| write.clone());
+    let mut explained = Explained {
+        between: write.map(|write| (declared.upstream.clone(), write)),
+        upstream: Some(declared.upstream),
+        task,
+        fate: Fate::Runs,
+        legs: Vec::new(),
+    };
     let law = (declared.parameters, declared.search_path_doubtful, limit);
     let Some((local, policy)) = declared.write else {
         explained.fate = fate(declared.policy, &law, judge, text);

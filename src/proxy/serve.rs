@@ -43,7 +43,7 @@ pub fn serve(config: Config, source: Source) -> io::Result<()> {
     metrics.watch_audit(audit.watch());
     metrics.declare_rules(Rule::IDS);
     metrics.config_loaded(config.upstreams.keys().map(String::as_str));
-    for warning in &config.warnings {
+    for warning in config.warnings.iter().chain(&config.without_effect()) {
         tracing::warn!("{warning}");
     }
     let bounds = running::bind(&config)?;
@@ -84,7 +84,8 @@ impl Main {
         let mut interrupt = signal(SignalKind::interrupt())?;
         // a log at the limit of a file's size (ulimit -f) is a log that cannot be written, not the end
         let _too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
-        let _ = self.record(EventKind::ConfigLoaded, None, None).await;
+        let loaded = size(&self.shared.loaded().config);
+        let _ = self.record(EventKind::ConfigLoaded, loaded, None).await;
         self.readiness.set_listening();
         let addresses: Vec<String> =
             bounds.iter().map(|bound| bound.address().to_string()).collect();
@@ -134,16 +135,21 @@ impl Main {
                     tracing::error!("configuration refused, the old one stays:\n{faults}");
                     self.metrics.config_refused();
                     self.readiness.set_reload(Some(first_line(&faults.to_string())));
-                    let reason = faults.to_string();
-                    let _ = self.record(EventKind::ConfigRefused, Some(reason), None).await;
+                    let reason = faults.in_one_line();
+                    let hint = format!("pgauthority check --config {}", path.display());
+                    let _ = self.record(EventKind::ConfigRefused, reason, Some(hint)).await;
                 }
             }
+        } else {
+            tracing::info!(
+                "the configuration comes from the environment and stays; a restart reads it again"
+            );
         }
         self.notifier.ready(status);
     }
 
     async fn take(&self, config: Config, notes: &[String]) {
-        for warning in &config.warnings {
+        for warning in config.warnings.iter().chain(&config.without_effect()) {
             tracing::warn!("{warning}");
         }
         for note in notes {
@@ -157,27 +163,37 @@ impl Main {
         self.shared.catalogs.clear();
         self.shared.generation.fetch_add(1, Ordering::Release);
         self.commands.send_modify(|_| {});
-        let _ = self.record(EventKind::ConfigLoaded, Some(notes.join("; ")), None).await;
+        let mut reason = size(&self.shared.loaded().config);
+        for note in notes {
+            reason += &format!("; {note}");
+        }
+        let _ = self.record(EventKind::ConfigLoaded, reason, None).await;
         tracing::info!("configuration reloaded");
     }
 
     async fn record(
         &self,
         kind: EventKind,
-        reason: Option<String>,
+        reason: String,
         hint: Option<String>,
     ) -> Result<(), crate::audit::AuditError> {
         let source = self.shared.loaded().config.source.clone();
         let event = Event {
-            reason: Some(match reason {
-                Some(reason) if !reason.is_empty() => format!("{source}: {reason}"),
-                _ => source,
-            }),
+            reason: Some(format!("{source}: {reason}")),
             hint,
             ..Event::new(Uuid::now_v7(), kind, Arc::new(Place::default()), Arc::new(Who::default()))
         };
         self.shared.audit.record(event).await
     }
+}
+
+/// How much a configuration holds.
+fn size(config: &Config) -> String {
+    let counted = |count: usize, one: &str, many: &str| {
+        format!("{count} {}", if count == 1 { one } else { many })
+    };
+    let upstreams = counted(config.upstreams.len(), "upstream", "upstreams");
+    format!("{upstreams}, {}", counted(config.databases.len(), "entry", "entries"))
 }
 
 fn first_line(text: &str) -> String {

@@ -67,6 +67,20 @@ fn mismatches_exit_1_and_faults_78() {
 }
 
 #[test]
+fn a_key_without_effect_is_told_and_no_mismatch() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pgauthority.toml");
+    let text = "[server.admin]\nusers = [\"sre\"]\n[upstreams.u]\nauthority = \"local\"\n\
+                role = \"staging\"\nenv = \"dev\"\nurl = \"postgresql://localhost:1/d\"\n\
+                [databases.d]\nupstream = \"u\"\nauth = \"relay\"\n";
+    fs::write(&path, text).unwrap();
+    let (code, report) = run(&path, &["--connect"]);
+    assert_eq!(code, 0, "{report}");
+    assert!(report.contains("[server.admin] users has no effect"), "{report}");
+    assert!(report.contains("to look at \"u\", name a user for it: url = "), "{report}");
+}
+
+#[test]
 fn json_has_what_the_tables_have() {
     let (code, report) = run(&root().join("config/pgauthority.toml"), &["--format", "json"]);
     assert_eq!(code, 0);

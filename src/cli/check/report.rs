@@ -21,9 +21,18 @@ pub(super) fn table(
     section(&mut text, "upstreams", &upstreams(config));
     if !observations.is_empty() {
         section(&mut text, "observed", &observed(observations));
+        for Observation { upstream, seen } in observations {
+            if matches!(seen, Seen::NoUser) {
+                text.push_str(&format!("  {}\n", no_user(upstream)));
+            }
+        }
     }
     section(&mut text, "entries", &entries(config));
     section(&mut text, "decision table", &decisions(config));
+    let idle = config.without_effect();
+    if !idle.is_empty() {
+        text.push_str(&format!("\nwithout effect\n  {}\n", idle.join("\n  ")));
+    }
     if mismatches.is_empty() {
         text.push_str("\nsound\n");
     } else {
@@ -149,6 +158,15 @@ fn observed(observations: &[Observation]) -> Table {
     table
 }
 
+/// What lets a look at it happen.
+fn no_user(upstream: &Upstream) -> String {
+    format!(
+        "to look at \"{}\", name a user for it: url = \"postgresql://USER@…\" in [upstreams.{}], \
+         with the password in ~/.pgpass; the sessions of clients stay their own",
+        upstream.name, upstream.name
+    )
+}
+
 fn backstop(upstream: &Upstream, facts: &Observed) -> &'static str {
     match &facts.backstop {
         None => "(not told)",
@@ -238,6 +256,7 @@ pub(super) fn json(config: &Config, observations: &[Observation], mismatches: &[
         "observed": observed,
         "databases": entries,
         "decisions": config.decisions.iter().map(row).collect::<Vec<_>>(),
+        "without_effect": config.without_effect(),
         "mismatches": mismatches,
     })
 }

@@ -70,7 +70,7 @@ impl<'c, 'a> Rules<'c, 'a> {
         let Located { value, at } = &draft.name;
         let stem = value.strip_suffix('*').unwrap_or(value);
         if value == ADMIN_DATABASE {
-            let message = format!("\"{value}\" is the admin database's name");
+            let message = format!("\"{value}\" is kept for an admin database");
             self.fault(at, message, "give the entry another name");
         } else if value.is_empty() || value.len() > 63 || stem.contains('*') {
             let message = format!("{} cannot name an entry", quoted(value));

@@ -18,7 +18,9 @@ BEGIN
                    WHERE oid = pg_catalog.to_regclass('pgauthority.key')
                        AND (relowner <> CURRENT_USER::pg_catalog.regrole OR relkind <> 'm')) THEN
         RAISE EXCEPTION 'schema "pgauthority" or its key belongs to another role than "%"',
-            CURRENT_USER USING HINT = 'install as its owner, or see what is in it and drop it';
+            CURRENT_USER USING HINT = 'install as its owner; or, where it holds a seal alone, '
+                'pgauthority seal --remove as its owner and then seal again as this role: both '
+                'belong to one role';
     END IF;
     IF NOT pg_catalog.pg_has_role(CURRENT_USER, 'pg_read_all_stats', 'USAGE') THEN
         RAISE EXCEPTION 'role "%" cannot see when sessions of other roles began', CURRENT_USER
