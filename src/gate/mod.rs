@@ -362,23 +362,6 @@ impl Gate {
         self.application_name.take()
     }
 
-    /// Statements that may run, by the class each was decided by.
-    fn count(&mut self, classes: impl Iterator<Item = Class>, confirmed: bool) {
-        for class in classes {
-            self.tally[class as usize][usize::from(confirmed)] += 1;
-        }
-    }
-
-    /// As `count`, of statements that nothing but the text decides.
-    fn count_plain(&mut self, judgement: &Judgement) {
-        self.count(judgement.statements.iter().map(|statement| statement.class), false);
-    }
-
-    /// Statements decided since the last call.
-    pub fn take_tally(&mut self) -> Option<Tally> {
-        (self.tally != Tally::default()).then(|| std::mem::take(&mut self.tally))
-    }
-
     /// The connection broke: confirmed statements whose end is not known.
     pub fn undecided(&self) -> Vec<EventId> {
         let mut ids: Vec<EventId> = self.undecided.iter().map(|one| one.id).collect();

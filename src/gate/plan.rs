@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 use hashbrown::HashMap;
 
-use super::Fence;
 use super::catalog::Before;
 use super::text::ConfirmedStatement;
+use super::{Fence, Gate, Tally};
 use crate::session::{Batch, Change, Meanings, Names, State, Temporary};
 use crate::sql::{Class, Judgement, Statement};
 
@@ -62,6 +62,25 @@ impl Plan {
             let class = decided.next_if(|(at, _)| *at == index).map(|(_, class)| *class);
             class.unwrap_or(statement.class)
         })
+    }
+}
+
+impl Gate {
+    /// Statements decided since the last call.
+    pub fn take_tally(&mut self) -> Option<Tally> {
+        (self.tally != Tally::default()).then(|| std::mem::take(&mut self.tally))
+    }
+
+    /// Statements that may run, by the class each was decided by.
+    pub(super) fn count(&mut self, classes: impl Iterator<Item = Class>, confirmed: bool) {
+        for class in classes {
+            self.tally[class as usize][usize::from(confirmed)] += 1;
+        }
+    }
+
+    /// As `count`, of statements that nothing but the text decides.
+    pub(super) fn count_plain(&mut self, judgement: &Judgement) {
+        self.count(judgement.statements.iter().map(|statement| statement.class), false);
     }
 }
 
