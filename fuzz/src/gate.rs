@@ -118,6 +118,7 @@ impl Sides {
                         false
                     }
                 }
+                Next::Tell(..) => panic!("no splitter has asked"),
                 Next::Own(bytes) => {
                     self.own(&bytes);
                     true

@@ -225,6 +225,7 @@ impl Session {
                 self.send_own(&bytes);
                 self.hold = Hold::Answers;
             }
+            Next::Tell(..) => panic!("no splitter has asked"),
             Next::Own(bytes) => self.send_own(&bytes),
             Next::Record(record) => {
                 if choices.once_in(8) {

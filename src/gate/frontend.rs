@@ -8,7 +8,7 @@ use super::owed::Owed;
 use super::refusal::Form;
 use super::text::Stop;
 use super::{CopyIn, Fence, Gate, Judging, Next, Record, Refusal, Step, Undecided};
-use crate::policy::{Admission, Denial, Rule};
+use crate::policy::{Admission, Denial, Rule, SplitLeg};
 use crate::protocol::body;
 use crate::protocol::frame::{self, Header, frontend as kind};
 use crate::session::Instant;
@@ -181,6 +181,9 @@ impl Gate {
             kind::EXECUTE => self.execute(&rest[..length], now),
             kind::DESCRIBE => self.describe(&rest[..length]),
             kind::CLOSE => self.close(&rest[..length]),
+            kind::QUESTION if self.policy.split == Some(SplitLeg::Read) => {
+                self.class_asked(judge, &rest[..length], now)
+            }
             kind::SYNC => self.sync(length),
             kind::FLUSH => match self.copy {
                 CopyIn::Open { .. } => Message::Stop(self.skip(length)),
@@ -193,6 +196,28 @@ impl Gate {
             kind::TERMINATE => Message::Admit(length),
             other => Message::Stop(malformed(format!("invalid frontend message type {other}"))),
         }
+    }
+
+    /// What the catalog says of a text that is not to be sent here: [`Next::Tell`].
+    fn class_asked(&mut self, judge: &mut impl Judging, message: &[u8], now: Instant) -> Message {
+        let start = frame::HEADER_LENGTH;
+        let text = body::query(&message[start..]).unwrap_or_default();
+        let judgement = match self.judgement(judge, message, start..start + text.len()) {
+            Ok(judgement) => judgement,
+            Err(stop) => return stop,
+        };
+        if let Some(next) = self.look_for(&judgement, now) {
+            return Message::Stop(next);
+        }
+        let (known, before) = (self.known(&judgement, now), self.before());
+        let class = |(index, statement)| {
+            self.resolved(known.as_deref(), index, statement, now, before, false).class
+        };
+        let strongest = judgement.statements.iter().enumerate().map(class).max();
+        let class = strongest.unwrap_or(Class::Opaque).max(judgement.floor);
+        self.judged = None;
+        self.front_is_done();
+        Message::Stop(Next::Tell(class, message.len()))
     }
 
     pub(super) fn skip(&mut self, length: usize) -> Next {

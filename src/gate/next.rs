@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::refusal::Refusal;
 use super::text::ConfirmedStatement;
 use crate::policy::{Denial, Permit};
+use crate::sql::Class;
 
 /// What the relay does after sending the permit.
 #[derive(Debug)]
@@ -40,6 +41,9 @@ pub enum Next {
     },
     /// Send these bytes of the proxy's own first, then come back with the same bytes.
     Own(Bytes),
+    /// The splitter's question for a class is answered with this one: tell it, and drop this many
+    /// bytes.
+    Tell(Class, usize),
     /// The client said goodbye (and its Terminate is part of the permit).
     Terminate,
     /// The session cannot go on.

@@ -53,6 +53,9 @@ pub mod frontend {
     pub const SYNC: u8 = b'S';
     /// Terminate.
     pub const TERMINATE: u8 = b'X';
+    /// No message of the protocol: what a splitter asks the gate of its read leg, with a text as
+    /// Query has it. From a client it is an invalid message like any other.
+    pub const QUESTION: u8 = b'?';
 }
 
 /// Types of messages from backends, by PostgreSQL's names (`PqMsg_*`).
@@ -192,7 +195,7 @@ fn checked(kind: u8, length: i32, limit: u32) -> Result<Header, FrameError> {
 pub const fn frontend_limit(kind: u8) -> Option<u32> {
     use frontend::*;
     match kind {
-        QUERY | PARSE | BIND | FUNCTION_CALL | COPY_DATA => Some(LARGE_MESSAGE_LIMIT),
+        QUERY | PARSE | BIND | FUNCTION_CALL | COPY_DATA | QUESTION => Some(LARGE_MESSAGE_LIMIT),
         CLOSE | DESCRIBE | EXECUTE | FLUSH | SYNC | TERMINATE | COPY_DONE | COPY_FAIL => {
             Some(SMALL_MESSAGE_LIMIT)
         }

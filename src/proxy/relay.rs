@@ -182,6 +182,10 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
+                Next::Tell(class, length) => {
+                    self.handle.tell(class);
+                    at += length;
+                }
                 Next::Record(record) => {
                     let (ids, receipt) = self.recorder.confirmed(&mut self.leg.gate, &record);
                     self.hold = Hold::Receipt(receipt, AfterReceipt::Clear(ids));

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant as StdInstant};
 
 use bytes::BytesMut;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::authenticate::Secrets;
 use super::catalogs::Catalogs;
@@ -28,7 +28,7 @@ use crate::net::{Bound, Listener};
 use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::{Policy, SplitLeg};
 use crate::session::Instant;
-use crate::sql::{self, Found, Judge};
+use crate::sql::{self, Class, Found, Judge};
 
 /// One read's worth, on each direction of every session of the worker.
 const SCRATCH: usize = 32 * 1024;
@@ -192,6 +192,8 @@ impl Worker {
             split: policy.split,
             upstream: policy.upstream.as_str().into(),
             astray: RefCell::default(),
+            told: Cell::new(None),
+            telling: Notify::new(),
         });
         self.sessions.borrow_mut().insert(id, handle.clone());
         Entered { worker: self.clone(), id, handle }
@@ -231,12 +233,31 @@ pub(super) struct SessionHandle {
     split: Option<SplitLeg>,
     /// Of a leg of a split session: its task leads elsewhere.
     astray: RefCell<Option<Astray>>,
+    /// Of the read leg: the answer to the splitter's question.
+    told: Cell<Option<Class>>,
+    telling: Notify,
 }
 
 impl SessionHandle {
     /// Notes that the session's task leads elsewhere.
     pub(super) fn stray(&self, astray: Option<Astray>) {
         *self.astray.borrow_mut() = astray;
+    }
+
+    /// Answers the splitter's question.
+    pub(super) fn tell(&self, class: Class) {
+        self.told.set(Some(class));
+        self.telling.notify_one();
+    }
+
+    /// The answer to the question that has been asked. Cancel safe.
+    pub(super) async fn told(&self) -> Class {
+        loop {
+            if let Some(class) = self.told.take() {
+                return class;
+            }
+            self.telling.notified().await;
+        }
     }
 
     /// Where the session's task leads, if elsewhere.

@@ -142,3 +142,58 @@ fn the_read_leg_writes_nothing_whatever_it_is_sent() {
     }
     assert_eq!(places.contents("neon"), before);
 }
+
+#[test]
+fn a_call_goes_where_neons_catalog_says() {
+    let places = Places::start(Major::V15);
+    for (database, place) in [("neon", "neon"), ("local", "local")] {
+        places.cluster.sql(
+            database,
+            &format!(
+                "CREATE FUNCTION place() RETURNS text STABLE LANGUAGE sql AS $$SELECT '{place}'$$; \
+                 CREATE FUNCTION changes() RETURNS text LANGUAGE plpgsql AS \
+                 $$BEGIN INSERT INTO w1 VALUES (90, 'by a call'); RETURN '{place}'; END$$"
+            ),
+        );
+    }
+    places.cluster.sql(
+        "local",
+        "CREATE FUNCTION here() RETURNS text STABLE LANGUAGE sql AS $$SELECT 'only local'$$",
+    );
+    places.cluster.sql(
+        "neon",
+        "CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO PUBLIC; \
+         CREATE FUNCTION other.place() RETURNS text LANGUAGE sql AS \
+         $$INSERT INTO public.w1 VALUES (91, 'wrong') RETURNING b$$",
+    );
+    places.cluster.sql(
+        "local",
+        "CREATE SCHEMA other; GRANT USAGE ON SCHEMA other TO PUBLIC; \
+         CREATE FUNCTION other.place() RETURNS text LANGUAGE sql AS $$SELECT 'other of local'$$",
+    );
+    let mut session = places.session();
+    assert_eq!(session.value("SELECT place()"), "neon");
+    assert_eq!(session.value("SELECT here()"), "only local");
+    assert_eq!(session.value("SELECT changes()"), "local");
+    assert_eq!(places.cluster.value("local", "SELECT b FROM w1 WHERE a = 90"), "by a call");
+    assert_eq!(places.cluster.value("neon", "SELECT count(*) FROM w1"), "0");
+    session.sql("BEGIN");
+    session.sql("DELETE FROM w1 WHERE a = 90");
+    assert_eq!(session.value("SELECT place()"), "neon");
+    assert_eq!(session.value("SELECT changes()"), "local");
+    session.sql("COMMIT");
+    let both = session.sql("SELECT place(); DELETE FROM w1 WHERE a = 90; SELECT changes()");
+    assert_eq!(both, [[Some("local".to_owned())]]);
+    session.sql("DELETE FROM w1 WHERE a = 90");
+    let pipeline = Frames::new().run("SELECT place()", &[]).run("SELECT changes()", &[]).sync();
+    let rows: Vec<_> = session
+        .exchange(&pipeline)
+        .iter()
+        .filter(|message| message.tag == b'D')
+        .map(|message| message.columns()[0].clone().unwrap())
+        .collect();
+    assert_eq!(rows, ["neon", "local"]);
+    // the settings that names depend on count
+    session.sql("SET search_path = other, public");
+    assert_eq!(session.value("SELECT place()"), "other of local");
+}

@@ -92,7 +92,10 @@ impl Split {
         };
         let judgement = self.judge(&text).await?;
         let route = match &judgement.statements[..] {
-            [statement] => self.resolved(self.route(statement)),
+            [statement] => {
+                let class = self.class(statement, &text).await?;
+                self.route(statement, class)
+            }
             _ => Route::To(self.primary()),
         };
         let led = judgement.statements.first().and_then(|statement| self.led(statement));

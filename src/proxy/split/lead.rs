@@ -4,6 +4,7 @@
 use bytes::Bytes;
 
 use super::leg::{Kind, Named, Owed, Pass};
+use super::run::by_its_calls;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
 use crate::split::{Known, Route, Side};
@@ -54,8 +55,8 @@ impl Split {
         let mut judge = self.ground.worker.judge.borrow_mut();
         let judgement = crate::gate::Judging::judge(&mut *judge, text)?;
         let [statement] = &judgement.statements[..] else { return None };
-        match self.resolved(self.route(statement)) {
-            Route::To(side) => Some(side),
+        match self.route(statement, statement.class) {
+            Route::To(side) if !by_its_calls(statement) => Some(side),
             _ => None,
         }
     }

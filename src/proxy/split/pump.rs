@@ -52,7 +52,7 @@ impl Split {
     }
 
     /// Waits until a leg has sent something.
-    async fn await_leg(&mut self, side: Side) -> Result<(), End> {
+    pub(super) async fn await_leg(&mut self, side: Side) -> Result<(), End> {
         self.flush().await?;
         let length = receive(&mut self.legs[side as usize]).await;
         self.received(side, length)

@@ -7,10 +7,10 @@ use bytes::{Bytes, BytesMut};
 use super::leg::{Kind, Pass};
 use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
-use crate::protocol::{ErrorResponse, backend, message};
+use crate::protocol::{ErrorResponse, backend, frontend, message};
 use crate::split::{self, Note, Route, Side};
 use crate::sql::quote::identifier;
-use crate::sql::{Effect, Judgement, Statement};
+use crate::sql::{Class, Effect, Judgement, Statement};
 
 impl Split {
     /// The judgement of a text. The leg's own gate judges again what is sent there.
@@ -26,8 +26,38 @@ impl Split {
         Ok(Rc::new(judged.judgement))
     }
 
-    pub(super) fn route(&self, statement: &Statement) -> Route {
-        split::route(statement, statement.class, &self.temporary)
+    /// Where a statement belongs, whose class is known ([`Split::class`]).
+    pub(super) fn route(&self, statement: &Statement, class: Class) -> Route {
+        self.resolved(split::route(statement, class, &self.temporary))
+    }
+
+    /// What a statement is: where its text alone cannot tell, for the routines that it calls, the
+    /// gate of the read leg is asked, which knows their catalog.
+    pub(super) async fn class(&mut self, statement: &Statement, text: &[u8]) -> Result<Class, End> {
+        if !by_its_calls(statement) || matches!(self.block, Block::Failed(..)) {
+            return Ok(statement.class);
+        }
+        self.flush().await?;
+        let reachable = self.is_open(Side::Read) || self.open(Side::Read).await.is_ok();
+        if !reachable {
+            return Ok(statement.class);
+        }
+        self.settle().await?;
+        if self.pipeline_failed {
+            return Ok(statement.class);
+        }
+        self.informed(Side::Read).await?;
+        let mut question = BytesMut::new();
+        message::frame(&mut question, frontend::QUESTION, |out| message::put_cstring(out, text));
+        self.send(Side::Read, &question).await?;
+        let handle = self.leg(Side::Read)?.handle.clone();
+        loop {
+            tokio::select! {
+                biased;
+                class = handle.told() => return Ok(class),
+                heard = self.await_leg(Side::Read) => heard?,
+            }
+        }
     }
 
     /// The leg that answers for the session where either could.
@@ -100,6 +130,15 @@ impl Split {
                 return Ok(false);
             }
         }
+        self.informed(side).await?;
+        match self.block {
+            Block::Open(_) if !self.is_begun(side) => self.begin_on(side).await,
+            _ => Ok(true),
+        }
+    }
+
+    /// A leg that is open has been told what it missed.
+    async fn informed(&mut self, side: Side) -> Result<(), End> {
         let pending = self.journal.take_pending(side);
         let protocol = self.protocol;
         if !self.leg(side)?.pipeline {
@@ -117,10 +156,7 @@ impl Split {
             }
         }
         self.protocol = protocol;
-        match self.block {
-            Block::Open(_) if !self.is_begun(side) => self.begin_on(side).await,
-            _ => Ok(true),
-        }
+        Ok(())
     }
 
     /// LISTEN is not to be had on a standby.
@@ -332,6 +368,13 @@ impl Split {
             message::put_cstring(out, tag.as_bytes());
         });
     }
+}
+
+/// A statement that writes for all its text tells, because of the routines that it calls.
+pub(super) fn by_its_calls(statement: &Statement) -> bool {
+    statement.class == Class::Write
+        && !statement.do_or_call
+        && statement.uses.as_deref().is_some_and(|uses| uses.class <= Class::Read && !uses.too_many)
 }
 
 /// What a split session cannot do.

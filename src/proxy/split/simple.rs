@@ -10,7 +10,7 @@ use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::Header;
 use crate::split::{Route, Side};
-use crate::sql::{Effect, Modes, Statement};
+use crate::sql::{Class, Effect, Modes, Statement};
 
 impl Split {
     pub(super) async fn query(&mut self, frame: Bytes) -> Result<(), End> {
@@ -61,7 +61,8 @@ impl Split {
         text: &Bytes,
         frame: &Bytes,
     ) -> Result<(), End> {
-        let route = self.resolved(self.route(statement));
+        let class = self.class(statement, text).await?;
+        let route = self.route(statement, class);
         let side = match route {
             Route::Transaction => {
                 self.control(statement, text).await?;
@@ -141,8 +142,11 @@ impl Split {
     ) -> Result<(), End> {
         self.settle().await?;
         let mut legs = Vec::new();
+        let mut classes = Vec::new();
         for statement in statements {
-            match self.resolved(self.route(statement)) {
+            let class = self.class(statement, part(statement, text)).await?;
+            classes.push(class);
+            match self.route(statement, class) {
                 Route::To(side) => legs.push(Some(side)),
                 Route::Both { .. } => legs.push(None),
                 Route::Refused(why, hint) => {
@@ -166,7 +170,7 @@ impl Split {
         }
         let first = legs.first().copied().flatten();
         let one = first.filter(|side| legs.iter().all(|leg| *leg == Some(*side)));
-        let Some(side) = one else { return self.parts(statements, text).await };
+        let Some(side) = one else { return self.parts(statements, &classes, text).await };
         if !self.ready_leg(side).await? {
             self.ready_for_query();
             return Ok(());
@@ -186,7 +190,12 @@ impl Split {
 
     /// The statements of a string one by one, in a transaction of their own as PostgreSQL's
     /// implicit one, unless one is open (manual, "Multiple Statements in a Simple Query").
-    async fn parts(&mut self, statements: &[Statement], text: &Bytes) -> Result<(), End> {
+    async fn parts(
+        &mut self,
+        statements: &[Statement],
+        classes: &[Class],
+        text: &Bytes,
+    ) -> Result<(), End> {
         let implicit = matches!(self.block, Block::None);
         self.late = Some(HashMap::new());
         if implicit {
@@ -198,10 +207,10 @@ impl Split {
             // the last one is complete once its transaction has committed
             self.holding = implicit && index == last;
             let start = (statement.location as usize).min(text.len());
-            let end = start.saturating_add(statement.length as usize).min(text.len());
-            let part = text.slice(start..end);
+            let part = text.slice_ref(part(statement, text));
             let shift = text::characters(&text[..start]);
-            done = match self.resolved(self.route(statement)) {
+            let class = classes.get(index).copied().unwrap_or(statement.class);
+            done = match self.route(statement, class) {
                 Route::Both { keep } => self.on_both(statement, &part, keep, None).await?,
                 Route::To(side) => self.part(statement, &part, side, shift).await?,
                 _ => false,
@@ -303,4 +312,11 @@ impl Split {
         self.leg(side)?.owe(Kind::Query, Pass::Client, None);
         self.pass(side, header.message_length()).await
     }
+}
+
+/// The text of one statement of a string.
+fn part<'a>(statement: &Statement, text: &'a [u8]) -> &'a [u8] {
+    let start = (statement.location as usize).min(text.len());
+    let end = start.saturating_add(statement.length as usize).min(text.len());
+    &text[start..end]
 }
