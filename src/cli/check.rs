@@ -1,5 +1,6 @@
 //! `pgauthority check`: is the configuration sound, and (with `--connect`) is the world as declared?
 
+mod decisions;
 mod report;
 
 use std::io::{self, IsTerminal as _, Write};

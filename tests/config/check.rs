@@ -91,6 +91,14 @@ fn json_has_what_the_tables_have() {
     let nova =
         report["databases"].as_array().unwrap().iter().find(|e| e["name"] == "nova").unwrap();
     assert_eq!((&nova["neon"], &nova["task"]), (&"neon-replica".into(), &"unit_tests".into()));
+    let row = |task: &str| {
+        let mut rows = nova["decisions"].as_array().unwrap().iter();
+        rows.find(|row| row["task"] == task).unwrap().clone()
+    };
+    assert_eq!(row("run_verification")["reads"], "neon-replica");
+    assert_eq!(row("unit_tests")["writes"], "local");
+    assert!(row("spanning")["reads"].is_null(), "its login is relayed");
+    assert!(row("spanning")["refused"].as_str().unwrap().contains("relayed login"));
 }
 
 /// Declared beside observed, on a primary and its replica declared rightly, and then swapped.

@@ -3,6 +3,7 @@
 use comfy_table::{ContentArrangement, Table, TableComponent, presets};
 use serde_json::{Value, json};
 
+use super::decisions;
 use crate::config::{
     AuditTarget, Config, Endpoint, Entry, EntryTarget, SslMode, Upstream, Word as _,
 };
@@ -28,7 +29,7 @@ pub(super) fn table(
         }
     }
     section(&mut text, "entries", &entries(config));
-    section(&mut text, "decision table", &decisions(config));
+    section(&mut text, "decision table", &decision_table(config));
     let idle = config.without_effect();
     if !idle.is_empty() {
         text.push_str(&format!("\nwithout effect\n  {}\n", idle.join("\n  ")));
@@ -229,11 +230,10 @@ fn confirm(entry: &Entry) -> String {
     }
 }
 
-fn decisions(config: &Config) -> Table {
-    let mut table = new_table(&["task", "read", "write"]);
-    for row in config.decisions.iter() {
-        table.add_row([row.task.as_str(), row.read.as_str(), row.write.as_str()]);
-    }
+fn decision_table(config: &Config) -> Table {
+    let (header, rows) = decisions::rows(config);
+    let mut table = new_table(&header.iter().map(String::as_str).collect::<Vec<_>>());
+    table.add_rows(rows);
     table
 }
 
@@ -243,7 +243,7 @@ pub(super) fn json(config: &Config, observations: &[Observation], mismatches: &[
     let upstreams: Vec<Value> =
         config.upstreams.values().map(|upstream| upstream_json(upstream)).collect();
     let entries: Vec<Value> =
-        config.databases.iter().map(|(name, entry)| entry_json(name, entry)).collect();
+        config.databases.iter().map(|(name, entry)| entry_json(config, name, entry)).collect();
     let row = |row: &crate::contract::DecisionRow| json!({ "task": row.task, "read": row.read.as_str(), "write": row.write.as_str() });
     let observed: Vec<Value> = observations.iter().map(observation_json).collect();
     json!({
@@ -280,7 +280,7 @@ fn upstream_json(upstream: &Upstream) -> Value {
     })
 }
 
-fn entry_json(name: &str, entry: &Entry) -> Value {
+fn entry_json(config: &Config, name: &str, entry: &Entry) -> Value {
     let mut object = json!({
         "name": name,
         "auth": entry.auth.word(),
@@ -296,6 +296,7 @@ fn entry_json(name: &str, entry: &Entry) -> Value {
             object["neon"] = json!(neon.as_ref().map(|upstream| &upstream.name));
             object["local"] = json!(local.as_ref().map(|upstream| &upstream.name));
             object["task"] = json!(task);
+            object["decisions"] = decisions::json(config, entry);
         }
     }
     object
