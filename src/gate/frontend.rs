@@ -109,7 +109,7 @@ impl Gate {
 
     /// Events were written for a message that turned out not to run: an error before it came
     /// meanwhile. They are no other message's.
-    fn unused_record(&mut self) {
+    pub(super) fn unused_record(&mut self) {
         if let Some(ids) = self.cleared.take() {
             self.fates.extend(ids.into_iter().map(|id| (id, super::Fate::Failed)));
         }
@@ -196,28 +196,6 @@ impl Gate {
             kind::TERMINATE => Message::Admit(length),
             other => Message::Stop(malformed(format!("invalid frontend message type {other}"))),
         }
-    }
-
-    /// What the catalog says of a text that is not to be sent here: [`Next::Tell`].
-    fn class_asked(&mut self, judge: &mut impl Judging, message: &[u8], now: Instant) -> Message {
-        let start = frame::HEADER_LENGTH;
-        let text = body::query(&message[start..]).unwrap_or_default();
-        let judgement = match self.judgement(judge, message, start..start + text.len()) {
-            Ok(judgement) => judgement,
-            Err(stop) => return stop,
-        };
-        if let Some(next) = self.look_for(&judgement, now) {
-            return Message::Stop(next);
-        }
-        let (known, before) = (self.known(&judgement, now), self.before());
-        let class = |(index, statement)| {
-            self.resolved(known.as_deref(), index, statement, now, before, false).class
-        };
-        let strongest = judgement.statements.iter().enumerate().map(class).max();
-        let class = strongest.unwrap_or(Class::Opaque).max(judgement.floor);
-        self.judged = None;
-        self.front_is_done();
-        Message::Stop(Next::Tell(class, message.len()))
     }
 
     pub(super) fn skip(&mut self, length: usize) -> Next {

@@ -5,6 +5,7 @@
 //! relay does what a [`Next`] says. No clock, no randomness: time and ids are arguments.
 
 mod answers;
+mod asked;
 mod backend;
 mod catalog;
 mod check;
@@ -383,6 +384,7 @@ impl Gate {
 
     /// Fates not yet given with an [`Answer`]: for the end of the session.
     pub fn take_fates(&mut self) -> Vec<(EventId, Fate)> {
+        self.unused_record();
         std::mem::take(&mut self.fates)
     }
 

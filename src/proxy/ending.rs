@@ -5,12 +5,31 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use super::hold::{Ending, Hold, Pause};
+use super::hold::{AfterReceipt, Ending, Hold, Pause};
 use super::relay::Relay;
+use crate::gate::Fate;
 use crate::policy::{Denial, Rule};
 use crate::protocol::ErrorResponse;
 
+/// Why a relay is ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finish {
+    /// The session is over.
+    Over,
+    /// Its task leads elsewhere, and its client waits for ReadyForQuery. It can go on, once
+    /// [`Relay::stay`] has been called.
+    Moves,
+}
+
 impl Relay {
+    /// Goes on where it is.
+    pub(super) fn stay(&mut self) {
+        self.moving = false;
+        if matches!(self.hold, Hold::Answers) {
+            self.hold = Hold::None;
+        }
+    }
+
     /// Ends the session with a FATAL error.
     pub(super) fn end_with(&mut self, cx: &mut Context<'_>, denial: &Denial) -> io::Result<()> {
         self.count_block(denial.rule);
@@ -70,7 +89,11 @@ impl Relay {
     /// Records what became of statements whose end nobody will report any more.
     pub(super) fn close_books(&mut self) {
         self.settle_metrics();
-        let fates = self.leg.gate.take_fates();
+        let mut fates = self.leg.gate.take_fates();
+        if let Hold::Receipt(_, AfterReceipt::Clear(ids)) = &self.hold {
+            // it was on its way into the log, and will not be sent
+            fates.extend(ids.iter().map(|id| (*id, Fate::Failed)));
+        }
         if !fates.is_empty() {
             drop(self.recorder.outcomes(&fates));
         }

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
+use super::ending::Finish;
 use super::hold::{AfterReceipt, Ending, Hold, Pause};
 use super::judges::Judged;
 use super::leg::Leg;
@@ -44,16 +45,6 @@ pub(super) struct Relay {
     pub(super) inner: bool,
     /// The session's task leads elsewhere: nothing moves until that is seen to.
     pub(super) moving: bool,
-}
-
-/// Why a relay is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Finish {
-    /// The session is over.
-    Over,
-    /// Its task leads elsewhere, and its client waits for ReadyForQuery. It can go on, once
-    /// [`Relay::stay`] has been called.
-    Moves,
 }
 
 impl Relay {
@@ -406,14 +397,6 @@ impl Future for Relay {
 }
 
 impl Relay {
-    /// Goes on where it is.
-    pub(super) fn stay(&mut self) {
-        self.moving = false;
-        if matches!(self.hold, Hold::Answers) {
-            self.hold = Hold::None;
-        }
-    }
-
     /// A reload's policy applies from the next statement on.
     fn follow_policy(&mut self) {
         if let Some(policy) = self.handle.take_policy(&self.worker) {

@@ -26,11 +26,11 @@ use carried::{Carried, Failed, must};
 pub(super) use talk::Line;
 
 use super::declare::declare;
+use super::ending::Finish;
 use super::port::Port;
 use super::recorder::describe;
 use super::refuse::{Refusal, detail};
 use super::registry::CancelTarget;
-use super::relay::Finish;
 use super::session::{Kept, One, Origin, placed};
 use super::split::{self, Split};
 use super::starting::{self, Law};

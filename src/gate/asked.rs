@@ -1,0 +1,36 @@
+//! The splitter's question: which leg a statement belongs on, where only the catalog can tell.
+
+use super::frontend::Message;
+use super::{Gate, Judging, Next};
+use crate::protocol::{body, frame};
+use crate::session::Instant;
+use crate::sql::Class;
+
+impl Gate {
+    /// What the catalog says of a text that is not to be sent here: [`Next::Tell`].
+    pub(super) fn class_asked(
+        &mut self,
+        judge: &mut impl Judging,
+        message: &[u8],
+        now: Instant,
+    ) -> Message {
+        let start = frame::HEADER_LENGTH;
+        let text = body::query(&message[start..]).unwrap_or_default();
+        let judgement = match self.judgement(judge, message, start..start + text.len()) {
+            Ok(judgement) => judgement,
+            Err(stop) => return stop,
+        };
+        if let Some(next) = self.look_for(&judgement, now) {
+            return Message::Stop(next);
+        }
+        let (known, before) = (self.known(&judgement, now), self.before());
+        let class = |(index, statement)| {
+            self.resolved(known.as_deref(), index, statement, now, before, false).class
+        };
+        let strongest = judgement.statements.iter().enumerate().map(class).max();
+        let class = strongest.unwrap_or(Class::Opaque).max(judgement.floor);
+        self.judged = None;
+        self.front_is_done();
+        Message::Stop(Next::Tell(class, message.len()))
+    }
+}
