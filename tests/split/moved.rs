@@ -32,8 +32,10 @@ fn a_task_that_leads_elsewhere_takes_the_session_there() {
     session.sql("SET work_mem = '7MB'; SET application_name = E'it''s\\\\here'");
     session.sql("SET \"my.own\" = 'ä'");
     session.sql("LISTEN \"a channel\"");
-    session.sql("PREPARE counted AS SELECT count(*) FROM r2");
-    let wired = Frames::new().parse("wired", "SELECT $1 + 1", &[23]).sync();
+    let wired = Frames::new()
+        .parse("wired", "SELECT $1 + 1", &[23])
+        .parse("counted", "SELECT count(*) FROM r2", &[])
+        .sync();
     assert_eq!(session.exchange(&wired)[0].tag, b'1');
 
     let moved = session.exchange(&Frames::new().query("SET authority.task = 'run_verification'"));
@@ -47,7 +49,9 @@ fn a_task_that_leads_elsewhere_takes_the_session_there() {
     assert_eq!(session.value("SHOW my.own"), "ä");
     assert_eq!(session.value("SHOW application_name"), "it's\\here");
     assert_eq!(session.value("SELECT pg_listening_channels()"), "a channel");
-    assert_eq!(session.value("EXECUTE counted"), "300", "of neon's table");
+    let counted = Frames::new().bind("", "counted", &[]).execute("", 0).sync();
+    let row = session.exchange(&counted)[1].columns();
+    assert_eq!(row, [Some("300".to_owned())], "of neon's table");
     let bound = Frames::new().bind("", "wired", &[Some("41")]).execute("", 0).sync();
     assert_eq!(session.exchange(&bound)[1].columns(), [Some("42".to_owned())]);
     // what was set before is still what was SET, not what the session started with
@@ -69,11 +73,12 @@ fn a_task_that_leads_elsewhere_takes_the_session_there() {
     assert_eq!(session.value(WHERE), "neon");
     session.sql("EXECUTE writes (51)");
     session.sql("COMMIT");
+    session.sql("DEALLOCATE writes");
 
     // the task of the startup packet
     session.sql("RESET authority.task");
     assert_eq!(session.value(WHERE), "local");
-    session.sql("EXECUTE writes (52)");
+    session.sql("INSERT INTO w1 VALUES (52, 'here')");
     session.sql("CREATE TABLE here (a int)");
     let rows = "SELECT string_agg(a::text, ',' ORDER BY a) FROM w1";
     assert_eq!(places.cluster.value("local", rows), "1,2,50,51,52");
@@ -141,7 +146,11 @@ fn what_cannot_come_along_keeps_the_session_where_it_is() {
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE ALL", "cursor \"c\" WITH HOLD"),
         ("SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock_all()", "an advisory lock"),
         ("SET ROLE pg_monitor", "RESET ROLE", "role \"pg_monitor\""),
-        ("PREPARE p (r1) AS SELECT $1", "DEALLOCATE p", "prepared statement \"p\""),
+        (
+            "DELETE FROM r1; PREPARE p AS SELECT 1",
+            "DEALLOCATE p",
+            "prepared statement \"p\" by PREPARE",
+        ),
     ] {
         if obstacle.contains("ROLE") {
             places.cluster.sql("postgres", "GRANT pg_monitor TO app");
@@ -169,8 +178,13 @@ fn what_cannot_come_along_keeps_the_session_where_it_is() {
     assert!(error.message().contains("expects \"staging\""), "{error}");
     assert_eq!(session.value(WHERE), "local");
     session.sql("RESET authority.expect_role");
+    // the question for what it has meets the session's own timeout
+    session.sql("SET statement_timeout = '1ms'");
+    let _ = session.try_sql(set);
+    session.sql("SET statement_timeout = 0");
     session.sql(set);
     assert_eq!(session.value(WHERE), "neon");
+    assert_eq!(places.cluster.value("neon", "SELECT count(*) FROM r1"), "3", "nothing ran again");
 
     // and from a session of two legs
     session.sql("SET authority.task = 'spanning'");

@@ -46,14 +46,12 @@ SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
 /// The first OID that is not the same on every server (transam.h, `FirstNormalObjectId`).
 const FIRST_NORMAL_OID: u32 = 16_384;
 
-/// A prepared statement.
+/// A prepared statement, by Parse: one statement, which Parse does not run.
 #[derive(Debug)]
 struct Prepared {
     name: Bytes,
     text: Bytes,
     types: Vec<u32>,
-    /// By PREPARE, whose text it is.
-    from_sql: bool,
 }
 
 /// What a session has.
@@ -108,7 +106,9 @@ impl Carried {
         });
         let Reply { rows, error } = exchange(line, &query(&text), aside).await?;
         if let Some(body) = error {
-            return Err(io::Error::other(said(&body)));
+            let why = format!("what it has, which the server does not tell ({}),", said(&body));
+            self.hindrance = Some((why, "try again"));
+            return Ok(());
         }
         for row in rows {
             let [Some(kind), name, value, types, from_sql] = &row[..] else { continue };
@@ -118,11 +118,12 @@ impl Carried {
             match &kind[..] {
                 b"setting" if known => self.setting(name, value),
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
+                // its text is all of the string that PREPARE stood in, which must not run again
+                b"prepared" if from_sql.as_deref() != Some(b"f") => self.hinders(b"PREPARE", &name),
                 b"prepared" => self.prepared.push(Prepared {
                     name,
                     text: value,
                     types: oids(types.as_deref().unwrap_or_default()),
-                    from_sql: from_sql.as_deref() == Some(b"t"),
                 }),
                 other => self.hinders(other, &name),
             }
@@ -157,6 +158,7 @@ impl Carried {
             b"cursor" => (format!("cursor \"{name}\" WITH HOLD"), "CLOSE ALL"),
             b"temporary" => (format!("temporary relation \"{name}\""), "DISCARD TEMP"),
             b"lock" => ("an advisory lock".to_owned(), "SELECT pg_advisory_unlock_all()"),
+            b"PREPARE" => (format!("prepared statement \"{name}\" by PREPARE"), "DEALLOCATE it"),
             b"role" => (format!("role \"{name}\""), "RESET ROLE"),
             _ => return,
         };
@@ -232,9 +234,6 @@ impl Carried {
 
 impl Prepared {
     fn request(&self) -> BytesMut {
-        if self.from_sql {
-            return query(&self.text);
-        }
         let mut out = BytesMut::new();
         message::frame(&mut out, frontend::PARSE, |out| {
             message::put_cstring(out, &self.name);

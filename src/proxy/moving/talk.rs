@@ -67,7 +67,8 @@ pub(in crate::proxy) async fn exchange(
             backend::PARAMETER_STATUS | backend::NOTIFICATION_RESPONSE => {
                 aside.extend_from_slice(&frame);
             }
-            backend::READY_FOR_QUERY => ready = true,
+            backend::READY_FOR_QUERY if frame.last() == Some(&b'I') => ready = true,
+            backend::READY_FOR_QUERY => return Err(io::Error::other("a transaction is open")),
             _ => {}
         }
     }
