@@ -1,7 +1,6 @@
 //! `pgauthority drift`: where the declared authority and the world have come apart.
 
 mod html;
-mod progress;
 mod report;
 mod sarif;
 mod trend;
@@ -12,9 +11,11 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::Ordering;
 
 use clap::{Args, ValueEnum};
 
+use super::progress;
 use crate::config::{self, Config};
 use crate::governance::drift::history::{FILE, History, RULES, Run, Scope};
 use crate::governance::drift::project::{self, Looking};
@@ -226,8 +227,15 @@ fn look(args: &DriftArgs, scope: Scope, config: Option<&Config>) -> Result<Outco
         Looking { upstreams: config.map(Upstreams::of), connects: args.connect, only, without };
     let cache = if args.no_cache { None } else { Cache::path(&args.paths, args.ignored) };
     let options = Options { paths: args.paths.clone(), ignored: args.ignored, cache };
-    let mut scanned =
-        progress::shown(|progress| scan::scan(&options, progress)).map_err(|why| (2, why))?;
+    let line = |progress: &scan::Progress| {
+        let seen = progress.seen.load(Ordering::Relaxed);
+        let parsed = progress.parsed.load(Ordering::Relaxed);
+        format!("{seen} files, {parsed} of them read")
+    };
+    let mut scanned = progress::shown_as(&scan::Progress::default(), line, |progress| {
+        scan::scan(&options, progress)
+    })
+    .map_err(|why| (2, why))?;
     let elsewhere = match (args.config.as_deref(), config) {
         (Some(path), Some(config)) => world::findings(path, config, args.connect, &mut scanned)?,
         _ => Vec::new(),

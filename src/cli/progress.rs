@@ -26,8 +26,17 @@ impl Progress {
 /// Runs `work` and shows what it says, `what` to begin with.
 pub(super) fn shown<T>(what: &str, work: impl FnOnce(&Progress) -> T) -> T {
     let progress = Progress(Mutex::new(what.to_owned()));
+    shown_as(&progress, |progress| format!("{} …", progress.line()), work)
+}
+
+/// Runs `work` and shows what `line` makes of how far it is.
+pub(super) fn shown_as<P: Sync, T>(
+    progress: &P,
+    line: impl Fn(&P) -> String + Sync,
+    work: impl FnOnce(&P) -> T,
+) -> T {
     if !io::stderr().is_terminal() {
-        return work(&progress);
+        return work(progress);
     }
     let (done, waiting) = mpsc::channel::<()>();
     thread::scope(|scope| {
@@ -36,7 +45,7 @@ pub(super) fn shown<T>(what: &str, work: impl FnOnce(&Progress) -> T) -> T {
             let mut patience = Duration::from_secs(1);
             let mut said = false;
             while let Err(RecvTimeoutError::Timeout) = waiting.recv_timeout(patience) {
-                let _ = write!(io::stderr(), "\r{} … \x1b[K", progress.line());
+                let _ = write!(io::stderr(), "\r{} \x1b[K", line(progress));
                 said = true;
                 patience = Duration::from_millis(200);
             }
@@ -44,7 +53,7 @@ pub(super) fn shown<T>(what: &str, work: impl FnOnce(&Progress) -> T) -> T {
                 let _ = write!(io::stderr(), "\r\x1b[K");
             }
         });
-        let result = work(&progress);
+        let result = work(progress);
         drop(done);
         result
     })

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::look::Looking;
 use crate::session::Instant;
+pub(super) use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::catalog::{Catalog, Known, Path, Resolved};
 use crate::sql::{Class, Judgement, Name, Statement, Uses};
 
@@ -31,9 +32,6 @@ pub struct Look {
     /// SERIALIZABLE), so nothing newer can be read in it.
     pub frozen: bool,
 }
-
-/// The first OID that is not PostgreSQL's own (`FirstNormalObjectId`).
-pub(super) const FIRST_NORMAL: u32 = 16384;
 
 /// Beyond this age, where a newer look cannot be taken, a snapshot is as good as none.
 const OLDEST: Instant = Instant::from_secs(65);

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpStream, UnixStream};
 
 /// A connected byte stream.
@@ -24,6 +24,17 @@ pub enum Stream {
     TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
     /// A pipe within the process: a leg of a split session, whose client is the splitter.
     Pipe(Box<DuplexStream>),
+}
+
+/// What a pipe holds at most, in bytes, each way.
+const PIPE: usize = 32 * 1024;
+
+impl Stream {
+    /// A pipe: the end to speak at, and the other one as a stream.
+    pub fn pipe() -> (DuplexStream, Stream) {
+        let (ours, theirs) = duplex(PIPE);
+        (ours, Stream::Pipe(Box::new(theirs)))
+    }
 }
 
 macro_rules! each {

@@ -52,6 +52,13 @@ pub fn backend_key_data(out: &mut BytesMut, process_id: i32, key: &[u8]) {
     });
 }
 
+/// Query, in a buffer of its own.
+pub fn query(text: &[u8]) -> BytesMut {
+    let mut out = BytesMut::with_capacity(text.len() + 6);
+    frame(&mut out, frontend::QUERY, |out| put_cstring(out, text));
+    out
+}
+
 /// ReadyForQuery with a transaction status of `I`, `T` or `E`.
 pub fn ready_for_query(out: &mut BytesMut, status: u8) {
     frame(out, backend::READY_FOR_QUERY, |out| out.put_u8(status));

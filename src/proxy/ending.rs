@@ -45,7 +45,7 @@ impl Relay {
 
     /// SIGTERM: an idle session ends; a busy one when it is idle, or when time is up.
     pub(super) fn drain(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let waits = self.inner && !self.worker.drain_is_over();
+        let waits = self.inner.is_some() && !self.worker.drain_is_over();
         if !matches!(self.ending, Ending::No) || !self.worker.drains() || waits {
             return Ok(());
         }

@@ -8,7 +8,7 @@ use super::declare::declare;
 use crate::config::{Config, Upstream};
 use crate::gate::{Beginning, Gate, Judging, Next};
 use crate::policy::{Denial, Policy};
-use crate::protocol::{InitialPacket, Startup, frontend, message};
+use crate::protocol::{InitialPacket, Startup, message};
 use crate::session::{Instant, Parameters};
 use crate::split::{self, Route, Side, Temporary};
 
@@ -148,9 +148,7 @@ fn fate(
         nonce: "0".into(),
         max_statement_bytes: *limit,
     });
-    let mut query = BytesMut::new();
-    message::frame(&mut query, frontend::QUERY, |body| message::put_cstring(body, text));
-    match gate.frontend(judge, &query, Instant::ZERO).next {
+    match gate.frontend(judge, &message::query(text), Instant::ZERO).next {
         Next::Refuse(refusal) => Fate::Refused(Box::new(refusal.denial)),
         Next::Fatal(denial) => Fate::Refused(denial),
         Next::Record(record) if !record.confirmed.is_empty() => Fate::RunsConfirmed,

@@ -29,6 +29,7 @@ mod serve;
 mod session;
 mod split;
 mod starting;
+mod tidings;
 mod worker;
 
 pub use embedded::Embedded;

@@ -16,6 +16,7 @@ use super::judges::Judged;
 use super::leg::Leg;
 use super::port::Port;
 use super::recorder::Recorder;
+use super::tidings::Tidings;
 use super::worker::{SessionHandle, Worker};
 use crate::audit::Receipt;
 use crate::gate::{Answer, Next, Refusal, Refused};
@@ -42,7 +43,7 @@ pub(super) struct Relay {
     pub(super) said_goodbye: bool,
     pub(super) farewell: Option<Receipt>,
     /// It serves a leg of a split session, which says itself when it may be drained.
-    pub(super) inner: bool,
+    pub(super) inner: Option<Rc<Tidings>>,
     /// The session's task leads elsewhere: nothing moves until that is seen to.
     pub(super) moving: bool,
 }
@@ -66,7 +67,7 @@ impl Relay {
             ending: Ending::No,
             said_goodbye: false,
             farewell: None,
-            inner: false,
+            inner: None,
             moving: false,
         }
     }
@@ -174,7 +175,9 @@ impl Relay {
                 }
                 Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
                 Next::Tell(class, length) => {
-                    self.handle.tell(class);
+                    if let Some(splitter) = &self.inner {
+                        splitter.tell(class);
+                    }
                     at += length;
                 }
                 Next::Record(record) => {
@@ -301,15 +304,17 @@ impl Relay {
                     self.leg.send_own(cx, &bytes)?;
                     at += length;
                 }
-                Answer::Move(length) if self.inner => {
-                    self.handle.stray(self.leg.gate.astray());
-                    self.client.send(cx, &buffer[at..at + length])?;
-                    at += length;
-                }
-                Answer::Move(length) => {
-                    self.moving = true;
-                    return Ok(at + length);
-                }
+                Answer::Move(length) => match &self.inner {
+                    Some(splitter) => {
+                        splitter.stray(self.leg.gate.astray());
+                        self.client.send(cx, &buffer[at..at + length])?;
+                        at += length;
+                    }
+                    None => {
+                        self.moving = true;
+                        return Ok(at + length);
+                    }
+                },
                 Answer::Looked(looked, length) => {
                     self.looked(looked);
                     at += length;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant as StdInstant};
 
 use bytes::BytesMut;
 use tokio::runtime::LocalOptions;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use super::authenticate::Secrets;
 use super::catalogs::Catalogs;
@@ -23,12 +23,11 @@ use super::registry::{CancelKeys, Counts};
 use super::session::serve_client;
 use crate::audit::AuditLog;
 use crate::config::Config;
-use crate::gate::Astray;
 use crate::net::{Bound, Listener};
 use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::{Policy, SplitLeg};
 use crate::session::Instant;
-use crate::sql::{self, Class, Found, Judge};
+use crate::sql::{self, Found, Judge};
 
 /// One read's worth, on each direction of every session of the worker.
 const SCRATCH: usize = 32 * 1024;
@@ -191,9 +190,6 @@ impl Worker {
             set_by_statement: policy.set_by_statement,
             split: policy.split,
             upstream: policy.upstream.as_str().into(),
-            astray: RefCell::default(),
-            told: Cell::new(None),
-            telling: Notify::new(),
         });
         self.sessions.borrow_mut().insert(id, handle.clone());
         Entered { worker: self.clone(), id, handle }
@@ -231,40 +227,9 @@ pub(super) struct SessionHandle {
     pooler: bool,
     set_by_statement: bool,
     split: Option<SplitLeg>,
-    /// Of a leg of a split session: its task leads elsewhere.
-    astray: RefCell<Option<Astray>>,
-    /// Of the read leg: the answer to the splitter's question.
-    told: Cell<Option<Class>>,
-    telling: Notify,
 }
 
 impl SessionHandle {
-    /// Notes that the session's task leads elsewhere.
-    pub(super) fn stray(&self, astray: Option<Astray>) {
-        *self.astray.borrow_mut() = astray;
-    }
-
-    /// Answers the splitter's question.
-    pub(super) fn tell(&self, class: Class) {
-        self.told.set(Some(class));
-        self.telling.notify_one();
-    }
-
-    /// The answer to the question that has been asked. Cancel safe.
-    pub(super) async fn told(&self) -> Class {
-        loop {
-            if let Some(class) = self.told.take() {
-                return class;
-            }
-            self.telling.notified().await;
-        }
-    }
-
-    /// Where the session's task leads, if elsewhere.
-    pub(super) fn astray(&self) -> Option<Astray> {
-        self.astray.borrow().clone()
-    }
-
     /// Keeps the waker of the session's future.
     #[inline]
     pub(super) fn register(&self, waker: &Waker) {

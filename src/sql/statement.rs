@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::catalog::{Memo, Resolved};
+use super::catalog::{FIRST_NORMAL, Memo, Resolved};
 use super::{Class, SyntaxFault, Uses};
 
 /// The tag of text that the grammar cannot read.
@@ -118,8 +118,6 @@ impl Judgement {
         /// lo_create, lo_truncate, and the 64-bit ones (pg_proc.dat).
         const LARGE_OBJECT: [u32; 13] =
             [952, 953, 954, 955, 956, 957, 958, 964, 715, 1004, 3170, 3171, 3172];
-        /// The first OID that is not PostgreSQL's own (`FirstNormalObjectId`).
-        const FIRST_NORMAL: u32 = 16384;
         let known = LARGE_OBJECT.contains(&oid);
         let class = if known || oid >= FIRST_NORMAL { Class::Write } else { Class::Opaque };
         Judgement::of(Statement {

@@ -2,12 +2,11 @@
 
 use std::io;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::connection::Reports;
 use super::wire::Wire;
-use crate::protocol::message::{frame, put_cstring};
-use crate::protocol::{body, frontend};
+use crate::protocol::{body, message};
 
 /// The columns of a row, NULL as `None`.
 pub(super) type Row = Vec<Option<Bytes>>;
@@ -27,9 +26,7 @@ pub(super) async fn query(
     reports: &mut Reports,
     sql: &str,
 ) -> Result<Vec<Row>, QueryError> {
-    let mut message = BytesMut::with_capacity(sql.len() + 6);
-    frame(&mut message, frontend::QUERY, |out| put_cstring(out, sql.as_bytes()));
-    wire.write(&message).await.map_err(QueryError::Io)?;
+    wire.write(&message::query(sql.as_bytes())).await.map_err(QueryError::Io)?;
     let mut rows = Vec::new();
     let mut error = None;
     loop {

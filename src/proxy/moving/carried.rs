@@ -9,6 +9,7 @@ use crate::contract::parameter::{self, Parameter};
 use crate::gate::MAX_CUSTOM;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{Fields, error_response::field, frontend, message};
+use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::quote::{identifier, literal};
 
 /// Asks a server what its session has. Names of catalogs and operators are told whole: what the
@@ -42,9 +43,6 @@ SELECT 'lock', NULL, NULL, NULL, NULL
 UNION ALL
 SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
  WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'";
-
-/// The first OID that is not the same on every server (transam.h, `FirstNormalObjectId`).
-const FIRST_NORMAL_OID: u32 = 16_384;
 
 /// A prepared statement, by Parse: one statement, which Parse does not run.
 #[derive(Debug)]
@@ -104,7 +102,7 @@ impl Carried {
             }
             text
         });
-        let Reply { rows, error } = exchange(line, &query(&text), aside).await?;
+        let Reply { rows, error } = exchange(line, &message::query(&text), aside).await?;
         if let Some(body) = error {
             let why = format!("what it has, which the server does not tell ({}),", said(&body));
             self.hindrance = Some((why, "try again"));
@@ -180,7 +178,7 @@ impl Carried {
                 format!("{remedy} first, or connect again with options='-c authority.task={task}'"),
             );
         }
-        let strange = |one: &&Prepared| one.types.iter().any(|oid| *oid >= FIRST_NORMAL_OID);
+        let strange = |one: &&Prepared| one.types.iter().any(|oid| *oid >= FIRST_NORMAL);
         if let Some(prepared) = self.prepared.iter().find(strange) {
             let name = String::from_utf8_lossy(&prepared.name);
             return refuse(
@@ -252,7 +250,7 @@ pub(super) async fn must(
     text: &[u8],
     aside: &mut BytesMut,
 ) -> Result<(), Failed> {
-    match exchange(line, &query(text), aside).await?.error {
+    match exchange(line, &message::query(text), aside).await?.error {
         None => Ok(()),
         Some(body) => {
             let hint = Fields::new(&body).get(field::HINT).map(String::from_utf8_lossy);
@@ -269,12 +267,6 @@ pub(super) async fn must(
 fn said(body: &[u8]) -> String {
     let message = Fields::new(body).get(field::MESSAGE).unwrap_or_default();
     String::from_utf8_lossy(message).into_owned()
-}
-
-fn query(text: &[u8]) -> BytesMut {
-    let mut out = BytesMut::new();
-    message::frame(&mut out, frontend::QUERY, |out| message::put_cstring(out, text));
-    out
 }
 
 /// An array of OIDs, as its output function writes it.

@@ -18,7 +18,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tokio::io::duplex;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -44,8 +43,6 @@ use crate::protocol::{ErrorResponse, message};
 use crate::sql::quote::literal;
 use crate::upstream::Login;
 
-/// A pipe's size, each way, in bytes.
-const PIPE: usize = 32 * 1024;
 /// What the server is told at the end.
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
 
@@ -93,8 +90,8 @@ async fn attempt(
     let limit = worker.shared.loaded().config.server.login_timeout;
     let there = async {
         let mut new = open(&worker, origin, task).await?;
-        let (mut ours, theirs) = duplex(PIPE);
-        drop(new.session.swap(Port::new(Stream::Pipe(Box::new(theirs)), BytesMut::new())));
+        let (mut ours, theirs) = Stream::pipe();
+        drop(new.session.swap(Port::new(theirs, BytesMut::new())));
         let mut said = BytesMut::new();
         let repeated = carried.repeat(task, &mut ours, &mut said);
         new.session.meanwhile(repeated).await?;
@@ -167,7 +164,7 @@ async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<N
 
 /// A stream whose other end is gone.
 fn no_client() -> Stream {
-    Stream::Pipe(Box::new(duplex(1).0))
+    Stream::pipe().1
 }
 
 /// The client changes hands.
@@ -192,8 +189,8 @@ async fn replace(mut old: Session, new: New, aside: &BytesMut) {
 
 /// The session stays where it is: its task is the one that led there, and its client is told why.
 async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesMut) {
-    let (mut ours, theirs) = duplex(PIPE);
-    let mut client = old.swap(Port::new(Stream::Pipe(Box::new(theirs)), BytesMut::new()));
+    let (mut ours, theirs) = Stream::pipe();
+    let mut client = old.swap(Port::new(theirs, BytesMut::new()));
     let home = literal(astray.home.as_deref().unwrap_or_default().as_bytes());
     let text = [&b"SET "[..], parameter::TASK.as_bytes(), b" = ", &home].concat();
     let mut said = BytesMut::new();

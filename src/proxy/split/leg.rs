@@ -8,11 +8,8 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
 use crate::proxy::moving::Line;
-use crate::proxy::worker::SessionHandle;
+use crate::proxy::tidings::Tidings;
 use crate::split::Known;
-
-/// The relay's side of a pipe holds this many bytes at most, each way.
-pub(super) const PIPE: usize = 32 * 1024;
 
 /// A message that the leg has to answer.
 #[derive(Debug)]
@@ -101,13 +98,13 @@ pub(super) struct Leg {
     /// An error came for what was sent last.
     pub(super) failed: bool,
     pub(super) closed: bool,
-    pub(super) handle: Rc<SessionHandle>,
+    pub(super) tidings: Rc<Tidings>,
     /// The FATAL error that it ended with, not told yet.
     pub(super) farewell: Option<BytesMut>,
 }
 
 impl Leg {
-    pub(super) fn new(pipe: DuplexStream, handle: Rc<SessionHandle>, recovering: bool) -> Self {
+    pub(super) fn new(pipe: DuplexStream, tidings: Rc<Tidings>, recovering: bool) -> Self {
         let (reader, writer) = tokio::io::split(pipe);
         Leg {
             reader,
@@ -126,7 +123,7 @@ impl Leg {
             recovering,
             failed: false,
             closed: false,
-            handle,
+            tidings,
             farewell: None,
         }
     }

@@ -28,14 +28,14 @@ impl Split {
 
     /// Where the session's task leads, if elsewhere.
     pub(in crate::proxy) fn astray(&self) -> Option<Astray> {
-        self.legs.iter().flatten().find_map(|leg| leg.handle.astray())
+        self.legs.iter().flatten().find_map(|leg| leg.tidings.astray())
     }
 
     /// Goes on where it is.
     pub(in crate::proxy) fn stay(&mut self) {
         self.moving = false;
         for leg in self.legs.iter().flatten() {
-            leg.handle.stray(None);
+            leg.tidings.stray(None);
         }
     }
 

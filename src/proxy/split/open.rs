@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::duplex;
 
-use super::leg::{Leg, PIPE};
+use super::leg::Leg;
 use super::run::unsupported;
 use super::{Block, Protocol, Split};
 use crate::audit::{Place, Who};
@@ -27,6 +26,7 @@ use crate::proxy::registry::{CancelTarget, SplitCancel};
 use crate::proxy::relay::Relay;
 use crate::proxy::session::{Kept, Origin};
 use crate::proxy::starting::{self, Law};
+use crate::proxy::tidings::Tidings;
 use crate::proxy::worker::{Entered, Loaded, Worker};
 use crate::session::Parameters;
 use crate::split::{Journal, Names, Side, Temporary};
@@ -133,11 +133,12 @@ impl Ground {
         let Startup { database, user, .. } = startup;
         let entered = self.worker.enter(database, user, leg.gate.policy());
         let recorder = Recorder::new(self.worker.shared.audit.clone(), place, self.who.clone());
-        let (ours, theirs) = duplex(PIPE);
-        let client = Port::new(Stream::Pipe(Box::new(theirs)), BytesMut::new());
+        let (ours, theirs) = Stream::pipe();
+        let client = Port::new(theirs, BytesMut::new());
         let handle = entered.handle.clone();
-        let mut relay = Relay::new(client, leg, self.worker.clone(), handle.clone(), recorder);
-        relay.inner = true;
+        let mut relay = Relay::new(client, leg, self.worker.clone(), handle, recorder);
+        let tidings = Rc::<Tidings>::default();
+        relay.inner = Some(tidings.clone());
         let peer = self.origin.peer;
         tokio::task::spawn_local(async move {
             let _entered = entered;
@@ -145,7 +146,7 @@ impl Ground {
                 tracing::debug!(client = %peer, %error, "leg of a split session broke");
             }
         });
-        Ok(Leg::new(ours, handle, recovering))
+        Ok(Leg::new(ours, tidings, recovering))
     }
 }
 

@@ -50,11 +50,11 @@ impl Split {
         let mut question = BytesMut::new();
         message::frame(&mut question, frontend::QUESTION, |out| message::put_cstring(out, text));
         self.send(Side::Read, &question).await?;
-        let handle = self.leg(Side::Read)?.handle.clone();
+        let tidings = self.leg(Side::Read)?.tidings.clone();
         loop {
             tokio::select! {
                 biased;
-                class = handle.told() => return Ok(class),
+                class = tidings.told() => return Ok(class),
                 heard = self.await_leg(Side::Read) => heard?,
             }
         }
@@ -96,7 +96,7 @@ impl Split {
         match self.protocol {
             Protocol::Simple => {
                 let pass = if pass == Pass::Client { Pass::Unready(0) } else { pass };
-                self.request(side, Kind::Query, pass, &text::own_query(text)).await?;
+                self.request(side, Kind::Query, pass, &message::query(text)).await?;
             }
             Protocol::Extended => self.run_in_pipeline(side, text, pass).await?,
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::leg::{Kind, Pass};
 use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
-use crate::protocol::Header;
+use crate::protocol::{Header, message};
 use crate::split::{Route, Side};
 use crate::sql::{Class, Effect, Modes, Statement};
 
@@ -52,7 +52,7 @@ impl Split {
     /// In a failed transaction what is for the other leg goes nowhere: the failed one says so of
     /// a statement of the session's own.
     async fn forward_in_place(&mut self) -> Result<(), End> {
-        self.forward(&text::own_query(b"SELECT 1").freeze()).await
+        self.forward(&message::query(b"SELECT 1").freeze()).await
     }
 
     async fn single(

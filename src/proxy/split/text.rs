@@ -18,13 +18,6 @@ pub(super) fn parse(frame: &Bytes) -> Option<(Bytes, Bytes)> {
     Some((frame.slice_ref(name), frame.slice_ref(text)))
 }
 
-/// A Query.
-pub(super) fn own_query(text: &[u8]) -> BytesMut {
-    let mut out = BytesMut::new();
-    message::frame(&mut out, frontend::QUERY, |out| message::put_cstring(out, text));
-    out
-}
-
 /// A Parse of the splitter's own statement.
 pub(super) fn own_parse(text: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();

@@ -28,6 +28,7 @@ use super::{Class, Statement};
 
 pub use known::{Known, Memo};
 pub use path::Path;
+pub(crate) use tree::FIRST_NORMAL;
 pub use trusted::Trusted;
 
 /// What a snapshot is judged by besides its rows.

@@ -24,7 +24,7 @@ pub(super) struct Refs {
 }
 
 /// OIDs from here on are not PostgreSQL's own (`FirstNormalObjectId`).
-pub(super) const FIRST_NORMAL: u32 = 16384;
+pub(crate) const FIRST_NORMAL: u32 = 16384;
 
 impl Refs {
     /// Reads a tree's text; of several, one after the other.
