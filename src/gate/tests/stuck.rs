@@ -74,8 +74,8 @@ fn what_may_be_copy_and_is_not_is_answered_all_the_same() {
     assert_eq!(bench.send(&sync()), Got::Forwarded);
 }
 
-#[test]
-fn a_sync_held_back_is_sent_behind_a_long_error_too() {
+/// The server takes COPY data of a pipeline, and its Sync has come before the data's end.
+fn with_a_sync_held_back() -> Bench {
     let mut bench = bench(Role::Prod);
     bench.send(&[&parse("", "COPY t FROM STDIN")[..], &bind(""), &execute()].concat());
     for kind in [backend::PARSE_COMPLETE, backend::BIND_COMPLETE] {
@@ -83,6 +83,12 @@ fn a_sync_held_back_is_sent_behind_a_long_error_too() {
     }
     bench.answer(backend::COPY_IN_RESPONSE, &[0, 0, 0]);
     assert!(matches!(bench.next(&sync()), Next::Skip(5)));
+    bench
+}
+
+#[test]
+fn a_sync_held_back_is_sent_behind_a_long_error_too() {
+    let mut bench = with_a_sync_held_back();
     let long = format!("SERROR\0C22P02\0M{}\0\0", "x".repeat(5000));
     assert!(matches!(bench.answer(backend::ERROR_RESPONSE, long.as_bytes()), Answer::Own(..)));
     bench.ready(b'I');
@@ -92,13 +98,7 @@ fn a_sync_held_back_is_sent_behind_a_long_error_too() {
 /// It would end up in the middle of that message, and what is left of it would be read as others.
 #[test]
 fn a_sync_held_back_is_not_sent_inside_another_message() {
-    let mut bench = bench(Role::Prod);
-    bench.send(&[&parse("", "COPY t FROM STDIN")[..], &bind(""), &execute()].concat());
-    for kind in [backend::PARSE_COMPLETE, backend::BIND_COMPLETE] {
-        bench.answer(kind, b"");
-    }
-    bench.answer(backend::COPY_IN_RESPONSE, &[0, 0, 0]);
-    assert!(matches!(bench.next(&sync()), Next::Skip(5)));
+    let mut bench = with_a_sync_held_back();
     let long = framed(frontend::BIND, &[&b"\0none\0"[..], &[0; 1000]].concat());
     let step = bench.gate.frontend(&mut bench.judge, &long[..100], NOW);
     assert_eq!(step.permit.bytes().len(), 100);

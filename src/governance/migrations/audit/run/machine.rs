@@ -344,19 +344,13 @@ impl Machine<'_> {
     /// The operations that make the tables which the module's own classes describe.
     pub(super) fn create_models(&mut self, line: u32) {
         for table in self.known.models.clone() {
-            self.emit(Operation {
-                sql: false,
-                ..super::alembic::operation(
-                    line,
-                    "create_all",
-                    Action::CreateTable {
-                        table: table.name.clone(),
-                        columns: table.columns.clone(),
-                        references: Vec::new(),
-                        temporary: false,
-                    },
-                )
-            });
+            let action = Action::CreateTable {
+                table: table.name.clone(),
+                columns: table.columns.clone(),
+                references: Vec::new(),
+                temporary: false,
+            };
+            self.emit(super::alembic::operation(line, "create_all", action));
         }
     }
 }

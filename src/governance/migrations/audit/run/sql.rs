@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use pgauthority_grammar::{Mode, Node, field, tag, value};
 
+use super::alembic;
 use super::machine::Machine;
 use super::sql_schema::{self as schema, name_of};
 use super::text::{HOLE, Text};
@@ -92,17 +93,7 @@ fn statement_operation(
     class: Class,
     open: bool,
 ) -> Operation {
-    Operation {
-        line,
-        name: name.to_owned(),
-        action,
-        class,
-        reason: String::new(),
-        sql: true,
-        open,
-        conditional: false,
-        autocommit: false,
-    }
+    Operation { class, sql: true, open, ..alembic::operation(line, name, action) }
 }
 
 /// A text as PostgreSQL's grammar reads it: with the places for parameters that SQLAlchemy
