@@ -33,7 +33,7 @@ use crate::net::{Peer, Stream, random_bytes};
 use crate::observe::SessionGuard;
 use crate::policy::{Denial, Rule};
 use crate::protocol::Startup;
-use crate::upstream::{Connection, Login};
+use crate::upstream::{Connection, Login, NoClient};
 
 /// Serves one accepted connection to its end.
 pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer) {
@@ -119,6 +119,16 @@ pub(super) struct Origin {
 impl Origin {
     pub(super) fn who(&self) -> Who {
         who(&self.startup, self.peer, self.session)
+    }
+
+    /// How the proxy itself logs in for the client.
+    pub(super) fn login(&self) -> Login<'_, NoClient> {
+        match self.proven.as_deref() {
+            Some(Authenticated { keys: Some(keys), .. }) => {
+                Login::Keys { user: self.startup.user.as_bytes(), keys }
+            }
+            _ => Login::Own,
+        }
     }
 
     /// A confirmation is for the place where the session began.
@@ -332,11 +342,7 @@ impl Newcomer {
         if let Err(error) = self.client.send(&greeting).await {
             return tracing::info!(client = %self.client.peer, %error, "client left");
         }
-        let law = starting::Law {
-            policy: begun.declared.policy,
-            parameters: begun.declared.parameters,
-            search_path_doubtful: begun.declared.search_path_doubtful,
-        };
+        let law = begun.declared.into();
         let (config, startup) = (&self.loaded.config, &origin.startup);
         let leg = starting::leg(&self.worker, config, startup, begun.connection, law);
         let Ok(leg) = leg else { return };

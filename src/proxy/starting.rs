@@ -30,6 +30,13 @@ pub(super) struct Law {
     pub(super) search_path_doubtful: bool,
 }
 
+impl From<Declared> for Law {
+    fn from(declared: Declared) -> Law {
+        let Declared { policy, parameters, search_path_doubtful, .. } = declared;
+        Law { policy, parameters, search_path_doubtful }
+    }
+}
+
 /// Connects to an upstream for a session that asks for `startup`, and is to begin under `task`.
 pub(super) async fn dial<C: RelayClient>(
     worker: &Worker,

@@ -32,7 +32,7 @@ use super::refuse::{Refusal, detail};
 use super::registry::CancelTarget;
 use super::session::{Kept, One, Origin, placed};
 use super::split::{self, Split};
-use super::starting::{self, Law};
+use super::starting;
 use super::worker::Worker;
 use crate::audit::{Event, EventKind};
 use crate::contract::parameter;
@@ -41,7 +41,6 @@ use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
 use crate::sql::quote::literal;
-use crate::upstream::Login;
 
 /// What the server is told at the end.
 const TERMINATE: &[u8] = b"X\0\0\0\x04";
@@ -142,21 +141,13 @@ async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<N
         let split = begun.session(no_client())?;
         return Ok(New { session: Session::Split(Box::new(split)), target, reports });
     }
-    let login = match origin.proven.as_ref().and_then(|proven| proven.keys.as_ref()) {
-        Some(keys) => Login::Keys { user: startup.user.as_bytes(), keys },
-        None => Login::Own::<crate::upstream::NoClient>,
-    };
+    let login = origin.login();
     let connection = starting::connect(worker, startup, &entry, &declared, login).await;
     let connection = connection.map_err(refused)?;
     let target = CancelTarget::One(connection.cancel_token());
     let mut reports = BytesMut::new();
     starting::reports(&mut reports, &connection);
-    let law = Law {
-        policy: declared.policy,
-        parameters: declared.parameters,
-        search_path_doubtful: declared.search_path_doubtful,
-    };
-    let leg = starting::leg(worker, &loaded.config, startup, connection, law)?;
+    let leg = starting::leg(worker, &loaded.config, startup, connection, declared.into())?;
     let client = Port::new(no_client(), BytesMut::new());
     let one = One::new(worker, leg, client, place, origin.clone());
     Ok(New { session: Session::One(Box::new(one)), target, reports })

@@ -30,7 +30,7 @@ use crate::proxy::tidings::Tidings;
 use crate::proxy::worker::{Entered, Loaded, Worker};
 use crate::session::Parameters;
 use crate::split::{Journal, Names, Side, Temporary};
-use crate::upstream::{Connection, Login, NoClient};
+use crate::upstream::Connection;
 
 /// What the legs of a session are opened with.
 pub(in crate::proxy) struct Ground {
@@ -88,12 +88,7 @@ impl Ground {
     async fn connect(&self, side: Side) -> Result<Connection, Refusal> {
         let upstream = &self.upstreams[side as usize];
         let startup = &self.origin.startup;
-        let user = startup.user.as_bytes();
-        let proven = self.origin.proven.as_deref();
-        let login: Login<'_, NoClient> = match proven.and_then(|proven| proven.keys.as_ref()) {
-            Some(keys) => Login::Keys { user, keys },
-            None => Login::Own,
-        };
+        let login = self.origin.login();
         let (database, guarded) = (&upstream.endpoint.dbname, side == Side::Read);
         let asked = (startup, self.parameters.task.get().as_deref());
         let connection =
