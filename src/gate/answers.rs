@@ -8,7 +8,7 @@ use super::catalog::changes_catalog;
 use super::owed::{Owed, Run, take_at};
 use super::{CopyIn, Fate, Gate, Undecided};
 use crate::protocol::{frame, message};
-use crate::session::{Block, Change, Instant, Status, Tag};
+use crate::session::{Block, Change, Ended, Instant, Status, Tag};
 use crate::sql::{Effect, Statement};
 
 impl Gate {
@@ -353,6 +353,39 @@ impl Gate {
         self.end(ended);
         if status == Status::Idle {
             self.portals.end_transaction(batch);
+        }
+    }
+
+    /// A transaction, or a part of it, has ended.
+    pub(super) fn end(&mut self, ended: Option<Ended>) {
+        let Some(ended) = ended else { return };
+        if matches!(ended, Ended::RolledBack { .. }) {
+            self.catalog_came_back();
+        }
+        if self.state.block() == Block::None {
+            self.end_of_transaction();
+        }
+        match ended {
+            Ended::Committed => {
+                self.temporary.committed();
+                let fates = self.undecided.drain(..).map(|one| (one.id, Fate::Committed));
+                self.fates.extend(fates);
+            }
+            Ended::RolledBack { depth } => {
+                self.temporary.rolled_back();
+                let kept = self.undecided.partition_point(|one| one.depth < depth);
+                let gone = self.undecided.drain(if depth == 0 { 0 } else { kept }..);
+                self.fates.extend(gone.map(|one| (one.id, Fate::RolledBack)));
+            }
+        }
+    }
+
+    /// RELEASE: what was done above the savepoints that remain belongs to the last of them now.
+    fn released(&mut self) {
+        let depth = self.state.depth();
+        let above = self.undecided.partition_point(|one| one.depth <= depth);
+        for one in self.undecided.iter_mut().skip(above) {
+            one.depth = depth;
         }
     }
 }

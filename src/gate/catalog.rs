@@ -23,6 +23,18 @@ impl Gate {
         }
     }
 
+    /// As [`Gate::set_catalog`], in a transaction that reads the catalog as it was at its beginning:
+    /// `look` is what other sessions know, and has nothing of what this one has changed since.
+    pub fn set_frozen_catalog(&mut self, mut look: Look) {
+        if let Some(lookups) = &mut self.lookups {
+            look.frozen |= lookups.uncommitted;
+            lookups.look = look;
+            lookups.private = true;
+            lookups.touched = false;
+            lookups.looked = true;
+        }
+    }
+
     /// The look was not enough: another is due, whatever other sessions find meanwhile.
     pub fn look_again(&mut self) {
         if let Some(lookups) = &mut self.lookups {
@@ -130,6 +142,28 @@ impl Gate {
         }
     }
 
+    /// What the transaction did is taken back, to a savepoint or altogether: a snapshot that shows
+    /// it does not show what there is now.
+    pub(super) fn catalog_came_back(&mut self) {
+        if let Some(lookups) = &mut self.lookups
+            && lookups.uncommitted
+        {
+            lookups.touched = true;
+            lookups.replaced = true;
+        }
+    }
+
+    /// Whether a statement may take back what the snapshot in force shows; `failed`: the transaction
+    /// that it runs in has.
+    pub(super) fn brings_back(&self, statement: &Statement, failed: bool) -> bool {
+        let takes_back = match statement.effect {
+            Effect::Rollback(_) | Effect::RollbackTo(_) => true,
+            Effect::Commit(_) | Effect::PrepareTransaction => failed,
+            _ => statement.do_or_call,
+        };
+        takes_back && self.lookups().is_some_and(|lookups| lookups.uncommitted)
+    }
+
     /// The transaction ended: what was seen in it may never have been, and what it did, others see.
     pub(super) fn end_of_transaction(&mut self) {
         if let Some(lookups) = &mut self.lookups {
@@ -206,7 +240,9 @@ impl Gate {
             None => true,
             Some(known) => {
                 // what the open pipeline has replaced, the snapshot does not show
-                !self.before().replaced
+                let replaced =
+                    self.before().replaced || self.lookups().is_some_and(Lookups::lacks_own);
+                !replaced
                     && self.policy.always_allows(known.strongest)
                     && !(self.policy.guarded && known.runs_routines)
             }
@@ -228,7 +264,7 @@ impl Gate {
             return Resolved::as_written(statement);
         };
         let calls = calls(statement, uses);
-        if (changed && calls) || (replaced && !confirmed) {
+        if (changed && calls) || ((replaced || lookups.lacks_own()) && !confirmed) {
             return unseen(statement, "runs what may be changed before it runs");
         }
         let overdue = lookups.is_due(now) && !lookups.looked;
@@ -268,7 +304,7 @@ impl Gate {
                 None => unseen(&Statement::new(Class::Read, ""), "has a parameter of an own type"),
             };
             // it is not there yet, or this session may have replaced what it checks
-            if (resolved.missing || lookups.replaced) && !lookups.looked {
+            if (resolved.missing || lookups.replaced) && !lookups.looked || lookups.lacks_own() {
                 resolved = resolved.at_least(Class::Opaque);
             }
             if resolved.class > Class::Read || resolved.unseen_code {

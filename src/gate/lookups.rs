@@ -78,6 +78,12 @@ impl Lookups {
         self.touched || now >= self.look.until
     }
 
+    /// The snapshot cannot show the DDL that this session ran: others know nothing of it, and a newer
+    /// one cannot be read.
+    pub(super) fn lacks_own(&self) -> bool {
+        self.look.frozen && self.replaced
+    }
+
     /// The snapshot, unless it is too old to say anything.
     pub(super) fn snapshot(&self, now: Instant) -> Option<&Arc<Snapshot>> {
         let usable = now < self.look.compared.saturating_add(OLDEST);

@@ -31,7 +31,7 @@ use std::sync::Arc;
 
 use crate::contract::backstop::Signer;
 use crate::policy::Policy;
-use crate::session::{Batch, Ended, Instant, Names, Parameters, State, Temporary};
+use crate::session::{Batch, Instant, Names, Parameters, State, Temporary};
 use crate::sql::{Class, Judgement};
 
 pub use backend::{Answer, Answered};
@@ -386,34 +386,5 @@ impl Gate {
     pub fn take_fates(&mut self) -> Vec<(EventId, Fate)> {
         self.unused_record();
         std::mem::take(&mut self.fates)
-    }
-
-    fn end(&mut self, ended: Option<Ended>) {
-        let Some(ended) = ended else { return };
-        if self.state.block() == crate::session::Block::None {
-            self.end_of_transaction();
-        }
-        match ended {
-            Ended::Committed => {
-                self.temporary.committed();
-                let fates = self.undecided.drain(..).map(|one| (one.id, Fate::Committed));
-                self.fates.extend(fates);
-            }
-            Ended::RolledBack { depth } => {
-                self.temporary.rolled_back();
-                let kept = self.undecided.partition_point(|one| one.depth < depth);
-                let gone = self.undecided.drain(if depth == 0 { 0 } else { kept }..);
-                self.fates.extend(gone.map(|one| (one.id, Fate::RolledBack)));
-            }
-        }
-    }
-
-    /// RELEASE: what was done above the savepoints that remain belongs to the last of them now.
-    fn released(&mut self) {
-        let depth = self.state.depth();
-        let above = self.undecided.partition_point(|one| one.depth <= depth);
-        for one in self.undecided.iter_mut().skip(above) {
-            one.depth = depth;
-        }
     }
 }

@@ -146,6 +146,7 @@ impl Gate {
             if plan.confirmed.len() > confirmed && state.parameters.is_doubted() {
                 return Err(Stop::Ask);
             }
+            let brings_back = self.brings_back(statement, state.is_failed());
             state.foresee(statement, now);
             if plan.indirect {
                 state.distrust();
@@ -154,7 +155,8 @@ impl Gate {
                 plan.unseen |= resolved.unseen_code;
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
-            plan.before.changed |= changes_catalog(statement) || resolved.changes;
+            plan.before.changed |= changes_catalog(statement) || resolved.changes || brings_back;
+            plan.before.replaced |= brings_back;
             plan.before.lost |= moves_path(statement) || resolved.unseen_code;
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();

@@ -161,6 +161,6 @@ impl Relay {
         let known = looking.slot.look();
         let frozen = known.snapshot.is_none() || now >= known.until;
         let until = private_until(now);
-        self.leg.gate.set_catalog(Look { until, compared: now, frozen, ..known }, true);
+        self.leg.gate.set_frozen_catalog(Look { until, compared: now, frozen, ..known });
     }
 }

@@ -15,6 +15,10 @@ const NO_LONGER: &str = "SET LOCAL authority.confirm_prod_migrations = false";
 const ROUTINE: &str = "CREATE OR REPLACE FUNCTION harmless() RETURNS int LANGUAGE plpgsql AS 'BEGIN DROP TABLE victims; RETURN 1; END'";
 const CHECK: &str = "CREATE OR REPLACE FUNCTION harmless_check(int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN DROP TABLE IF EXISTS victims; RETURN true; END'";
 const VIEW: &str = "CREATE OR REPLACE VIEW harmless_view AS SELECT drop_it() AS n";
+/// What was a trap before is harmless for as long as this counts.
+const DISARMED: &str =
+    "CREATE OR REPLACE FUNCTION drop_it() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'";
+const DISARMED_VIEW: &str = "CREATE OR REPLACE VIEW drop_view AS SELECT 1 AS n";
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION harmless_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DROP TABLE victims; RETURN NEW; END'";
 
 /// Everything as it was: also the table, where an attack got through.
@@ -65,6 +69,93 @@ const REPLACED: &[Attack] = &[
             "SELECT harmless()",
             "COMMIT",
         ],
+        GONE,
+    ),
+    attack(
+        "a view, in a serializable transaction",
+        &[
+            "BEGIN ISOLATION LEVEL SERIALIZABLE",
+            "SELECT 1",
+            LOCALLY,
+            VIEW,
+            NO_LONGER,
+            "TABLE harmless_view",
+            "COMMIT",
+        ],
+        GONE,
+    ),
+    attack(
+        "a routine that a savepoint brings back",
+        &[
+            "BEGIN",
+            LOCALLY,
+            "SAVEPOINT s",
+            DISARMED,
+            NO_LONGER,
+            "SELECT drop_it()",
+            "ROLLBACK TO s",
+            NO_LONGER,
+            "SELECT drop_it()",
+            "COMMIT",
+        ],
+        GONE,
+    ),
+    attack(
+        "a view that a savepoint brings back",
+        &[
+            "BEGIN",
+            LOCALLY,
+            "SAVEPOINT s",
+            DISARMED_VIEW,
+            NO_LONGER,
+            "TABLE drop_view",
+            "ROLLBACK TO s",
+            NO_LONGER,
+            "TABLE drop_view",
+            "COMMIT",
+        ],
+        GONE,
+    ),
+    messages(
+        "a routine that a rollback brings back in a pipeline",
+        |_| {
+            vec![
+                f().query("BEGIN"),
+                f().query(LOCALLY),
+                f().query(DISARMED),
+                f().query(NO_LONGER),
+                f().query("SELECT drop_it()"),
+                f().run("ROLLBACK", &[]).run("SELECT drop_it()", &[]).sync(),
+            ]
+        },
+        GONE,
+    ),
+    messages(
+        "a view that a rollback brings back in a pipeline",
+        |_| {
+            vec![
+                f().query("BEGIN"),
+                f().query(LOCALLY),
+                f().query(DISARMED_VIEW),
+                f().query(NO_LONGER),
+                f().query("TABLE drop_view"),
+                f().run("ROLLBACK", &[]).run("TABLE drop_view", &[]).sync(),
+            ]
+        },
+        GONE,
+    ),
+    messages(
+        "a view that a rollback brings back in a string",
+        |_| {
+            vec![
+                f().query("BEGIN"),
+                f().query(LOCALLY),
+                f().query(DISARMED_VIEW),
+                f().query(NO_LONGER),
+                f().query("TABLE drop_view"),
+                f().query("ROLLBACK; TABLE drop_view"),
+            ]
+        },
         GONE,
     ),
     attack(
