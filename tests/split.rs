@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "split/carried.rs"]
+mod carried;
 #[path = "split/cuts.rs"]
 mod cuts;
 #[path = "split/equal.rs"]

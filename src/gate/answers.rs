@@ -154,7 +154,8 @@ impl Gate {
         }
         // something in flight behind it may undo it again: then it is not known
         let last = self.stirring == 0 && run.done == judgement.statements.len();
-        self.made(statement, last);
+        let alone = last && judgement.statements.len() == 1;
+        self.made(statement, last, alone);
         self.follow_task();
         self.end(ended);
     }
@@ -170,9 +171,9 @@ impl Gate {
     }
 
     /// What a statement made, now that it is known to be there.
-    fn made(&mut self, statement: &Statement, last: bool) {
+    fn made(&mut self, statement: &Statement, last: bool, alone: bool) {
         if self.policy.routed && self.policy.movable {
-            self.note_custom(statement);
+            self.note_parameters(statement, alone);
         }
         match &statement.effect {
             Effect::CreateTemp { names, on_commit_drop } if last => {
@@ -186,20 +187,6 @@ impl Gate {
                 self.portals.clear(self.answering);
             }
             _ => {}
-        }
-    }
-
-    /// Notes the custom parameters that a statement has set, up to [`super::MAX_CUSTOM`].
-    fn note_custom(&mut self, statement: &Statement) {
-        let set = match &statement.effect {
-            Effect::Set { name, .. } => Some(&**name),
-            _ => None,
-        };
-        let configured = statement.set_config.iter().filter_map(|call| call.name.as_deref());
-        for name in set.into_iter().chain(configured).filter(|name| name.contains('.')) {
-            if self.custom.len() < super::MAX_CUSTOM {
-                self.custom.insert(name.to_ascii_lowercase().into());
-            }
         }
     }
 

@@ -234,7 +234,7 @@ impl Gate {
                 self.settle_boundary(status);
                 match asked {
                     true => Heard::Absorb,
-                    false if self.astray && self.is_idle() => Heard::Move,
+                    false if self.task.astray && self.is_idle() => Heard::Move,
                     false => Heard::Pass,
                 }
             }

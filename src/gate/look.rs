@@ -5,10 +5,11 @@
 //! one it stands in a savepoint that is rolled back to, and what it sees, which may be uncommitted,
 //! serves this session alone.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 
 use super::Gate;
 use super::owed::{Owed, Own};
+use crate::protocol::message::sync;
 use crate::protocol::{body, frame, message};
 use crate::session::Block;
 use crate::sql::catalog::Row;
@@ -138,37 +139,14 @@ fn undo(private: bool) -> &'static [&'static str] {
     }
 }
 
-/// Parse, Bind and Execute of a statement of the gate's own.
+/// Runs a statement of the gate's own.
 pub(super) fn run(out: &mut BytesMut, text: &str) {
-    close(out);
-    message::frame(out, frame::frontend::PARSE, |body| {
-        message::put_cstring(body, NAME);
-        message::put_cstring(body, text.as_bytes());
-        body.put_u16(0);
-    });
-    message::frame(out, frame::frontend::BIND, |body| {
-        message::put_cstring(body, NAME);
-        message::put_cstring(body, NAME);
-        body.put_slice(&[0; 6]);
-    });
-    message::frame(out, frame::frontend::EXECUTE, |body| {
-        message::put_cstring(body, NAME);
-        body.put_u32(0);
-    });
+    message::run(out, NAME, text.as_bytes());
 }
 
-/// Close of it, which is no error where there is none.
+/// Close of it.
 pub(super) fn close(out: &mut BytesMut) {
-    for what in [b'P', b'S'] {
-        message::frame(out, frame::frontend::CLOSE, |body| {
-            body.put_u8(what);
-            message::put_cstring(body, NAME);
-        });
-    }
-}
-
-pub(super) fn sync(out: &mut BytesMut) {
-    message::frame(out, frame::frontend::SYNC, |_| {});
+    message::close(out, NAME);
 }
 
 /// The columns of a DataRow; `None`: it has not the form of one.

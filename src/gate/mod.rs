@@ -20,14 +20,14 @@ mod plan;
 mod refusal;
 mod refusing;
 mod reports;
+mod task;
 #[cfg(test)]
 mod tests;
 mod text;
 mod token;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::Arc;
 
 use crate::contract::backstop::Signer;
 use crate::policy::Policy;
@@ -40,10 +40,12 @@ pub use lookups::{Look, Snapshot};
 pub use next::{Next, Record, Step};
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
+pub use task::{Astray, MAX_NOTED};
 pub use text::ConfirmedStatement;
 
 use lookups::Lookups;
 use owed::Owed;
+use task::Task;
 
 /// Judges texts; [`crate::sql::Judge`] in life, a table in tests.
 pub trait Judging {
@@ -147,12 +149,8 @@ pub struct Gate {
     unseen_ran: bool,
     /// A statement after which nothing may go until it is answered.
     fence: Fence,
-    /// The task whose row led the session here.
-    home: Option<Arc<str>>,
-    /// Another one has been set, whose row leads elsewhere.
-    astray: bool,
-    /// Custom parameters that have been set: no server lists them.
-    custom: BTreeSet<Box<str>>,
+    /// Where the session's task leads.
+    task: Task,
     frontend_pass: usize,
     frontend_discard: usize,
     backend_pass: usize,
@@ -177,20 +175,6 @@ pub struct Gate {
     limit: usize,
     tally: Tally,
     application_name: Option<Rc<str>>,
-}
-
-/// The most custom parameters that are remembered of a session: with as many it cannot move.
-pub const MAX_CUSTOM: usize = 256;
-
-/// A task that leads elsewhere.
-#[derive(Clone, Debug)]
-pub struct Astray {
-    /// The task.
-    pub task: Arc<str>,
-    /// The one whose row led the session to where it is.
-    pub home: Option<Arc<str>>,
-    /// Names of custom parameters that have been set in the session (`authority.ticket` is one).
-    pub custom: Vec<Box<str>>,
 }
 
 /// Whether a statement in flight changes the very law that later ones are judged by.
@@ -264,9 +248,7 @@ impl Gate {
             copy: CopyIn::No,
             unseen_ran: false,
             fence: Fence::No,
-            home: None,
-            astray: false,
-            custom: BTreeSet::new(),
+            task: Task::default(),
             frontend_pass: 0,
             frontend_discard: 0,
             backend_pass: 0,
@@ -291,7 +273,7 @@ impl Gate {
         for (name, value) in &beginning.reports {
             gate.report(name, value);
         }
-        gate.home = gate.state.parameters.task.get().clone();
+        gate.task = Task::new(gate.state.parameters.task.get().clone());
         gate
     }
 
@@ -325,37 +307,6 @@ impl Gate {
     /// The law in force.
     pub fn policy(&self) -> &Policy {
         &self.policy
-    }
-
-    /// Replaces the law (a reload, another task): from the next statement on.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
-        self.follow_task();
-    }
-
-    /// The session's task may be another one now: its row's cells apply, unless it leads elsewhere.
-    fn follow_task(&mut self) {
-        if !self.policy.routed {
-            return;
-        }
-        let task = self.state.parameters.task.get();
-        let moved = *task != self.home;
-        self.astray =
-            moved && task.as_deref().is_some_and(|task| self.policy.leads_elsewhere(task));
-        if self.astray {
-            return;
-        }
-        self.policy.follow_task(task.as_deref());
-        if moved {
-            self.home.clone_from(task);
-        }
-    }
-
-    /// The session's task leads elsewhere ([`Answer::Move`]).
-    pub fn astray(&self) -> Option<Astray> {
-        let task = self.state.parameters.task.get().clone()?;
-        let custom = self.custom.iter().cloned();
-        self.astray.then(|| Astray { task, home: self.home.clone(), custom: custom.collect() })
     }
 
     /// `application_name` as last reported, if it changed since the last call.

@@ -8,10 +8,11 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Gate;
-use super::look::{close, run, sync};
+use super::look::{close, run};
 use super::owed::{Owed, Own};
 use super::plan::Plan;
 use crate::contract::backstop;
+use crate::protocol::message::sync;
 use crate::session::{Block, Instant};
 
 impl Gate {

@@ -59,6 +59,41 @@ pub fn query(text: &[u8]) -> BytesMut {
     out
 }
 
+/// Close, Parse, Bind and Execute of a statement without parameters, under one name: a statement of
+/// the proxy's own, beside which a Query would drop the client's unnamed one.
+pub fn run(out: &mut BytesMut, name: &[u8], text: &[u8]) {
+    close(out, name);
+    frame(out, frontend::PARSE, |out| {
+        put_cstring(out, name);
+        put_cstring(out, text);
+        out.put_u16(0);
+    });
+    frame(out, frontend::BIND, |out| {
+        put_cstring(out, name);
+        put_cstring(out, name);
+        out.put_slice(&[0; 6]);
+    });
+    frame(out, frontend::EXECUTE, |out| {
+        put_cstring(out, name);
+        out.put_u32(0);
+    });
+}
+
+/// Close of portal and statement of a name, which is no error where there is none.
+pub fn close(out: &mut BytesMut, name: &[u8]) {
+    for what in [b'P', b'S'] {
+        frame(out, frontend::CLOSE, |out| {
+            out.put_u8(what);
+            put_cstring(out, name);
+        });
+    }
+}
+
+/// Sync.
+pub fn sync(out: &mut BytesMut) {
+    frame(out, frontend::SYNC, |_| {});
+}
+
 /// ReadyForQuery with a transaction status of `I`, `T` or `E`.
 pub fn ready_for_query(out: &mut BytesMut, status: u8) {
     frame(out, backend::READY_FOR_QUERY, |out| out.put_u8(status));

@@ -1,48 +1,18 @@
 //! What a session takes along to other upstreams, and what it cannot.
 
+use std::collections::HashMap;
 use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::talk::{Line, Reply, exchange};
+use super::question::{self, NAME, end};
+use super::talk::{Line, Reply, exchange, patiently};
 use crate::contract::parameter::{self, Parameter};
-use crate::gate::MAX_CUSTOM;
+use crate::gate::MAX_NOTED;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{Fields, error_response::field, frontend, message};
 use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::quote::{identifier, literal};
-
-/// Asks a server what its session has. Names of catalogs and operators are told whole: what the
-/// session has put first in its `search_path` is not asked.
-const STATE: &str = "
-SELECT 'setting'::pg_catalog.text, name, setting, NULL::pg_catalog.text, NULL::pg_catalog.bool
-  FROM pg_catalog.pg_settings
- WHERE source OPERATOR(pg_catalog.=) 'session'
-   AND NOT name OPERATOR(pg_catalog.~) '^transaction_'
-UNION ALL
-SELECT 'listens', channel, NULL, NULL, NULL
-  FROM pg_catalog.pg_listening_channels() AS listening (channel)
-UNION ALL
-SELECT 'prepared', name, statement, parameter_types::pg_catalog.oid[]::pg_catalog.text, from_sql
-  FROM pg_catalog.pg_prepared_statements
- WHERE NOT name OPERATOR(pg_catalog.~) '^pgauthority '
-UNION ALL
-SELECT 'cursor', name, NULL, NULL, NULL
-  FROM pg_catalog.pg_cursors
- WHERE is_holdable
-UNION ALL
-SELECT 'temporary', relname::pg_catalog.text, NULL, NULL, NULL
-  FROM pg_catalog.pg_class
- WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
-   AND relkind OPERATOR(pg_catalog.<>) 'i' AND relkind OPERATOR(pg_catalog.<>) 't'
-UNION ALL
-SELECT 'lock', NULL, NULL, NULL, NULL
-  FROM pg_catalog.pg_locks
- WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
-   AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
-UNION ALL
-SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
- WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'";
 
 /// A prepared statement, by Parse: one statement, which Parse does not run.
 #[derive(Debug)]
@@ -52,9 +22,11 @@ struct Prepared {
     types: Vec<u32>,
 }
 
-/// What a session has.
+/// What a session has, in UTF8.
 #[derive(Debug, Default)]
 pub(super) struct Carried {
+    /// Its `client_encoding`, where it has set one.
+    encoding: Option<Bytes>,
     settings: Vec<(Bytes, Bytes)>,
     channels: Vec<Bytes>,
     prepared: Vec<Prepared>,
@@ -78,42 +50,43 @@ impl From<io::Error> for Failed {
 
 impl Carried {
     /// Adds what the session has on this server. Legs of one session have the same settings.
+    /// `noted`: names of parameters that it has set.
     ///
     /// # Errors
-    /// The line broke, or the server does not tell.
+    /// The line broke.
     pub(super) async fn ask(
         &mut self,
-        custom: &[Box<str>],
+        noted: &[Box<str>],
         line: &mut impl Line,
         aside: &mut BytesMut,
     ) -> io::Result<()> {
-        if custom.len() >= MAX_CUSTOM {
+        if noted.len() >= MAX_NOTED {
             let many = "what it has set, more than can be told again,".to_owned();
             self.hindrance.get_or_insert((many, "RESET ALL"));
         }
-        let text = STATE.as_bytes().to_vec();
-        let text = custom.iter().fold(text, |mut text, name| {
-            let name = literal(name.as_bytes());
-            for part in [&b"\nUNION ALL SELECT 'setting', "[..], &name, b", "] {
-                text.extend_from_slice(part);
-            }
-            for part in [&b"pg_catalog.current_setting("[..], &name, b", true), NULL, NULL"] {
-                text.extend_from_slice(part);
-            }
-            text
-        });
-        let Reply { rows, error } = exchange(line, &message::query(&text), aside).await?;
+        let custom = noted.iter().map(|name| &**name).filter(|name| name.contains('.'));
+        let Reply { rows, error, .. } = question::ask(custom, line, aside).await?;
         if let Some(body) = error {
             let why = format!("what it has, which the server does not tell ({}),", said(&body));
             self.hindrance = Some((why, "try again"));
             return Ok(());
         }
+        let mut before = HashMap::new();
         for row in rows {
             let [Some(kind), name, value, types, from_sql] = &row[..] else { continue };
             let name = name.clone().unwrap_or_default();
             let known = value.is_some();
             let value = value.clone().unwrap_or_default();
             match &kind[..] {
+                b"before" => drop(before.insert(name, value)),
+                b"default" => {
+                    let is_noted = noted.iter().any(|one| one.as_bytes() == name);
+                    if let Some(own) = before.remove(&name)
+                        && (own != value || is_noted)
+                    {
+                        self.setting(name, own);
+                    }
+                }
                 b"setting" if known => self.setting(name, value),
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
                 // its text is all of the string that PREPARE stood in, which must not run again
@@ -142,11 +115,10 @@ impl Carried {
                     | Parameter::ExpectEnv
             ),
         };
-        if comes && !self.settings.iter().any(|(one, _)| *one == name) {
-            // the values of the others are written in it
-            let first = name.eq_ignore_ascii_case(b"client_encoding");
-            let at = if first { 0 } else { self.settings.len() };
-            self.settings.insert(at, (name, value));
+        if name == b"client_encoding"[..] {
+            self.encoding = Some(value);
+        } else if comes && !self.settings.iter().any(|(one, _)| *one == name) {
+            self.settings.push((name, value));
         }
     }
 
@@ -186,16 +158,6 @@ impl Carried {
                 "DEALLOCATE it first, or declare its parameters as text".to_owned(),
             );
         }
-        let utf8 = self.settings.first().is_none_or(|(name, value)| {
-            !name.eq_ignore_ascii_case(b"client_encoding") || value.eq_ignore_ascii_case(b"UTF8")
-        });
-        let mut texts = self.settings.iter().map(|(_, value)| value).chain(&self.channels);
-        if !utf8 && !texts.all(|text| text.is_ascii()) {
-            return refuse(
-                "what this session has set cannot be told there in its client_encoding".to_owned(),
-                "SET client_encoding = 'UTF8' first".to_owned(),
-            );
-        }
         Ok(())
     }
 
@@ -208,17 +170,16 @@ impl Carried {
         line: &mut impl Line,
         aside: &mut BytesMut,
     ) -> Result<(), Failed> {
+        let foreign = !self.is_ascii();
+        if foreign {
+            must(line, b"SET client_encoding = 'UTF8'", aside).await?;
+        }
         let own = (parameter::TASK.as_bytes(), task.as_bytes());
         let settings = self.settings.iter().map(|(name, value)| (&name[..], &value[..]));
-        for (name, value) in settings.chain([own]) {
-            let text = [
-                &b"SELECT pg_catalog.set_config("[..],
-                &literal(name),
-                b", ",
-                &literal(value),
-                b", false)",
-            ];
-            must(line, &text.concat(), aside).await?;
+        let (timeouts, settings): (Vec<_>, Vec<_>) =
+            settings.partition(|(name, _)| name.ends_with(b"_timeout"));
+        for (name, value) in settings.into_iter().chain([own]) {
+            must(line, &set_config(name, value), aside).await?;
         }
         for channel in &self.channels {
             must(line, &[b"LISTEN ", &identifier(channel)[..]].concat(), aside).await?;
@@ -226,8 +187,29 @@ impl Carried {
         for prepared in &self.prepared {
             exchange(line, &prepared.request(), aside).await?;
         }
-        Ok(())
+        match &self.encoding {
+            Some(encoding) => must(line, &set_config(b"client_encoding", encoding), aside).await?,
+            None if foreign => must(line, b"RESET client_encoding", aside).await?,
+            None => {}
+        }
+        for (name, value) in timeouts {
+            must(line, &set_config(name, value), aside).await?;
+        }
+        forget(line, aside).await
     }
+
+    /// All texts are the same in every encoding.
+    fn is_ascii(&self) -> bool {
+        let settings = self.settings.iter().flat_map(|(name, value)| [name, value]);
+        let prepared = self.prepared.iter().flat_map(|one| [&one.name, &one.text]);
+        settings.chain(prepared).chain(&self.channels).all(|text| text.is_ascii())
+    }
+}
+
+fn set_config(name: &[u8], value: &[u8]) -> Vec<u8> {
+    let text: [&[u8]; 5] =
+        [b"SELECT pg_catalog.set_config(", &literal(name), b", ", &literal(value), b", false)"];
+    text.concat()
 }
 
 impl Prepared {
@@ -244,13 +226,16 @@ impl Prepared {
     }
 }
 
-/// Runs a statement that has to succeed.
+/// Runs a statement that has to succeed; behind the last one, [`forget`].
 pub(super) async fn must(
     line: &mut impl Line,
     text: &[u8],
     aside: &mut BytesMut,
 ) -> Result<(), Failed> {
-    match exchange(line, &message::query(text), aside).await?.error {
+    let mut request = BytesMut::new();
+    message::run(&mut request, NAME, text);
+    message::sync(&mut request);
+    match patiently(line, &request, aside).await?.error {
         None => Ok(()),
         Some(body) => {
             let hint = Fields::new(&body).get(field::HINT).map(String::from_utf8_lossy);
@@ -261,6 +246,14 @@ pub(super) async fn must(
             ))))
         }
     }
+}
+
+/// Leaves nothing of the proxy's own statements behind.
+pub(super) async fn forget(line: &mut impl Line, aside: &mut BytesMut) -> Result<(), Failed> {
+    let mut request = BytesMut::new();
+    end(&mut request);
+    exchange(line, &request, aside).await?;
+    Ok(())
 }
 
 /// An error's message.
@@ -300,6 +293,7 @@ mod tests {
             carried.setting(Bytes::from_static(name.as_bytes()), Bytes::from_static(b"UTF8"));
         }
         let names: Vec<_> = carried.settings.iter().map(|(name, _)| &name[..]).collect();
-        assert_eq!(names, [&b"client_encoding"[..], b"Authority.Ticket", b"work_mem"]);
+        assert_eq!(names, [&b"Authority.Ticket"[..], b"work_mem"]);
+        assert_eq!(carried.encoding.as_deref(), Some(&b"UTF8"[..]));
     }
 }

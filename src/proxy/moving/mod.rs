@@ -9,6 +9,7 @@
 //! confirmation stays behind.
 
 mod carried;
+mod question;
 mod talk;
 
 use std::future::poll_fn;
@@ -21,7 +22,7 @@ use bytes::BytesMut;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use carried::{Carried, Failed, must};
+use carried::{Carried, Failed, forget, must};
 pub(super) use talk::Line;
 
 use super::declare::declare;
@@ -83,7 +84,7 @@ async fn attempt(
 ) -> Result<New, Failed> {
     let task = &astray.task;
     let mut carried = Carried::default();
-    old.ask(&mut carried, &astray.custom, aside).await?;
+    old.ask(&mut carried, &astray.noted, aside).await?;
     carried.hindrance(task).map_err(Failed::Refused)?;
     let worker = old.worker();
     let limit = worker.shared.loaded().config.server.login_timeout;
@@ -186,7 +187,10 @@ async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesM
     let text = [&b"SET "[..], parameter::TASK.as_bytes(), b" = ", &home].concat();
     let mut said = BytesMut::new();
     old.settle_down();
-    let back = must(&mut ours, &text, &mut said);
+    let back = async {
+        must(&mut ours, &text, &mut said).await?;
+        forget(&mut ours, &mut said).await
+    };
     if old.meanwhile(back).await.is_err() {
         drop(old.swap(client));
         let why = "the task of before could not be set again";
@@ -245,14 +249,14 @@ impl Session {
     async fn ask(
         &mut self,
         carried: &mut Carried,
-        custom: &[Box<str>],
+        noted: &[Box<str>],
         aside: &mut BytesMut,
     ) -> io::Result<()> {
         match self {
-            Session::One(one) => carried.ask(custom, &mut one.relay.leg.port, aside).await,
+            Session::One(one) => carried.ask(noted, &mut one.relay.leg.port, aside).await,
             Session::Split(split) => {
                 for leg in split.lines() {
-                    carried.ask(custom, leg, aside).await?;
+                    carried.ask(noted, leg, aside).await?;
                 }
                 Ok(())
             }

@@ -8,8 +8,13 @@ use std::task::Poll;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
-use crate::protocol::{HEADER_LENGTH, Header, backend, body};
+use super::question::NAME;
+use crate::protocol::error_response::field;
+use crate::protocol::{Fields, HEADER_LENGTH, Header, backend, body, message};
 use crate::proxy::port::Port;
+
+/// How often what was cancelled is tried again.
+const PATIENCE: usize = 20;
 
 /// Where what is said goes.
 pub(in crate::proxy) trait Line {
@@ -26,6 +31,16 @@ pub(in crate::proxy) struct Reply {
     pub(in crate::proxy) rows: Vec<Vec<Option<Bytes>>>,
     /// The body of the ErrorResponse.
     pub(in crate::proxy) error: Option<Bytes>,
+    /// A transaction block is open.
+    pub(in crate::proxy) in_block: bool,
+}
+
+impl Reply {
+    /// A timeout or a cancel request has ended it.
+    fn is_cancelled(&self) -> bool {
+        let code = |body| Fields::new(body).get(field::CODE);
+        self.error.as_deref().and_then(code).is_some_and(|code| code == b"57014")
+    }
 }
 
 /// Sends what one ReadyForQuery answers, and waits for that. What was said besides
@@ -67,9 +82,40 @@ pub(in crate::proxy) async fn exchange(
             backend::PARAMETER_STATUS | backend::NOTIFICATION_RESPONSE => {
                 aside.extend_from_slice(&frame);
             }
-            backend::READY_FOR_QUERY if frame.last() == Some(&b'I') => ready = true,
-            backend::READY_FOR_QUERY => return Err(io::Error::other("a transaction is open")),
+            backend::READY_FOR_QUERY => {
+                ready = true;
+                reply.in_block = frame.last() != Some(&b'I');
+            }
             _ => {}
+        }
+    }
+}
+
+/// As [`exchange`], again where a timeout of the client's, or a cancel request that it has sent, has
+/// ended it. A transaction block that is left open is rolled back.
+///
+/// # Errors
+/// As of `exchange`; or the transaction stays open.
+pub(super) async fn patiently(
+    line: &mut impl Line,
+    request: &[u8],
+    aside: &mut BytesMut,
+) -> io::Result<Reply> {
+    let mut rollback = BytesMut::new();
+    message::run(&mut rollback, NAME, b"ROLLBACK");
+    message::close(&mut rollback, NAME);
+    message::sync(&mut rollback);
+    let mut tries = 0..PATIENCE;
+    loop {
+        let reply = exchange(line, request, aside).await?;
+        let mut in_block = reply.in_block;
+        while in_block {
+            let stays = || io::Error::other("a transaction of the proxy's own stays open");
+            tries.next().ok_or_else(stays)?;
+            in_block = exchange(line, &rollback, aside).await?.in_block;
+        }
+        if !reply.is_cancelled() || tries.next().is_none() {
+            return Ok(reply);
         }
     }
 }

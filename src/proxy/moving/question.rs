@@ -1,0 +1,114 @@
+//! What a server is asked of a session that is to leave it.
+//!
+//! All of it is one pipeline of the extended protocol, in a transaction that is rolled back: a Query
+//! would drop the client's unnamed statement, and the client's timeouts and encoding are put aside.
+
+use std::io;
+
+use bytes::BytesMut;
+
+use super::talk::{Line, Reply, patiently};
+use crate::protocol::message;
+use crate::sql::quote::literal;
+
+/// The name of the proxy's own statement and portal.
+pub(super) const NAME: &[u8] = b"pgauthority move";
+
+/// Parameters that are put aside for the question, and what they are before it.
+const BEFORE: &str = "
+SELECT 'before', name, pg_catalog.current_setting(name, true), NULL::pg_catalog.text, NULL::pg_catalog.bool
+  FROM (VALUES ('client_encoding'), ('statement_timeout'), ('lock_timeout'),
+               ('transaction_timeout')) AS aside (name)";
+
+/// Puts them aside. `transaction_timeout` came with PostgreSQL 17.
+const ASIDE: &str = "
+SELECT pg_catalog.set_config('statement_timeout', '0', true),
+       pg_catalog.set_config('lock_timeout', '0', true),
+       pg_catalog.set_config('client_encoding', 'UTF8', true),
+       CASE WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL
+            THEN pg_catalog.set_config('transaction_timeout', '0', true) END";
+
+/// Asks what the session has. Names of catalogs and operators are told whole: what the session
+/// has put first in its `search_path` is not asked. `default` is what RESET would return to, of
+/// timeouts as `current_setting` writes it.
+const STATE: &str = "
+SELECT 'setting'::pg_catalog.text, name, setting, NULL::pg_catalog.text, NULL::pg_catalog.bool
+  FROM pg_catalog.pg_settings
+ WHERE source OPERATOR(pg_catalog.=) 'session'
+   AND NOT name OPERATOR(pg_catalog.~) '^(transaction_.*|statement_timeout|lock_timeout|client_encoding)$'
+UNION ALL
+SELECT 'default', name, pg_catalog.set_config('statement_timeout', reset_val, true), NULL, NULL
+  FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'statement_timeout'
+UNION ALL
+SELECT 'default', name, pg_catalog.set_config('lock_timeout', reset_val, true), NULL, NULL
+  FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'lock_timeout'
+UNION ALL
+SELECT 'default', name, pg_catalog.set_config('transaction_timeout', reset_val, true), NULL, NULL
+  FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'transaction_timeout'
+UNION ALL
+SELECT 'default', name, reset_val, NULL, NULL
+  FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) 'client_encoding'
+UNION ALL
+SELECT 'listens', channel, NULL, NULL, NULL
+  FROM pg_catalog.pg_listening_channels() AS listening (channel)
+UNION ALL
+SELECT 'prepared', name, statement, parameter_types::pg_catalog.oid[]::pg_catalog.text, from_sql
+  FROM pg_catalog.pg_prepared_statements
+ WHERE NOT name OPERATOR(pg_catalog.~) '^pgauthority '
+UNION ALL
+SELECT 'cursor', name, NULL, NULL, NULL
+  FROM pg_catalog.pg_cursors
+ WHERE is_holdable
+UNION ALL
+SELECT 'temporary', relname::pg_catalog.text, NULL, NULL, NULL
+  FROM pg_catalog.pg_class
+ WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+   AND relkind OPERATOR(pg_catalog.<>) 'i' AND relkind OPERATOR(pg_catalog.<>) 't'
+UNION ALL
+SELECT 'lock', NULL, NULL, NULL, NULL
+  FROM pg_catalog.pg_locks
+ WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
+   AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+UNION ALL
+SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
+ WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'";
+
+/// Asks a server what its session has, custom parameters of these names among it. Texts are told in
+/// UTF8.
+///
+/// # Errors
+/// The line broke, or the transaction could not be ended.
+pub(super) async fn ask(
+    custom: impl Iterator<Item = &str>,
+    line: &mut impl Line,
+    aside: &mut BytesMut,
+) -> io::Result<Reply> {
+    let state = custom.fold(STATE.as_bytes().to_vec(), |mut text, name| {
+        let name = literal(name.as_bytes());
+        for part in [&b"\nUNION ALL SELECT 'setting', "[..], &name, b", "] {
+            text.extend_from_slice(part);
+        }
+        for part in [&b"pg_catalog.current_setting("[..], &name, b", true), NULL, NULL"] {
+            text.extend_from_slice(part);
+        }
+        text
+    });
+    let mut request = BytesMut::new();
+    for text in [
+        &b"BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"[..],
+        BEFORE.as_bytes(),
+        ASIDE.as_bytes(),
+        &state,
+        b"ROLLBACK",
+    ] {
+        message::run(&mut request, NAME, text);
+    }
+    end(&mut request);
+    patiently(line, &request, aside).await
+}
+
+/// Closes the proxy's own statement: the end of a request.
+pub(super) fn end(request: &mut BytesMut) {
+    message::close(request, NAME);
+    message::sync(request);
+}

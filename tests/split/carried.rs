@@ -1,0 +1,167 @@
+//! What a session takes along to another task's place, and what a move that is refused leaves.
+
+use super::places::Places;
+use super::support::proxy::{Declared, STAGING};
+use super::support::wire::{Frames, Message};
+use super::support::{Cluster, Major, Proxy, Wire};
+
+const AWAY: &str = "SET authority.task = 'run_verification'";
+const WHERE: &str = "SELECT current_database()";
+
+fn session(proxy: &Proxy) -> Wire {
+    let login = proxy.login("nova").options("-c authority.task=unit_tests");
+    proxy.try_connect(&login).unwrap()
+}
+
+/// Two places that let everything through, in databases of these encodings.
+fn lenient(encodings: [&str; 2]) -> (Cluster, Proxy) {
+    let cluster = Cluster::builder().start();
+    for (name, encoding) in ["neon", "local"].into_iter().zip(encodings) {
+        let made = format!(
+            "CREATE DATABASE {name} OWNER app ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        );
+        cluster.sql("postgres", &made);
+    }
+    let proxy = Proxy::builder()
+        .upstream_at("neon", Declared("neon", "staging", "dev"), &cluster.url("app", "neon"), "")
+        .upstream_at("local", STAGING, &cluster.url("app", "local"), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"")
+        .start();
+    (cluster, proxy)
+}
+
+fn error(messages: &[Message]) -> String {
+    let error = messages.iter().find(|message| message.tag == b'E');
+    error.map(|error| error.fields().to_string()).unwrap_or_default()
+}
+
+fn row(messages: &[Message]) -> Option<String> {
+    let row = messages.iter().find(|message| message.tag == b'D')?;
+    row.columns()[0].clone()
+}
+
+#[test]
+fn a_move_that_is_refused_leaves_everything_as_it_was() {
+    let places = Places::start(Major::V15);
+    for task in ["unit_tests", "spanning"] {
+        let login = places.proxy.login("nova").options(&format!("-c authority.task={task}"));
+        let mut session = places.proxy.try_connect(&login).unwrap();
+        session.sql("SET work_mem = '7MB'; CREATE TEMPORARY TABLE own (a int)");
+        session.sql("SET statement_timeout = '17s'");
+        session.sql("LISTEN here");
+        let prepared = Frames::new()
+            .parse("away", AWAY, &[])
+            .parse("kept", "SELECT 'kept'", &[])
+            .parse("", "SELECT 'unnamed'", &[])
+            .sync();
+        assert_eq!(error(&session.exchange(&prepared)), "");
+        let away = Frames::new().bind("", "away", &[]).execute("", 0).sync();
+        assert!(error(&session.exchange(&away)).contains("temporary relation \"own\""));
+        for name in ["", "kept"] {
+            let bound = session.exchange(&Frames::new().bind("", name, &[]).execute("", 0).sync());
+            let expected = if name.is_empty() { "unnamed" } else { name };
+            assert_eq!(row(&bound).as_deref(), Some(expected), "{task}: {}", error(&bound));
+        }
+        assert_eq!(session.value("SHOW authority.task"), task);
+        assert_eq!(session.value("SHOW work_mem"), "7MB");
+        assert_eq!(session.value("SHOW statement_timeout"), "17s");
+        assert_eq!(session.value("SELECT pg_listening_channels()"), "here");
+        let own = "SELECT count(*) FROM pg_prepared_statements WHERE name LIKE 'pgauthority move%'";
+        assert_eq!(session.value(own), "0", "{task}");
+        session.sql("RESET statement_timeout");
+        assert_eq!(session.value("SHOW statement_timeout"), "0");
+        session.sql("INSERT INTO own VALUES (1)");
+    }
+}
+
+#[test]
+fn the_sessions_own_timeouts_do_not_keep_it_where_it_is() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let mut timeouts = vec!["statement_timeout", "lock_timeout"];
+        if major == Major::V18 {
+            timeouts.push("transaction_timeout");
+        }
+        let mut session = session(&places.proxy);
+        // what it has had from the start is what it begins with there
+        places.cluster.sql("postgres", "ALTER DATABASE neon SET lock_timeout = '44s'");
+        for timeout in &timeouts {
+            session.sql(&format!("SET {timeout} = '50ms'"));
+        }
+        for task in ["run_verification", "spanning", "unit_tests"] {
+            session.sql(&format!("SET authority.task = '{task}'"));
+        }
+        // less than the question takes
+        session.sql("SET statement_timeout = '1ms'");
+        let moved = (0..50).find_map(|_| match session.try_sql(AWAY) {
+            Ok(_) => Some(()),
+            Err(error) => (error.code() != "57014").then(|| panic!("{error}")),
+        });
+        assert!(moved.is_some(), "the statement itself is never done in time");
+        session.sql("SET statement_timeout = '50ms'");
+        assert_eq!(session.value(WHERE), "neon");
+        session.sql("RESET authority.task");
+        session.sql(AWAY);
+        for timeout in &timeouts {
+            assert_eq!(session.value(&format!("SHOW {timeout}")), "50ms");
+            session.sql(&format!("RESET {timeout}"));
+            let start = if *timeout == "lock_timeout" { "44s" } else { "0" };
+            assert_eq!(session.value(&format!("SHOW {timeout}")), start);
+        }
+        session.sql("RESET authority.task");
+        session.sql("SET lock_timeout = 0");
+        session.sql(AWAY);
+        assert_eq!(session.value("SHOW lock_timeout"), "0", "what it has SET comes along");
+    }
+}
+
+#[test]
+fn texts_come_along_whatever_the_session_reads_in_them() {
+    let (_cluster, proxy) = lenient(["UTF8", "UTF8"]);
+    let mut session = session(&proxy);
+    session.sql("SET standard_conforming_strings = off");
+    session.sql(r"SET my.path = 'C:\\temp'");
+    session.sql("SET my.quote = 'it''s'");
+    session.sql("SET my.plain = E'\\\\'");
+    session.sql(AWAY);
+    assert_eq!(session.value(WHERE), "neon");
+    assert_eq!(session.value("SHOW my.path"), r"C:\temp");
+    assert_eq!(session.value("SHOW my.quote"), "it's");
+    assert_eq!(session.value("SHOW my.plain"), r"\");
+    assert_eq!(session.value("SHOW standard_conforming_strings"), "off");
+    session.sql("SET backslash_quote = off");
+    // of 0x95 0x5C, one character there, the second byte is a backslash by itself
+    session.sql("SET client_encoding = 'SJIS'");
+    let set = session.exchange(&Frames::new().query_bytes(b"SET my.sjis = '\x95\x5c'"));
+    assert_eq!(error(&set), "");
+    session.sql("RESET authority.task");
+    assert_eq!(session.value(WHERE), "local");
+    assert_eq!(session.value("SHOW my.quote"), "it's");
+    assert_eq!(session.value("SHOW client_encoding"), "SJIS");
+    session.sql("SET client_encoding = 'UTF8'");
+    assert_eq!(session.value("SHOW my.sjis"), "表");
+}
+
+#[test]
+fn texts_come_along_in_any_client_encoding() {
+    let (_cluster, proxy) = lenient(["LATIN1", "UTF8"]);
+    let mut session = session(&proxy);
+    let latin = |text: &str| text.chars().map(|c| u8::try_from(c).unwrap()).collect::<Vec<u8>>();
+    session.sql("SET client_encoding = 'LATIN1'");
+    let set = session.exchange(&Frames::new().query_bytes(&latin("SET my.own = 'ä\\ö'")));
+    assert_eq!(error(&set), "");
+    let listen = session.exchange(&Frames::new().query_bytes(&latin("LISTEN \"ü\"")));
+    assert_eq!(error(&listen), "");
+    let moved = session.exchange(&Frames::new().query(AWAY));
+    assert_eq!(error(&moved), "");
+    assert_eq!(session.value("SHOW client_encoding"), "LATIN1");
+    let hex = "SELECT encode(convert_to(current_setting('my.own'), 'UTF8'), 'hex')";
+    assert_eq!(session.value(hex), "c3a45cc3b6");
+    let hex = "SELECT encode(convert_to(pg_listening_channels(), 'UTF8'), 'hex')";
+    assert_eq!(session.value(hex), "c3bc");
+    session.sql("RESET client_encoding");
+    // what is not SET is what the new place begins with
+    session.sql("RESET authority.task");
+    assert_eq!(session.value("SHOW client_encoding"), "UTF8");
+    assert_eq!(session.value("SHOW my.own"), "ä\\ö");
+}
