@@ -22,6 +22,8 @@ mod law;
 mod load;
 #[path = "postgres/long.rs"]
 mod long;
+#[path = "postgres/overloads.rs"]
+mod overloads;
 #[path = "postgres/replica.rs"]
 mod replica;
 #[path = "postgres/routines.rs"]

@@ -16,7 +16,7 @@ use memchr::{memchr, memchr2};
 pub use body::is_body_bounded;
 pub(super) use bytes::{CLASS, Class, is_ident_cont};
 use bytes::{is_op, is_self, keeps_sign};
-pub(super) use numbers::fits_int4;
+pub(super) use numbers::{Integer, integer};
 pub use survey::{Survey, survey};
 
 /// Comments may nest this deep: PostgreSQL sets no limit, people never pass three.

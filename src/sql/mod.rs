@@ -27,4 +27,4 @@ pub use statement::{
     Bound, Chain, Effect, Isolation, Judgement, Lexing, Modes, SetConfig, SetScope, SetValue,
     Statement, TempUse,
 };
-pub use uses::{Call, CallKind, How, Name, RelationUse, Uses};
+pub use uses::{Call, CallKind, Given, How, Name, RelationUse, Uses};

@@ -4,11 +4,12 @@
 //! only given to texts in which constants cannot decide: a positive list of statements (queries
 //! and DML, exactly one), of constants (plain strings and decimal numbers), and none of the names
 //! whose arguments are looked at. Everything else has no shape and is judged by its own text.
+//! Types of constants are of the shape, since they tell overloads of a routine apart.
 
 use memchr::{memchr, memchr3};
 
 use super::Lexing;
-use super::lexer::{self, CLASS, Kind, MAX_BRACKET_DEPTH, fits_int4};
+use super::lexer::{self, CLASS, Integer, Kind, MAX_BRACKET_DEPTH};
 
 /// What is known of a text that has a shape, besides the shape itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ const NUMERIC: u8 = 0x02;
 const STRING: u8 = 0x03;
 const ASCII: u8 = 0x04;
 const HIGH_BYTES: u8 = 0x05;
+const BIGINT: u8 = 0x06;
 
 /// Writes the canonical bytes of the shape of `text` into `canonical` (cleared first), if it has
 /// one. One pass; allocates only where `canonical` has not grown to the length of the text yet.
@@ -243,9 +245,13 @@ impl Cutter<'_, '_> {
         let (token, _) = lexer::token_at(self.text, self.pos)?;
         let number = self.text.get(token.start..token.end)?;
         match token.kind {
-            // the grammar tells an integer from any other number
-            Kind::Integer if fits_int4(number) => self.constant(token.end, INTEGER),
-            Kind::Integer => self.constant(token.end, NUMERIC),
+            // the grammar tells an integer from any other number, and its size gives its type
+            Kind::Integer => match lexer::integer(number) {
+                Integer::Int4 => self.constant(token.end, INTEGER),
+                Integer::Int8 => self.constant(token.end, BIGINT),
+                Integer::Numeric => self.constant(token.end, NUMERIC),
+                Integer::BySign => self.pos = token.end,
+            },
             Kind::Number if is_plain_decimal(number) => self.constant(token.end, NUMERIC),
             // kept as it stands
             Kind::Number => self.pos = token.end,

@@ -82,12 +82,39 @@ pub struct Call {
     pub kind: CallKind,
     /// The number of arguments, those of WITHIN GROUP (ORDER BY …) included.
     pub arguments: u16,
+    /// How many of them are parameters by themselves: one of type `void` is none to PostgreSQL.
+    pub parameters: u16,
+    /// What the text says of their types, those given by name last; empty: nothing of any.
+    pub given: Box<[Given]>,
     /// Names of arguments given by name.
     pub named: Box<[Box<str>]>,
     /// The last argument is marked VARIADIC.
     pub variadic: bool,
     /// `f(*)`.
     pub star: bool,
+}
+
+/// What a text says of an argument's type.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Given {
+    /// Nothing that is certain.
+    Anything,
+    /// A constant of this type of PostgreSQL's own, by OID.
+    Constant(u32),
+    /// Cast to the type of this name, or to its array.
+    Cast {
+        /// Of the type, or of the array's elements.
+        name: Name,
+        /// `name[]`.
+        array: bool,
+    },
+    /// `$n` of the message that the statement came in.
+    Parameter {
+        /// Its number.
+        number: u16,
+        /// It stands in the statement once, so nothing before the call could give it a type.
+        once: bool,
+    },
 }
 
 /// What is done with a relation: a set of these.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use hashbrown::HashTable;
 
-use crate::sql::{Effect, Judgement, Name, Statement, Uses};
+use crate::sql::{Effect, Given, Judgement, Name, Statement, Uses};
 
 #[derive(Debug)]
 struct Slot {
@@ -205,8 +205,15 @@ fn statement(statement: &Statement) -> usize {
 
 fn uses_of(uses: &Uses) -> usize {
     let name = |name: &Name| text(name.schema.as_deref()) + text(Some(&name.name));
-    let calls =
-        uses.calls.iter().map(|call| size_of_val(call) + name(&call.name) + names(&call.named));
+    let given = |given: &Given| match given {
+        Given::Cast { name: of, .. } => name(of),
+        Given::Anything | Given::Constant(_) | Given::Parameter { .. } => 0,
+    };
+    let calls = uses.calls.iter().map(|call| {
+        let types =
+            allocation(size_of_val(&*call.given)) + call.given.iter().map(given).sum::<usize>();
+        size_of_val(call) + name(&call.name) + names(&call.named) + types
+    });
     let relations =
         uses.relations.iter().map(|relation| size_of_val(relation) + name(&relation.name));
     let others =

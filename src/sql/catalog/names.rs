@@ -1,6 +1,8 @@
 //! From names in a text to what they may mean: every candidate counts that is not certain to be
 //! none.
 
+use std::ops::RangeInclusive;
+
 use super::model::{Model, Routine};
 use super::path::Path;
 use super::walk::{At, Walk};
@@ -134,7 +136,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     let mut known = !found.is_empty();
     found.into_iter().for_each(|oid| walk.routine(oid, at));
     // a type's name with one argument is a cast
-    if call.kind == CallKind::Function && call.arguments == 1 {
+    if call.kind == CallKind::Function && given(call).contains(&1) {
         known |= follow_type(walk, &call.name, at);
     }
     known |= match call.kind {
@@ -164,9 +166,18 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     });
 }
 
+/// How many arguments a call may have: PostgreSQL drops parameters of type `void`, which any place
+/// of a statement may make of one whose type is not given (`ParseFuncOrColumn`).
+fn given(call: &Call) -> RangeInclusive<usize> {
+    usize::from(call.arguments.saturating_sub(call.parameters))..=usize::from(call.arguments)
+}
+
 /// Whether a routine can be what a call means.
 fn takes(routine: &Routine, call: &Call) -> bool {
-    let given = usize::from(call.arguments);
+    given(call).any(|given| takes_so_many(routine, call, given))
+}
+
+fn takes_so_many(routine: &Routine, call: &Call, given: usize) -> bool {
     let inputs = routine.inputs.len();
     let least = inputs.saturating_sub(routine.defaults);
     let named = call.named.iter().all(|name| routine.names.contains(name));

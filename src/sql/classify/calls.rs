@@ -2,6 +2,7 @@
 
 use pgauthority_grammar::{Node, field, tag};
 
+use super::given::is_parameter;
 use super::names::Qualified;
 use super::scan::Scan;
 use crate::sql::routines::{self, Routine};
@@ -84,6 +85,8 @@ impl Scan<'_> {
     fn dynamic(&mut self, call: Node<'_>, name: Qualified<'_>) {
         let mut arguments = call.list(field::args);
         let text = match name.name {
+            // a parameter of type void is no argument: which one is the text, cannot be told
+            _ if arguments.clone().any(is_parameter) => None,
             // (tsquery, tsquery, tsquery) runs nothing
             b"ts_rewrite" if arguments.clone().count() == 3 => return,
             b"ts_rewrite" => arguments.nth(1),

@@ -2,6 +2,7 @@
 
 mod calls;
 mod effects;
+mod given;
 mod names;
 mod parameters;
 mod scan;
@@ -222,6 +223,7 @@ impl Scan<'_> {
                 return false;
             }
         };
+        let (off, typed) = (self.found.off, self.found.typed);
         self.depth += 1;
         for raw in tree.statements() {
             if let Some(node) = raw.node(field::stmt) {
@@ -229,6 +231,7 @@ impl Scan<'_> {
             }
         }
         self.depth -= 1;
+        (self.found.off, self.found.typed) = (off, typed);
         true
     }
 

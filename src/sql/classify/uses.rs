@@ -8,15 +8,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pgauthority_grammar::{Node, field, tag, value};
 
+use super::given::{Parameters, given, is_parameter};
 use super::names::{Qualified, name, string};
 use super::scan::Scan;
 use super::telling::{MAINTAINING, MAKING, POPULATING, READING};
+use super::utility::{ANALYSED, NAMING};
 use super::{temporary, utility};
 use crate::sql::routines::Routine;
-use crate::sql::{Call, CallKind, Class, How, Name, RelationUse, Uses};
+use crate::sql::{Call, CallKind, Class, Given, How, Name, RelationUse, Uses};
 
 /// Different things of one kind in a statement beyond which anything may be in it.
 const ENOUGH: usize = 4096;
+
+/// Calls in a statement beyond which types of arguments are not listed.
+const TYPED_CALLS: usize = 256;
 
 /// A class and what made it so.
 #[derive(Debug)]
@@ -90,6 +95,10 @@ pub(in crate::sql) struct Found {
     pub(in crate::sql) fields_of_values: bool,
     fields: BTreeSet<Box<str>>,
     calls: BTreeSet<Call>,
+    parameters: Parameters,
+    /// The statement is analysed with the parameters of its message, and its names mean what they
+    /// mean before it: one that is no text within another.
+    pub(super) typed: bool,
     relations: BTreeMap<Name, How>,
     /// Relations that need not be there: WITH queries, and what the statement makes.
     optional: BTreeSet<Box<str>>,
@@ -142,6 +151,7 @@ impl Found {
         for symbol in operators {
             self.operator(symbol);
         }
+        self.parameters.doubled |= !operators.is_empty();
         if operators.is_empty() {
             self.named_operator(node.list(field::name));
         }
@@ -180,10 +190,21 @@ impl Found {
         let named = arguments()
             .filter(|argument| argument.tag() == tag::NamedArgExpr)
             .map(|argument| argument.bytes(field::name).map(name).unwrap_or_default());
+        let number = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
+        let typed = self.typed && ordered == 0 && self.calls.len() < TYPED_CALLS;
+        let mut types: Box<[Given]> = match typed {
+            true => arguments().map(given).collect(),
+            false => Box::default(),
+        };
+        if types.iter().all(|one| *one == Given::Anything) {
+            types = Box::default();
+        }
         self.calls.insert(Call {
             name: owned(found),
             kind,
-            arguments: u16::try_from(arguments().count() + ordered).unwrap_or(u16::MAX),
+            arguments: number(arguments().count() + ordered),
+            parameters: number(arguments().filter(|one| is_parameter(*one)).count()),
+            given: types,
             named: named.collect(),
             variadic: call.flag(field::func_variadic),
             star: call.flag(field::agg_star),
@@ -204,6 +225,8 @@ impl Found {
                 name: owned(found),
                 kind: CallKind::Sampling,
                 arguments: 1,
+                parameters: 0,
+                given: Box::default(),
                 named: Box::new([]),
                 variadic: false,
                 star: false,
@@ -218,6 +241,7 @@ impl Found {
         }
         match node.tag() {
             tag::A_Expr => self.expression(node),
+            tag::ParamRef => self.parameters.note(node),
             tag::RangeVar => self.relation(node, How::SELECT),
             tag::TypeName => self.data_type(node, false),
             // a cast to a type of PostgreSQL's own may be the user's
@@ -327,7 +351,7 @@ impl Found {
             code: self.code.into(),
             fields_of_values: self.fields_of_values,
             fields: self.fields.into_iter().collect(),
-            calls: self.calls.into_iter().collect(),
+            calls: self.parameters.settled(self.calls),
             relations: relations.collect(),
             operators: self.operators.into_list(),
             types: self.types.into_list(),
@@ -342,6 +366,7 @@ impl Scan<'_> {
         self.found.stored |= kept && self.depth == 0;
         let permanent = kept && temporary::of(node) == temporary::Temp::No;
         self.found.off = permanent || NAMING.contains(&node.tag());
+        self.found.typed = self.depth == 0 && ANALYSED.contains(&node.tag());
         self.found.about(node);
     }
 
@@ -361,20 +386,3 @@ impl Scan<'_> {
         }
     }
 }
-
-/// Statements that name things and run nothing of them.
-const NAMING: &[u16] = &[
-    tag::AlterObjectSchemaStmt,
-    tag::AlterOwnerStmt,
-    tag::AlterPolicyStmt,
-    tag::AlterSeqStmt,
-    tag::CommentStmt,
-    tag::CreatePolicyStmt,
-    tag::CreateSeqStmt,
-    tag::CreateTrigStmt,
-    tag::DropStmt,
-    tag::GrantStmt,
-    tag::LockStmt,
-    tag::RenameStmt,
-    tag::SecLabelStmt,
-];

@@ -154,6 +154,33 @@ const DDL: &[u16] = &[
     tag::ViewStmt,
 ];
 
+/// Statements that are analysed by themselves, at once, with the parameters of their message.
+pub(super) const ANALYSED: &[u16] = &[
+    tag::CallStmt,
+    tag::DeleteStmt,
+    tag::InsertStmt,
+    tag::MergeStmt,
+    tag::SelectStmt,
+    tag::UpdateStmt,
+];
+
+/// Statements that name things and run nothing of them.
+pub(super) const NAMING: &[u16] = &[
+    tag::AlterObjectSchemaStmt,
+    tag::AlterOwnerStmt,
+    tag::AlterPolicyStmt,
+    tag::AlterSeqStmt,
+    tag::CommentStmt,
+    tag::CreatePolicyStmt,
+    tag::CreateSeqStmt,
+    tag::CreateTrigStmt,
+    tag::DropStmt,
+    tag::GrantStmt,
+    tag::LockStmt,
+    tag::RenameStmt,
+    tag::SecLabelStmt,
+];
+
 /// Statements whose class depends on what kind of object they are about.
 fn by_object(node: Node<'_>) -> Own {
     let about = |object| matches!(object, value::OBJECT_DATABASE | value::OBJECT_TABLESPACE);

@@ -104,11 +104,11 @@ fn ours(text: &str) -> Result<Vec<Token>, Unsure> {
 fn agrees(kind: Kind, real: Real, text: &str) -> bool {
     match real {
         Real::Iconst => match kind {
-            Kind::Integer => fits_int4(text.as_bytes()),
+            Kind::Integer => integer(text.as_bytes()) == Integer::Int4,
             _ => kind == Kind::Number,
         },
         Real::Fconst => match kind {
-            Kind::Integer => !fits_int4(text.as_bytes()),
+            Kind::Integer => integer(text.as_bytes()) != Integer::Int4,
             _ => kind == Kind::Number,
         },
         Real::Sconst => {

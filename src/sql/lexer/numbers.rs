@@ -107,13 +107,27 @@ impl Lexer<'_> {
     }
 }
 
-/// Whether decimal digits are a number that PostgreSQL's grammar takes for an `integer`.
-pub(in crate::sql) fn fits_int4(digits: &[u8]) -> bool {
-    digits
-        .iter()
-        .try_fold(0u32, |sum, digit| {
-            let sum = sum.checked_mul(10)?.checked_add(u32::from(digit.wrapping_sub(b'0')))?;
-            (sum <= i32::MAX.unsigned_abs()).then_some(sum)
-        })
-        .is_some()
+/// The type that PostgreSQL gives an integer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::sql) enum Integer {
+    Int4,
+    Int8,
+    Numeric,
+    /// A minus before it, if that is its sign, makes it fit into a smaller type.
+    BySign,
+}
+
+/// The type of decimal digits (`make_const`).
+pub(in crate::sql) fn integer(digits: &[u8]) -> Integer {
+    /// One beyond the greatest `integer`, and `bigint`.
+    const LIMITS: [u64; 2] = [1 << 31, 1 << 63];
+    let value = digits.iter().try_fold(0u64, |sum, digit| {
+        sum.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0')))
+    });
+    match value {
+        Some(value) if LIMITS.contains(&value) => Integer::BySign,
+        Some(value) if value < LIMITS[0] => Integer::Int4,
+        Some(value) if value < LIMITS[1] => Integer::Int8,
+        _ => Integer::Numeric,
+    }
 }

@@ -3,7 +3,7 @@
 use memchr::{memchr, memchr2, memmem};
 
 use super::bytes::{is_ident_cont, is_ident_start};
-use super::numbers::fits_int4;
+use super::numbers::{Integer, integer};
 use super::{Kind, Lexer, Why, line_end};
 
 impl Lexer<'_> {
@@ -44,7 +44,7 @@ impl Lexer<'_> {
                 self.pos += 1;
             }
             let number = self.text.get(digits..self.pos).unwrap_or_default();
-            if !fits_int4(number) {
+            if integer(number) != Integer::Int4 {
                 return Err(Why::Malformed);
             }
             // PostgreSQL refuses `$1a` since 15; the grammar linked in here reads `$1 a`

@@ -21,7 +21,8 @@ fn values_and_blanks_are_dropped() {
     for (left, right) in [
         ("SELECT 1", "SELECT 2147483647"),
         ("SELECT 1", "SELECT/* x */2 ; -- y\n"),
-        ("SELECT 1.5", "SELECT 2147483648"),
+        ("SELECT 1.5", "SELECT 9223372036854775809"),
+        ("SELECT 2147483649", "SELECT 9223372036854775807"),
         ("SELECT 1.5", "SELECT 1e-9"),
         ("SELECT 'a'", "SELECT ''"),
         ("SELECT 'a'", "SELECT 'it''s'\n'more'"),
@@ -36,6 +37,12 @@ fn all_else_is_kept() {
     for (left, right) in [
         ("SELECT 1", "SELECT '1'"),
         ("SELECT 1", "SELECT 1.0"),
+        ("SELECT 1", "SELECT 2147483649"),
+        ("SELECT 1", "SELECT 2147483648"),
+        ("SELECT 2147483649", "SELECT 2147483648"),
+        ("SELECT -2147483649", "SELECT -2147483648"),
+        ("SELECT 1.5", "SELECT 9223372036854775807"),
+        ("SELECT 1.5", "SELECT -9223372036854775808"),
         ("SELECT 1", "SELECT 0x1"),
         ("SELECT 0x1", "SELECT 0x2"),
         ("SELECT 1", "SELECT $1"),
