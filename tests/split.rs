@@ -10,6 +10,8 @@ mod support;
 mod carried;
 #[path = "split/cuts.rs"]
 mod cuts;
+#[path = "split/declared.rs"]
+mod declared;
 #[path = "split/equal.rs"]
 mod equal;
 #[path = "split/generator.rs"]

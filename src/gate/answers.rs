@@ -81,6 +81,7 @@ impl Gate {
         if let Some(Owed::Execute(run)) = self.owed.front()
             && run.judgement.statements.iter().any(|one| !one.set_config.is_empty())
         {
+            self.doubt_task_much();
             self.state.distrust();
             self.foreseen = None;
         }

@@ -194,6 +194,14 @@ impl Gate {
             {
                 return Heard::Absorb;
             }
+            Some(Own::Task) => {
+                match message {
+                    kind::DATA_ROW => return self.task_shown(body),
+                    kind::ERROR_RESPONSE => self.task_not_put_back(),
+                    _ => {}
+                }
+                return Heard::Absorb;
+            }
             Some(Own::Undo { .. }) => "the upstream did not take back a look at its catalog",
             _ => "the upstream refused to take the tags again",
         };
@@ -224,7 +232,7 @@ impl Gate {
                 self.pop();
                 Heard::Looked(Looked { results: None, private })
             }
-            Some(Own::Restore | Own::SyncedToken | Own::Token { .. }) => {
+            Some(Own::Restore | Own::SyncedToken | Own::Token { .. } | Own::Task) => {
                 self.settle_boundary(status);
                 Heard::Absorb
             }

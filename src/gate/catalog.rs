@@ -71,7 +71,7 @@ impl Gate {
     // -- when a look is due ---------------------------------------------------------------------
 
     /// Nothing is on its way, so a look of the gate's own can be.
-    fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.owed.is_empty()
             && !self.open
             && !self.skipping
@@ -130,6 +130,7 @@ impl Gate {
             lookups.looked = false;
         }
         self.signed = false;
+        self.task.put_back = false;
     }
 
     /// What was sent, or was answered, may change the catalog.
@@ -247,6 +248,14 @@ impl Gate {
                     && !(self.policy.guarded && known.runs_routines)
             }
         }
+    }
+
+    /// Whether a plain text may run code of users: triggers, or what the catalog shows to be behind
+    /// a view.
+    #[inline]
+    pub(super) fn may_run_code(&self, judgement: &Judgement, now: Instant) -> bool {
+        let writes = |known: Arc<Known>| known.strongest >= Class::Write;
+        judgement.strongest >= Class::Write || self.known(judgement, now).is_some_and(writes)
     }
 
     /// What a statement of a text is.

@@ -14,7 +14,7 @@ use super::text::Stop;
 use super::{CopyIn, Gate, Judging, Next};
 use crate::protocol::{body, frame};
 use crate::session::{Instant, Lookup, Meanings};
-use crate::sql::{Class, Judgement};
+use crate::sql::Judgement;
 
 impl Gate {
     pub(super) fn parse(
@@ -43,6 +43,9 @@ impl Gate {
             return self.stop(message.len(), stop, form, Some((text, judgement)));
         }
         if let Some(next) = self.look_for(&judgement, now) {
+            return Message::Stop(next);
+        }
+        if let Some(next) = self.task_before(&judgement) {
             return Message::Stop(next);
         }
         if !self.is_plain(&judgement, now) {
@@ -147,7 +150,8 @@ impl Gate {
         now: Instant,
     ) -> Option<Message> {
         for judgement in meanings {
-            if let Some(next) = self.look_for(judgement, now) {
+            let look = self.look_for(judgement, now);
+            if let Some(next) = look.or_else(|| self.task_before(judgement)) {
                 return Some(Message::Stop(next));
             }
             if self.is_plain(judgement, now) {
@@ -193,7 +197,7 @@ impl Gate {
             let writes = match &meanings[..] {
                 [judgement] => {
                     self.count_plain(judgement);
-                    judgement.strongest >= Class::Write
+                    self.may_run_code(judgement, now)
                 }
                 _ => true,
             };

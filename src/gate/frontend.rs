@@ -12,7 +12,7 @@ use crate::policy::{Admission, Denial, Rule, SplitLeg};
 use crate::protocol::body;
 use crate::protocol::frame::{self, Header, frontend as kind};
 use crate::session::Instant;
-use crate::sql::{Class, Judgement};
+use crate::sql::Judgement;
 
 /// Names in a Bind are looked for in this many bytes.
 pub(super) const NAMES_LIMIT: usize = 64 * 1024;
@@ -61,7 +61,7 @@ impl Gate {
                 break next;
             }
             if matches!(header.kind, kind::QUERY | kind::PARSE | kind::BIND | kind::FUNCTION_CALL)
-                && let Some(next) = self.look_first(now)
+                && let Some(next) = self.look_first(now).or_else(|| self.task_first())
             {
                 break next;
             }
@@ -226,9 +226,12 @@ impl Gate {
         if let Some(next) = self.look_for(&judgement, now) {
             return Message::Stop(next);
         }
+        if let Some(next) = self.task_before(&judgement) {
+            return Message::Stop(next);
+        }
         if self.is_plain(&judgement, now) {
             self.count_plain(&judgement);
-            self.owe_boundary(Owed::PlainQuery { writes: judgement.strongest >= Class::Write });
+            self.owe_boundary(Owed::PlainQuery { writes: self.may_run_code(&judgement, now) });
             return Message::Admit(message.len());
         }
         self.lapse(now);
@@ -341,6 +344,7 @@ impl Gate {
 
     pub(super) fn owe(&mut self, owed: Owed) {
         self.stirring += usize::from(owed.stirs());
+        self.doubt_task_behind(&owed);
         self.open = true;
         self.ran |= matches!(owed, Owed::PlainExecute { .. } | Owed::Execute(_));
         self.bound |= matches!(owed, Owed::Bind(_));

@@ -48,6 +48,9 @@ impl Gate {
         let first = if private { SAVEPOINT } else { BEGIN };
         ask(first, false);
         ask("SET LOCAL statement_timeout = 0", false);
+        if !private {
+            ask(NO_TRANSACTION_TIMEOUT, false);
+        }
         ask("SET LOCAL client_encoding = 'UTF8'", false);
         for query in queries {
             ask(query, true);
@@ -126,6 +129,10 @@ impl Gate {
 /// The name of the gate's own statement and portal.
 const NAME: &[u8] = b"pgauthority look";
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
+/// The parameter came with PostgreSQL 17. A client's own transaction has its time; this gives no row.
+const NO_TRANSACTION_TIMEOUT: &str = "SELECT 1 WHERE CASE \
+     WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL \
+     THEN pg_catalog.set_config('transaction_timeout', '0', true) IS NULL END";
 const SAVEPOINT: &str = "SAVEPOINT \"pgauthority look\"";
 
 /// What takes a look back, settings and locks included.

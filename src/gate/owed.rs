@@ -56,6 +56,8 @@ pub(super) enum Own {
     SyncedToken,
     /// A token is set inside the client's pipeline; so many CloseCompletes are still to come.
     Token { closes: u8 },
+    /// The server is told the session's task again.
+    Task,
     /// A look that failed is undone.
     Undo { private: bool },
 }
@@ -110,7 +112,13 @@ impl Owed {
                 | Owed::Sync
                 | Owed::FunctionCall
                 | Owed::RefusedQuery(_)
-                | Owed::Own(Own::Restore | Own::Look { .. } | Own::Undo { .. } | Own::SyncedToken)
+                | Owed::Own(
+                    Own::Restore
+                        | Own::Look { .. }
+                        | Own::Undo { .. }
+                        | Own::SyncedToken
+                        | Own::Task
+                )
                 | Owed::Check(Check { synced: true, .. })
         )
     }

@@ -1,12 +1,27 @@
 //! The session's task, and where it leads (contract §2, §3).
+//!
+//! Code that cannot be seen may set `authority.task` on the server. That declares nothing: the law
+//! stays that of the session's own task, and the server is told that one again, before anything else
+//! where such code is known to have run, and otherwise (a trigger may have) before what would show
+//! it. `SHOW` and `SET` take no snapshot; they are sent when all is answered, ahead of the client's
+//! message, whose answer nobody waits for in between. Inside a block that may be undone, so the doubt
+//! stays.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Gate;
+use bytes::{Bytes, BytesMut};
+
+use super::backend::Heard;
+use super::look::{close, run};
+use super::owed::{Owed, Own};
+use super::{CopyIn, Gate, Next};
+use crate::contract::parameter;
 use crate::policy::Policy;
+use crate::protocol::message::sync;
+use crate::protocol::{ErrorResponse, body};
 use crate::session::Block;
-use crate::sql::{Effect, SetScope, SetValue, Statement};
+use crate::sql::{Class, Effect, Judgement, SetScope, SetValue, Statement};
 
 /// The most parameters that are noted of a session: with as many it cannot move.
 pub const MAX_NOTED: usize = 256;
@@ -27,6 +42,17 @@ pub struct Astray {
     pub noted: Vec<Box<str>>,
 }
 
+/// Whether the server may have another task than the session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Doubt {
+    #[default]
+    No,
+    /// A trigger may have set it, or a rollback brought it back.
+    Possible,
+    /// Code that cannot be seen has run.
+    Likely,
+}
+
 /// What is kept of the task besides its name.
 #[derive(Debug, Default)]
 pub(super) struct Task {
@@ -36,6 +62,9 @@ pub(super) struct Task {
     pub(super) astray: bool,
     /// See [`Astray::noted`].
     noted: BTreeSet<Box<str>>,
+    doubt: Doubt,
+    /// It was put back for the message at the front.
+    pub(super) put_back: bool,
 }
 
 impl Task {
@@ -75,6 +104,113 @@ impl Gate {
         let noted = self.task.noted.iter().cloned();
         let home = self.task.home.clone();
         self.task.astray.then(|| Astray { task, home, noted: noted.collect() })
+    }
+
+    /// A text is being sent. `unseen`: it runs code that cannot be seen.
+    pub(super) fn doubt_task(&mut self, judgement: &Judgement, unseen: bool) {
+        let computed = |one: &Statement| one.set_config.iter().any(|call| call.name.is_none());
+        let mut statements = judgement.statements.iter();
+        if unseen || statements.any(|one| one.do_or_call || computed(one)) {
+            self.task.doubt = Doubt::Likely;
+        } else if judgement.strongest >= Class::Write {
+            self.doubt_task_somewhat();
+        }
+    }
+
+    fn doubt_task_somewhat(&mut self) {
+        self.task.doubt = self.task.doubt.max(Doubt::Possible);
+    }
+
+    /// A plain text is being sent, which may run a trigger.
+    #[inline]
+    pub(super) fn doubt_task_behind(&mut self, owed: &Owed) {
+        if let Owed::PlainQuery { writes: true } | Owed::PlainExecute { writes: true } = owed {
+            self.doubt_task_somewhat();
+        }
+    }
+
+    /// `set_config` has run, and nobody can say what of it.
+    pub(super) fn doubt_task_much(&mut self) {
+        self.task.doubt = Doubt::Likely;
+    }
+
+    /// What is to be done before any message that starts something.
+    #[inline]
+    pub(super) fn task_first(&mut self) -> Option<Next> {
+        if self.task.doubt == Doubt::Likely { self.settle_task() } else { None }
+    }
+
+    /// What is to be done before a text that may show the task.
+    #[inline]
+    pub(super) fn task_before(&mut self, judgement: &Judgement) -> Option<Next> {
+        if self.task.doubt == Doubt::No {
+            return None;
+        }
+        let by_name = |one: &Statement| matches!(one.effect, Effect::Execute(_) | Effect::Fetch(_));
+        let shows = |one: &Statement| one.shows_custom || one.unseen_code || by_name(one);
+        judgement.statements.iter().any(shows).then(|| self.settle_task()).flatten()
+    }
+
+    fn settle_task(&mut self) -> Option<Next> {
+        if !self.policy.routed || self.task.put_back {
+            return None;
+        }
+        if self.is_quiet() {
+            return Some(Next::Own(self.put_task_back()));
+        }
+        let copying = matches!(self.copy, CopyIn::Open { .. });
+        let can_wait = self.boundaries > 0 && !self.open && !self.skipping && !copying;
+        can_wait.then_some(Next::Wait)
+    }
+
+    fn put_task_back(&mut self) -> Bytes {
+        let mut out = BytesMut::new();
+        run(&mut out, &format!("SHOW {}", parameter::TASK));
+        if let Some(task) = self.state.parameters.task.get() {
+            let task = task.replace('\'', "''");
+            run(&mut out, &format!("SET {} = '{task}'", parameter::TASK));
+        }
+        close(&mut out);
+        sync(&mut out);
+        self.task.put_back = true;
+        self.task.doubt = match self.state.block() {
+            Block::None => Doubt::No,
+            Block::Implicit | Block::Explicit => Doubt::Possible,
+        };
+        self.owe_boundary(Owed::Own(Own::Task));
+        out.freeze()
+    }
+
+    /// What the server has had: the client is told where that is another task.
+    pub(super) fn task_shown(&self, row: &[u8]) -> Heard {
+        let columns = body::row(row).unwrap_or_default();
+        let found = columns.first().copied().flatten().unwrap_or_default();
+        let task = self.state.parameters.task.get().as_deref().unwrap_or_default();
+        if found == task.as_bytes() {
+            return Heard::Absorb;
+        }
+        let found = String::from_utf8_lossy(found);
+        let warning = ErrorResponse::warning(format!(
+            "{} was \"{found}\" on the server, and is \"{task}\" again",
+            parameter::TASK
+        ))
+        .with_detail(
+            "code that the proxy does not see (a routine, a trigger, DO) has set it, which declares \
+             no task",
+        )
+        .with_hint(format!(
+            "outside a transaction: SET {} = '{}'",
+            parameter::TASK,
+            found.replace('\'', "''")
+        ));
+        Heard::Replace(warning.to_bytes().freeze())
+    }
+
+    /// The server could not be told: an open transaction has failed with it.
+    pub(super) fn task_not_put_back(&mut self) {
+        self.doubt_task_somewhat();
+        self.state.failed();
+        self.foreseen = None;
     }
 
     /// Notes the parameters that a statement has set, up to [`MAX_NOTED`]. `alone`: nothing that

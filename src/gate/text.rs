@@ -367,6 +367,7 @@ impl Gate {
             self.temporary = temporary;
         }
         self.unseen_ran |= plan.unseen;
+        self.doubt_task(&judgement, plan.unseen || plan.indirect);
         if plan.before.changed {
             self.touch_catalog(plan.before.replaced);
         }

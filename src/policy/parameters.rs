@@ -69,6 +69,11 @@ impl Policy {
                 format!("\"{name}\" takes a literal value only"),
                 format!("use SET {name} = '…'"),
             )),
+            (Some(_), Some(Parameter::Task)) if self.routed && !call.bare => Some(Denial::new(
+                Rule::TaskChange,
+                format!("\"{}\" is not set by a part of a statement", parameter::TASK),
+                change_hint("outside a transaction: ", call.value.as_deref()),
+            )),
             (Some(value), Some(_)) => self.parameter(name, Some(value), scope, view),
         }
     }
@@ -207,6 +212,14 @@ impl Policy {
                 ),
             )
         })
+    }
+}
+
+/// How another task is declared; `value`: this one.
+fn change_hint(first: &str, value: Option<&str>) -> String {
+    match value {
+        Some(value) => format!("{first}SET {} = '{}'", parameter::TASK, value.replace('\'', "''")),
+        None => format!("{first}RESET {}", parameter::TASK),
     }
 }
 

@@ -170,6 +170,8 @@ pub struct Statement {
     pub uses: Option<Box<Uses>>,
     /// What it asks of the session itself, where that matters to a session with two connections.
     pub bound: Bound,
+    /// It may tell the value of a custom parameter: SHOW, `current_setting`.
+    pub shows_custom: bool,
     /// What PostgreSQL's parser said, where it did not take the text, or a body in it, and
     /// `reason` is that.
     pub fault: Option<Box<SyntaxFault>>,
@@ -206,6 +208,7 @@ impl Statement {
             reason: "".into(),
             uses: None,
             bound: Bound::No,
+            shows_custom: false,
             fault: None,
         }
     }

@@ -82,11 +82,16 @@ fn the_sessions_own_timeouts_do_not_keep_it_where_it_is() {
         if major == Major::V18 {
             timeouts.push("transaction_timeout");
         }
+        // the server ends a session whose transaction takes longer
+        let value = |timeout: &str| match timeout {
+            "transaction_timeout" => "500ms",
+            _ => "90ms",
+        };
         let mut session = session(&places.proxy);
         // what it has had from the start is what it begins with there
         places.cluster.sql("postgres", "ALTER DATABASE neon SET lock_timeout = '44s'");
         for timeout in &timeouts {
-            session.sql(&format!("SET {timeout} = '50ms'"));
+            session.sql(&format!("SET {timeout} = '{}'", value(timeout)));
         }
         for task in ["run_verification", "spanning", "unit_tests"] {
             session.sql(&format!("SET authority.task = '{task}'"));
@@ -98,12 +103,12 @@ fn the_sessions_own_timeouts_do_not_keep_it_where_it_is() {
             Err(error) => (error.code() != "57014").then(|| panic!("{error}")),
         });
         assert!(moved.is_some(), "the statement itself is never done in time");
-        session.sql("SET statement_timeout = '50ms'");
+        session.sql("SET statement_timeout = '90ms'");
         assert_eq!(session.value(WHERE), "neon");
         session.sql("RESET authority.task");
         session.sql(AWAY);
         for timeout in &timeouts {
-            assert_eq!(session.value(&format!("SHOW {timeout}")), "50ms");
+            assert_eq!(session.value(&format!("SHOW {timeout}")), value(timeout));
             session.sql(&format!("RESET {timeout}"));
             let start = if *timeout == "lock_timeout" { "44s" } else { "0" };
             assert_eq!(session.value(&format!("SHOW {timeout}")), start);

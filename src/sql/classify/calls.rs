@@ -54,6 +54,7 @@ impl Scan<'_> {
         };
         self.found.call(call, name, routine);
         self.bound = self.bound.max(bound(name.name));
+        self.shows_custom |= name.name == b"current_setting";
         let calls = || format!("calls {}()", name.shown());
         match routine {
             Routine::Read | Routine::Session => return,

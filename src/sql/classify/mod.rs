@@ -120,6 +120,7 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         reason: scan.reason.into(),
         uses: scan.found.into_uses(is_temporary),
         bound: scan.bound,
+        shows_custom: scan.shows_custom,
     }
 }
 
@@ -170,6 +171,10 @@ impl Scan<'_> {
             }
             tag::DropStmt => self.dropped_objects(node),
             tag::VariableShowStmt if shows_transaction(node) => self.bound = Bound::Writer,
+            tag::VariableShowStmt => {
+                let name = node.bytes(field::name).unwrap_or_default();
+                self.shows_custom |= name.contains(&b'.');
+            }
             _ => {}
         }
         self.stored = utility::is_definition(node);

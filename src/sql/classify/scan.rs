@@ -29,6 +29,7 @@ pub(in crate::sql) struct Scan<'c> {
     /// What the catalog has to be asked about.
     pub(in crate::sql) found: Found,
     pub(super) bound: Bound,
+    pub(super) shows_custom: bool,
     /// What the parser said of the first body that it did not take.
     pub(in crate::sql) fault: Option<SyntaxFault>,
 }
@@ -46,6 +47,7 @@ impl<'c> Scan<'c> {
             objects: Vec::new(),
             found: Found::default(),
             bound: Bound::No,
+            shows_custom: false,
             fault: None,
         }
     }

@@ -1,0 +1,175 @@
+//! What SHOW tells of the task is what the session is under, whatever code has set on the server.
+
+use super::places::Places;
+use super::support::wire::{Frames, Message};
+use super::support::{Major, Wire};
+
+fn session(places: &Places, task: &str) -> Wire {
+    let login = places.proxy.login("nova").options(&format!("-c authority.task={task}"));
+    places.proxy.try_connect(&login).unwrap()
+}
+
+/// The message of the WARNING in an exchange.
+fn warning(messages: &[Message]) -> Option<String> {
+    let notice = messages.iter().find(|message| message.tag == b'N')?.fields();
+    assert_eq!(notice.code(), "01000", "{notice}");
+    Some(notice.message().to_owned())
+}
+
+fn row(messages: &[Message]) -> Option<String> {
+    messages.iter().find(|message| message.tag == b'D')?.columns()[0].clone()
+}
+
+const PUT_BACK: &str =
+    "authority.task was \"integration_tests\" on the server, and is \"unit_tests\" again";
+const SHOW: &str = "SHOW authority.task";
+
+/// Objects that set the task when they are used.
+const CODE: &str = "
+    CREATE FUNCTION sets() RETURNS text LANGUAGE sql AS
+    $$ SELECT set_config('authority.task', 'integration_tests', false) $$;
+    CREATE FUNCTION computes(name text) RETURNS text LANGUAGE sql STABLE AS
+    $$ SELECT set_config(name, 'integration_tests', false) $$;
+    CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('authority.task', 'integration_tests', false); RETURN NEW; END $$;
+    CREATE TABLE watched (a int); CREATE TRIGGER t BEFORE INSERT ON watched
+    FOR EACH ROW EXECUTE FUNCTION fires(); CREATE VIEW seen AS SELECT sets() AS a;
+    GRANT ALL ON watched, seen TO PUBLIC";
+
+#[test]
+fn what_code_sets_is_put_back_before_it_is_shown() {
+    let places = Places::start(Major::V15);
+    places.cluster.sql("local", CODE);
+    let mut session = session(&places, "unit_tests");
+    for code in [
+        "SELECT sets()",
+        "SELECT computes('authority.' || 'task')",
+        "DO $$ BEGIN PERFORM set_config('authority.' || 'task', 'integration_tests', false); END $$",
+        "DO $$ BEGIN EXECUTE 'SET authority.task = integration_tests'; END $$",
+        "INSERT INTO watched VALUES (1)",
+        "SELECT set_config('authority.' || 'task', 'integration_tests', false)",
+        "PREPARE p AS SELECT sets(); EXECUTE p; DEALLOCATE p",
+        "EXPLAIN ANALYZE SELECT sets()",
+    ] {
+        for show in [SHOW, "SELECT current_setting('authority.task')"] {
+            session.sql(code);
+            let shown = session.exchange(&Frames::new().query(show));
+            assert_eq!(row(&shown).as_deref(), Some("unit_tests"), "{code}");
+            assert_eq!(warning(&shown).as_deref(), Some(PUT_BACK), "{code}");
+            let shown = session.exchange(&Frames::new().query(show));
+            assert_eq!(row(&shown).as_deref(), Some("unit_tests"), "{code}");
+            assert_eq!(warning(&shown), None, "{code}");
+        }
+        // without waiting for the answers, and in the extended protocol
+        let both = Frames::new().query(code).run(SHOW, &[]).sync();
+        session.send(&both).unwrap();
+        session.receive_until(b'Z');
+        let shown = session.receive_until(b'Z');
+        assert_eq!(row(&shown).as_deref(), Some("unit_tests"), "{code}");
+        assert_eq!(warning(&shown).as_deref(), Some(PUT_BACK), "{code}");
+    }
+    let named = Frames::new().parse("shows", SHOW, &[]).parse("", "SELECT 'mine'", &[]).sync();
+    session.exchange(&named);
+    let writes = Frames::new().parse("w", "INSERT INTO watched VALUES (2)", &[]);
+    session.exchange(&writes.bind("", "w", &[]).execute("", 0).sync());
+    let shown = session.exchange(&Frames::new().bind("", "shows", &[]).execute("", 0).sync());
+    assert_eq!(row(&shown).as_deref(), Some("unit_tests"));
+    assert_eq!(warning(&shown).as_deref(), Some(PUT_BACK));
+    let own = session.exchange(&Frames::new().bind("", "", &[]).execute("", 0).sync());
+    assert_eq!(row(&own).as_deref(), Some("mine"), "its unnamed statement is there");
+    // what a later statement's code sees is the session's task as well
+    session.sql("SELECT sets()");
+    session.sql("CREATE TABLE stamped AS SELECT current_setting('authority.task') AS task");
+    assert_eq!(places.cluster.value("local", "SELECT task FROM stamped"), "unit_tests");
+    assert_eq!(session.value("SELECT current_database()"), "local");
+}
+
+#[test]
+fn in_a_transaction_too_and_whatever_is_rolled_back() {
+    let places = Places::start(Major::V15);
+    places.cluster.sql("local", CODE);
+    let mut session = session(&places, "unit_tests");
+    session.sql("BEGIN");
+    session.sql("SELECT sets()");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    session.sql("SAVEPOINT a");
+    session.sql("SELECT sets()");
+    session.sql("SAVEPOINT b");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    session.sql("ROLLBACK TO b");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    session.sql("ROLLBACK TO a");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    session.sql("SELECT sets()");
+    session.error("SELECT 1/0");
+    assert_eq!(session.error(SHOW).code(), "25P02");
+    session.sql("ROLLBACK");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    // nothing that a transaction has to begin with comes too late
+    session.sql("INSERT INTO watched VALUES (1)");
+    session.sql("BEGIN");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    session.sql("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+    session.sql("SELECT sets()");
+    session.sql("COMMIT");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    // what has been declared meanwhile counts
+    session.sql("SELECT sets()");
+    session.sql("SET authority.task = 'schema_experiments'");
+    assert_eq!(session.value(SHOW), "schema_experiments");
+    session.sql("SELECT sets()");
+    session.sql("RESET ALL");
+    assert_eq!(session.value(SHOW), "unit_tests");
+    session.sql("SELECT sets()");
+    session.sql("SET authority.task = 'run_verification'");
+    assert_eq!(session.value(SHOW), "run_verification");
+    assert_eq!(session.value("SELECT current_database()"), "neon");
+}
+
+#[test]
+fn on_production_what_the_catalog_shows_is_known() {
+    let places = Places::start(Major::V15);
+    places.cluster.sql("neon", &CODE.replace("integration_tests", "historical_truth"));
+    let mut session = session(&places, "run_verification");
+    for code in [
+        "SELECT sets()",
+        "SELECT computes('authority.ticket')",
+        "SELECT * FROM seen",
+        "INSERT INTO watched VALUES (1)",
+    ] {
+        if session.try_sql(code).is_ok() {
+            assert_eq!(session.value(SHOW), "run_verification", "{code}");
+        }
+    }
+    session.sql("SELECT sets()");
+    session.sql("SELECT * FROM seen");
+    // and on both legs
+    let mut session = self::session(&places, "spanning");
+    places.cluster.sql("local", CODE);
+    session.sql("DO $$ BEGIN EXECUTE 'SET authority.task = unit_tests'; END $$");
+    assert_eq!(session.value(SHOW), "spanning");
+    session.sql("SELECT sets()");
+    session.sql("CREATE TABLE stamped AS SELECT current_setting('authority.task') AS task");
+    assert_eq!(places.cluster.value("local", "SELECT task FROM stamped"), "spanning");
+}
+
+#[test]
+fn a_part_of_a_statement_declares_no_task() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places, "unit_tests");
+    let set = "set_config('authority.task', 'integration_tests', false)";
+    for text in [
+        format!("SELECT {set} WHERE false"),
+        format!("SELECT CASE WHEN false THEN {set} END"),
+        format!("DO $$ BEGIN IF false THEN PERFORM {set}; END IF; END $$"),
+        format!("PREPARE p AS SELECT {set}"),
+        "DO $$ BEGIN IF false THEN SET authority.task = integration_tests; END IF; END $$".into(),
+    ] {
+        let error = session.error(&text);
+        assert_eq!(error.code(), "25001", "{text}: {error}");
+        assert!(error.hint().contains("SET authority.task = 'integration_tests'"), "{error}");
+        assert_eq!(session.value(SHOW), "unit_tests");
+    }
+    session.sql(&format!("SELECT {set}"));
+    assert_eq!(session.value(SHOW), "integration_tests");
+}
