@@ -114,8 +114,7 @@ fn refused(args: &CheckArgs, faults: &Faults) -> String {
 
 /// Looks at every upstream at once; says so on standard error if it takes more than a second.
 fn observe(config: &Config) -> Vec<Observation> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = match runtime {
+    let runtime = match super::runtime() {
         Ok(runtime) => runtime,
         Err(error) => return observation::none(config, &error.to_string()),
     };

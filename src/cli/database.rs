@@ -214,8 +214,7 @@ pub(super) struct Change<'a> {
 
 /// Runs a command to its exit code.
 pub(super) fn run(command: &str, future: impl Future<Output = Result<u8, Failure>>) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
+    let result = match super::runtime() {
         Ok(runtime) => runtime.block_on(future),
         Err(error) => Err(Failure::new(FAILED, format!("cannot start: {error}"))),
     };

@@ -63,7 +63,7 @@ pub fn run(args: &ExecArgs) -> ExitCode {
         ticket: args.ticket.clone().filter(|ticket| !ticket.is_empty()),
         environment,
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match super::runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
             say(&format!("cannot start: {error}"));

@@ -1,8 +1,10 @@
 //! The command line: one file a command, thin.
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tracing_subscriber::EnvFilter;
 
 pub mod audit;
@@ -82,6 +84,11 @@ pub fn main() -> ExitCode {
         Command::Seal(args) => seal::run(&args),
         Command::Backstop(args) => backstop::run(&args),
     }
+}
+
+/// A runtime for one command: its tasks stay on this thread.
+fn runtime() -> io::Result<LocalRuntime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build_local(LocalOptions::default())
 }
 
 /// Diagnostics go to stderr: from `info` for the proxy, from `warn` for the other commands;

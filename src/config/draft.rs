@@ -36,6 +36,7 @@ pub(super) struct DraftServer {
     pub(super) admin_users: BTreeSet<String>,
     pub(super) tls: Option<DraftTls>,
     pub(super) worker_threads: usize,
+    pub(super) io_uring: bool,
     pub(super) limits: Limits,
     pub(super) login_timeout: Duration,
     pub(super) drain_timeout: Duration,
@@ -152,6 +153,7 @@ impl Default for DraftServer {
             admin_users: BTreeSet::new(),
             tls: None,
             worker_threads: std::thread::available_parallelism().map_or(1, usize::from),
+            io_uring: true,
             limits: Limits {
                 max_client_connections: 10_000,
                 max_connections_per_user: 0,

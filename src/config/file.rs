@@ -82,6 +82,7 @@ fn server(server: &mut DraftServer, table: &Table<'_>) {
     set(&mut server.drain_timeout, table.duration("drain_timeout"));
     set(&mut server.tcp_keepalive, table.duration("tcp_keepalive"));
     set(&mut server.worker_threads, table.integer("worker_threads", 1, 1024));
+    set(&mut server.io_uring, table.boolean("io_uring").map(|used| used.value));
     if let Some(tls) = table.table("tls", "server.tls") {
         server.tls = Some(DraftTls {
             mode: tls.required_word("mode"),

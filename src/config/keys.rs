@@ -119,6 +119,8 @@ keys! {
             "Idle time on a TCP connection before it is probed.";
         "worker_threads": "integer, 1 to 1024", "the number of cores", Restart,
             "Threads that carry sessions.";
+        "io_uring": "boolean", "`true`", Restart,
+            "Whether a thread's messages go together, through `io_uring`; where the kernel does not let it, each goes by itself, which costs more.";
     }
     "server.tls" {
         "mode": "`\"disable\"`, `\"allow\"` or `\"require\"`", "required", NewSessions,

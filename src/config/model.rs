@@ -121,6 +121,8 @@ pub struct ServerSettings {
     pub tls: ServerTls,
     /// `worker_threads`; default: the number of cores.
     pub worker_threads: usize,
+    /// `io_uring`; default: used where the kernel allows it.
+    pub io_uring: bool,
     /// Limits.
     pub limits: Limits,
     /// `login_timeout`: from accept to the session's start.

@@ -63,6 +63,10 @@ fn keep_until_restart(current: &Config, new: &mut Config, changes: &mut Vec<Stri
         new.server.worker_threads = current.server.worker_threads;
         waits("server.worker_threads");
     }
+    if new.server.io_uring != current.server.io_uring {
+        new.server.io_uring = current.server.io_uring;
+        waits("server.io_uring");
+    }
     if new.audit.target != current.audit.target {
         waits("audit.path");
     }

@@ -14,7 +14,7 @@ use crate::sql::{Effect, Statement};
 impl Gate {
     pub(super) fn pop(&mut self) -> Option<Owed> {
         let owed = self.owed.pop_front()?;
-        self.stirring -= usize::from(owed.stirs());
+        self.stirring -= u32::from(owed.stirs());
         if owed.is_boundary() {
             self.boundaries -= 1;
             self.answering += 1;

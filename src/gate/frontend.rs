@@ -343,7 +343,7 @@ impl Gate {
     // -- what is owed -------------------------------------------------------------------------
 
     pub(super) fn owe(&mut self, owed: Owed) {
-        self.stirring += usize::from(owed.stirs());
+        self.stirring += u32::from(owed.stirs());
         self.doubt_task_behind(&owed);
         self.open = true;
         self.ran |= matches!(owed, Owed::PlainExecute { .. } | Owed::Execute(_));

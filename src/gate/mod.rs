@@ -128,9 +128,9 @@ pub struct Gate {
     /// Number of the batch that the server answers next.
     answering: Batch,
     /// Entries of `owed` that end with ReadyForQuery.
-    boundaries: usize,
+    boundaries: u32,
     /// Entries of `owed` (of any batch) that may change state unseen until answered.
-    stirring: usize,
+    stirring: u32,
     /// Executes of the open batch that may have changed reported state.
     stirred: bool,
     /// Messages have gone since the last one that ReadyForQuery answers: an implicit transaction

@@ -29,13 +29,13 @@ pub enum Seen {
     Failed(String),
 }
 
-/// Looks at every upstream at the same time; in the order of their names.
+/// Looks at every upstream at the same time, by tasks of this thread; in the order of their names.
 ///
 /// Cancel safety: dropping it closes what connections there are.
 pub async fn all(config: &Config) -> Vec<Observation> {
     let mut looking = JoinSet::new();
     for upstream in config.upstreams.values() {
-        looking.spawn(look(Arc::clone(upstream)));
+        looking.spawn_local(look(Arc::clone(upstream)));
     }
     let mut observations = looking.join_all().await;
     observations.sort_by(|a, b| a.upstream.name.cmp(&b.upstream.name));

@@ -133,7 +133,7 @@ impl Listener {
             let accepted = match self {
                 Listener::Tcp { inner, keepalive } => accept_tcp(inner, *keepalive).await,
                 Listener::Unix(inner) => {
-                    inner.accept().await.map(|(stream, _)| (Stream::Unix(stream), Peer::LOCAL))
+                    inner.accept().await.map(|(stream, _)| (stream.into(), Peer::LOCAL))
                 }
             };
             match accepted {
@@ -148,7 +148,7 @@ async fn accept_tcp(listener: &TcpListener, keepalive: Duration) -> io::Result<(
     let (stream, address) = listener.accept().await?;
     stream.set_nodelay(true)?;
     SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(keepalive))?;
-    Ok((Stream::Tcp(stream), Peer { address: Some(address) }))
+    Ok((stream.into(), Peer { address: Some(address) }))
 }
 
 /// Whether an error of accept(2), or of setting options, is about one connection that is gone.
@@ -219,8 +219,8 @@ mod tests {
             assert!(peer.is_local());
             assert_eq!(peer.to_string(), client.local_addr().unwrap().to_string());
             let Stream::Tcp(stream) = stream else { panic!("not TCP") };
-            assert!(stream.nodelay().unwrap());
-            assert_eq!(SockRef::from(&stream).tcp_keepalive_time().unwrap(), KEEPALIVE);
+            assert!(stream.get_ref().nodelay().unwrap());
+            assert_eq!(SockRef::from(stream.get_ref()).tcp_keepalive_time().unwrap(), KEEPALIVE);
         }
         let taken = tcp_without_sharing(address);
         assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);

@@ -7,6 +7,8 @@ mod socket_file;
 mod stream;
 pub mod tls;
 
+pub use pgauthority_outbox::{Outbox, Socket};
+
 pub use listener::{Bound, Listener, Peer};
 pub use random::{random_bytes, scram_nonce};
 pub use stream::Stream;

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
+use pgauthority_outbox::{Outbox, Socket};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpStream, UnixStream};
 
@@ -13,15 +15,15 @@ use tokio::net::{TcpStream, UnixStream};
 #[derive(Debug)]
 pub enum Stream {
     /// Plain TCP.
-    Tcp(TcpStream),
+    Tcp(Socket<TcpStream>),
     /// A Unix socket.
-    Unix(UnixStream),
+    Unix(Socket<UnixStream>),
     /// TLS towards a client, over TCP.
-    TlsServer(Box<tokio_rustls::server::TlsStream<TcpStream>>),
+    TlsServer(Box<tokio_rustls::server::TlsStream<Socket<TcpStream>>>),
     /// TLS towards a client, over a Unix socket.
-    TlsServerUnix(Box<tokio_rustls::server::TlsStream<UnixStream>>),
+    TlsServerUnix(Box<tokio_rustls::server::TlsStream<Socket<UnixStream>>>),
     /// TLS towards an upstream.
-    TlsClient(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    TlsClient(Box<tokio_rustls::client::TlsStream<Socket<TcpStream>>>),
     /// A pipe within the process: a leg of a split session, whose client is the splitter.
     Pipe(Box<DuplexStream>),
 }
@@ -34,6 +36,46 @@ impl Stream {
     pub fn pipe() -> (DuplexStream, Stream) {
         let (ours, theirs) = duplex(PIPE);
         (ours, Stream::Pipe(Box::new(theirs)))
+    }
+
+    /// Leaves small writes in a thread's outbox from now on; `None`: in none. Whoever writes has to
+    /// flush whenever it is woken (see [`Socket`]). A pipe has no use for one.
+    pub fn use_outbox(&mut self, outbox: Option<&Rc<Outbox>>) {
+        match self {
+            Stream::Tcp(socket) => socket.use_outbox(outbox),
+            Stream::Unix(socket) => socket.use_outbox(outbox),
+            Stream::TlsServer(tls) => tls.get_mut().0.use_outbox(outbox),
+            Stream::TlsServerUnix(tls) => tls.get_mut().0.use_outbox(outbox),
+            Stream::TlsClient(tls) => tls.get_mut().0.use_outbox(outbox),
+            Stream::Pipe(_) => {}
+        }
+    }
+
+    /// Ready once the kernel has all that was written and flushed.
+    ///
+    /// # Errors
+    /// As of a write.
+    pub fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(socket) => socket.poll_sent(cx),
+            Stream::Unix(socket) => socket.poll_sent(cx),
+            Stream::TlsServer(tls) => tls.get_mut().0.poll_sent(cx),
+            Stream::TlsServerUnix(tls) => tls.get_mut().0.poll_sent(cx),
+            Stream::TlsClient(tls) => tls.get_mut().0.poll_sent(cx),
+            Stream::Pipe(_) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl From<TcpStream> for Stream {
+    fn from(tcp: TcpStream) -> Self {
+        Stream::Tcp(Socket::new(tcp))
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(unix: UnixStream) -> Self {
+        Stream::Unix(Socket::new(unix))
     }
 }
 

@@ -178,7 +178,7 @@ impl<'a> Opening<'a> {
     async fn first_byte(&mut self) -> io::Result<Option<u8>> {
         let Stream::Tcp(tcp) = self.stream()? else { return Ok(Some(0)) };
         let mut byte = [0];
-        match tcp.peek(&mut byte).await {
+        match tcp.get_ref().peek(&mut byte).await {
             Ok(0) => Ok(None),
             Ok(_) => Ok(Some(byte[0])),
             Err(error) if is_departure(&error) => Ok(None),
@@ -297,8 +297,8 @@ fn incomplete(error: io::Error) -> HandshakeError {
 fn nothing_behind(stream: &Stream, request: &'static str) -> Result<(), HandshakeError> {
     let mut byte = [std::mem::MaybeUninit::uninit()];
     let peeked = match stream {
-        Stream::Tcp(tcp) => SockRef::from(tcp).peek(&mut byte),
-        Stream::Unix(unix) => SockRef::from(unix).peek(&mut byte),
+        Stream::Tcp(tcp) => SockRef::from(tcp.get_ref()).peek(&mut byte),
+        Stream::Unix(unix) => SockRef::from(unix.get_ref()).peek(&mut byte),
         // inside TLS nobody but the client can have put it there
         Stream::TlsServer(_)
         | Stream::TlsServerUnix(_)

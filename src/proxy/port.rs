@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::worker::Worker;
 use crate::net::Stream;
 
 /// A buffer that grew beyond this is given back once it is empty.
@@ -21,18 +22,22 @@ pub(super) struct Port {
     unsent: BytesMut,
     /// Read, and waiting for the rest of a message or for a decision.
     pub(super) held: BytesMut,
-    /// Encrypted bytes may sit in the TLS layer.
-    unflushed: bool,
     pub(super) closed: bool,
 }
 
 impl Port {
     pub(super) fn new(stream: Stream, held: BytesMut) -> Self {
-        Port { stream, unsent: BytesMut::new(), held, unflushed: false, closed: false }
+        Port { stream, unsent: BytesMut::new(), held, closed: false }
     }
 
-    /// The stream, and what was read from it.
-    pub(super) fn into_parts(self) -> (Stream, BytesMut) {
+    /// Leaves small writes in the worker's outbox: for a relay, which flushes whenever it is woken.
+    pub(super) fn use_outbox(&mut self, worker: &Worker) {
+        self.stream.use_outbox(worker.outbox.as_ref());
+    }
+
+    /// The stream, and what was read from it. It uses no outbox.
+    pub(super) fn into_parts(mut self) -> (Stream, BytesMut) {
+        self.stream.use_outbox(None);
         (self.stream, self.held)
     }
 
@@ -56,7 +61,6 @@ impl Port {
         if bytes.is_empty() {
             return Ok(());
         }
-        self.unflushed = true;
         while self.unsent.is_empty() {
             match Pin::new(&mut self.stream).poll_write(cx, bytes) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -82,11 +86,14 @@ impl Port {
         if self.unsent.capacity() > KEEP {
             self.unsent = BytesMut::new();
         }
-        if self.unflushed {
-            ready!(Pin::new(&mut self.stream).poll_flush(cx))?;
-            self.unflushed = false;
-        }
-        Poll::Ready(Ok(()))
+        // the TLS layer may hold encrypted bytes, and the socket what it could not take
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Ready once the kernel has all of it; a relay need not wait for that.
+    pub(super) fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_flush(cx))?;
+        self.stream.poll_sent(cx)
     }
 
     /// Says goodbye on the transport: TLS close_notify, FIN.

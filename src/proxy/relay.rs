@@ -50,12 +50,14 @@ pub(super) struct Relay {
 
 impl Relay {
     pub(super) fn new(
-        client: Port,
-        leg: Leg,
+        mut client: Port,
+        mut leg: Leg,
         worker: Rc<Worker>,
         handle: Rc<SessionHandle>,
         recorder: Recorder,
     ) -> Self {
+        client.use_outbox(&worker);
+        leg.port.use_outbox(&worker);
         Relay {
             client,
             leg,

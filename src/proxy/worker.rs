@@ -23,7 +23,7 @@ use super::registry::{CancelKeys, Counts};
 use super::session::serve_client;
 use crate::audit::AuditLog;
 use crate::config::Config;
-use crate::net::{Bound, Listener};
+use crate::net::{Bound, Listener, Outbox};
 use crate::observe::{CacheResult, WorkerMetrics};
 use crate::policy::{Policy, SplitLeg};
 use crate::session::Instant;
@@ -87,6 +87,8 @@ pub(super) struct Worker {
     pub(super) judge: RefCell<Judging>,
     pub(super) scratch: RefCell<Box<[u8]>>,
     pub(super) metrics: WorkerMetrics,
+    /// Where relays leave what they have to send; `None`: they send it themselves.
+    pub(super) outbox: Option<Rc<Outbox>>,
     command: Cell<Command>,
     sessions: RefCell<HashMap<u64, Rc<SessionHandle>>>,
     next_session: Cell<u64>,
@@ -130,7 +132,9 @@ impl crate::gate::Judging for Judging {
 impl Worker {
     fn new(shared: Arc<Shared>, metrics: WorkerMetrics) -> Self {
         let loaded = shared.loaded();
+        let outbox = loaded.config.server.io_uring.then(outbox).flatten();
         Worker {
+            outbox,
             judge: RefCell::new(Judging {
                 judge: new_judge(&loaded.config, &metrics),
                 generation: shared.generation.load(Ordering::Acquire),
@@ -217,6 +221,15 @@ impl Worker {
     }
 }
 
+/// The thread's outbox, where the kernel lets it have one.
+fn outbox() -> Option<Rc<Outbox>> {
+    Outbox::new()
+        .inspect_err(|error| {
+            tracing::info!(%error, "no io_uring here: each message is sent by a call of its own");
+        })
+        .ok()
+}
+
 /// How a session is reached from outside its sockets.
 pub(super) struct SessionHandle {
     waker: RefCell<Option<Waker>>,
@@ -295,6 +308,9 @@ pub(super) fn run(
             .iter()
             .map(|listener| tokio::task::spawn_local(accept(worker.clone(), listener.clone())))
             .collect();
+        if let Some(outbox) = &worker.outbox {
+            tokio::task::spawn_local(outbox.pump());
+        }
         follow(&worker, &mut commands).await;
         for task in accepting {
             task.abort();

@@ -14,8 +14,8 @@ use tokio_rustls::client::TlsStream;
 use super::connect::{Socket, place};
 use super::error::{Adaptation, ConnectError, ConnectErrorKind, Failure, in_words};
 use crate::config::{Endpoint, SslMode, Upstream};
-use crate::net::Stream;
 use crate::net::tls::{ALPN, tls_server_end_point};
+use crate::net::{self, Stream};
 use crate::protocol::message;
 
 /// What one attempt asks for.
@@ -92,12 +92,12 @@ pub(super) async fn secure(
 ) -> Result<Secured, Failure> {
     let mut tcp = match socket {
         Socket::Unix(stream) => {
-            return Ok(Secured { stream: Stream::Unix(stream), leg: Leg::Local });
+            return Ok(Secured { stream: stream.into(), leg: Leg::Local });
         }
         Socket::Tcp(stream) => stream,
     };
     if encryption == Encryption::Plain {
-        return Ok(Secured { stream: Stream::Tcp(tcp), leg: Leg::Plain });
+        return Ok(Secured { stream: tcp.into(), leg: Leg::Plain });
     }
     let endpoint = &upstream.endpoint;
     if !endpoint.direct_tls {
@@ -105,7 +105,7 @@ pub(super) async fn secure(
         match answer {
             Answer::Go => {}
             Answer::No if endpoint.sslmode == SslMode::Prefer => {
-                return Ok(Secured { stream: Stream::Tcp(tcp), leg: Leg::Plain });
+                return Ok(Secured { stream: tcp.into(), leg: Leg::Plain });
             }
             Answer::No => return Err(Failure::Final(not_offered(upstream))),
             // its text is not authenticated: it is not shown to anybody (CVE-2024-10977)
@@ -148,7 +148,10 @@ async fn negotiate(tcp: &mut TcpStream) -> io::Result<Answer> {
     })
 }
 
-async fn handshake(tcp: TcpStream, upstream: &Upstream) -> Result<TlsStream<TcpStream>, Failure> {
+async fn handshake(
+    tcp: TcpStream,
+    upstream: &Upstream,
+) -> Result<TlsStream<net::Socket<TcpStream>>, Failure> {
     let endpoint = &upstream.endpoint;
     let Some(config) = client_config(endpoint) else {
         return Err(Failure::Final(tls_error(upstream, "no TLS settings were made for it")));
@@ -158,7 +161,7 @@ async fn handshake(tcp: TcpStream, upstream: &Upstream) -> Result<TlsStream<TcpS
         let what = format!("\"{}\" is neither a host name nor an address", endpoint.host);
         return Err(Failure::Final(tls_error(upstream, &what)));
     };
-    let stream = match TlsConnector::from(config).connect(name, tcp).await {
+    let stream = match TlsConnector::from(config).connect(name, net::Socket::new(tcp)).await {
         Ok(stream) => stream,
         Err(error) => return Err(handshake_failed(upstream, &error)),
     };
@@ -182,7 +185,7 @@ fn client_config(endpoint: &Endpoint) -> Option<Arc<ClientConfig>> {
     Some(Arc::new(config))
 }
 
-fn facts(stream: &TlsStream<TcpStream>) -> TlsFacts {
+fn facts(stream: &TlsStream<net::Socket<TcpStream>>) -> TlsFacts {
     let session = stream.get_ref().1;
     let version = match session.protocol_version() {
         Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),

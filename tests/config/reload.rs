@@ -84,7 +84,7 @@ fn what_needs_a_restart_is_kept_and_told() {
     let file = File::new();
     let current = file.load(BASE);
     let text = format!(
-        "{BASE}\n[server]\nlisten = [\"127.0.0.1:6000\"]\nworker_threads = 1023\n\
+        "{BASE}\n[server]\nlisten = [\"127.0.0.1:6000\"]\nworker_threads = 1023\nio_uring = false\n\
          [server.admin]\nlisten = \"127.0.0.1:6001\"\n\
          [audit]\npath = \"audit.jsonl\"\nstatement = \"none\"\nfsync = true\n"
     );
@@ -93,6 +93,7 @@ fn what_needs_a_restart_is_kept_and_told() {
         "server.listen",
         "server.admin.listen",
         "server.worker_threads",
+        "server.io_uring",
         "audit.path",
         "audit.statement",
         "audit.fsync",
@@ -104,6 +105,7 @@ fn what_needs_a_restart_is_kept_and_told() {
     assert_eq!(new.server.listen, current.server.listen);
     assert_eq!(new.server.admin_listen, current.server.admin_listen);
     assert_eq!(new.server.worker_threads, current.server.worker_threads);
+    assert!(new.server.io_uring);
     assert_eq!(new.audit.target, current.audit.target);
 }
 

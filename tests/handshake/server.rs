@@ -52,12 +52,18 @@ impl Server {
         let (stop, stopped) = tokio::sync::oneshot::channel();
         let (ready, wait) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build_local(tokio::runtime::LocalOptions::default());
             runtime.unwrap().block_on(async move {
                 let secrets = Arc::new(Secrets::new(&config).unwrap());
                 for bound in [&tcp, &unix] {
                     let listener = bound.listener(KEEPALIVE).unwrap();
-                    tokio::spawn(serve(listener, Arc::clone(&config), Arc::clone(&secrets)));
+                    tokio::task::spawn_local(serve(
+                        listener,
+                        Arc::clone(&config),
+                        Arc::clone(&secrets),
+                    ));
                 }
                 ready.send(()).unwrap();
                 let _ = stopped.await;
@@ -122,7 +128,7 @@ async fn serve(listener: Listener, config: Arc<Config>, secrets: Arc<Secrets>) {
     loop {
         let (stream, peer) = listener.accept().await.unwrap();
         let (config, secrets) = (Arc::clone(&config), Arc::clone(&secrets));
-        tokio::spawn(async move { one(stream, peer, &config, &secrets).await });
+        tokio::task::spawn_local(async move { one(stream, peer, &config, &secrets).await });
     }
 }
 
@@ -217,6 +223,7 @@ pub fn config(mode: TlsMode, authority: &CertificateAuthority) -> Config {
                 client_certificates: true,
             },
             worker_threads: 1,
+            io_uring: true,
             limits: Limits {
                 max_client_connections: 100,
                 max_connections_per_user: 0,

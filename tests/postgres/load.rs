@@ -9,8 +9,12 @@ use super::support::wire::Frames;
 use super::support::{Cluster, Proxy, Wire};
 
 fn one_worker(cluster: &Cluster) -> Proxy {
+    with_settings(cluster, "worker_threads = 1")
+}
+
+fn with_settings(cluster: &Cluster, settings: &str) -> Proxy {
     Proxy::builder()
-        .server("worker_threads = 1")
+        .server(settings)
         .upstream("prod", PROD, cluster)
         .trusted("prod", "prod", "")
         .start()
@@ -70,4 +74,26 @@ fn a_long_pipeline_of_settings_is_no_burden() {
     let messages = wire.receive_until(b'Z');
     assert_eq!(messages.iter().filter(|message| message.tag == b'C').count(), 10_000);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+/// What sessions of a worker send goes in one call where the kernel can; to each what is its own.
+#[test]
+fn many_at_once_get_what_is_theirs() {
+    let cluster = Cluster::builder().start();
+    for io_uring in [true, false] {
+        let proxy = with_settings(&cluster, &format!("worker_threads = 1\nio_uring = {io_uring}"));
+        thread::scope(|scope| {
+            for client in 0..40 {
+                let mut wire = proxy.connect("prod");
+                scope.spawn(move || {
+                    for turn in 0..60 {
+                        let length = [1, 40, 3000, 4089, 5000, 70_000][(client + turn) % 6];
+                        let text = format!("SELECT '{client}:{turn}:' || repeat('x', {length})");
+                        let wanted = format!("{client}:{turn}:{}", "x".repeat(length));
+                        assert!(wire.value(&text) == wanted, "{client}, {turn}");
+                    }
+                });
+            }
+        });
+    }
 }

@@ -42,10 +42,7 @@ pub(super) fn findings(
 
 /// Says on a terminal that it looks, if it takes more than a second.
 fn looked(config: &Config, declared: &Declared<'_>) -> Result<Vec<Finding>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| (2, format!("cannot connect: {error}")))?;
+    let runtime = crate::cli::runtime().map_err(|error| (2, format!("cannot connect: {error}")))?;
     Ok(runtime.block_on(async {
         let all = connect::look(config, declared);
         tokio::pin!(all);

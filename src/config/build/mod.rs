@@ -88,6 +88,7 @@ pub(super) fn build(
             admin_users: server.admin_users.clone(),
             tls,
             worker_threads: server.worker_threads,
+            io_uring: server.io_uring,
             limits: server.limits,
             login_timeout: server.login_timeout,
             drain_timeout: server.drain_timeout,

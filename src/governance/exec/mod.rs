@@ -79,7 +79,8 @@ pub trait Tell {
     fn complaints(&self) -> Complain;
 }
 
-/// Runs a command under the contract; says how it ended.
+/// Runs a command under the contract; says how it ended. Its connections are tasks of this thread
+/// (a `LocalRuntime`).
 ///
 /// Cancel safety: none; dropping the future leaves the command running.
 ///
@@ -114,7 +115,7 @@ pub async fn run(request: Request, tell: &impl Tell) -> Result<Ended, Refusal> {
         proxy.found_password(),
     );
     let relay = Arc::new(Relay::new(proxy, declarations, tell.complaints()));
-    let serving = tokio::spawn(relay::serve(listener, Arc::clone(&relay)));
+    let serving = tokio::task::spawn_local(relay::serve(listener, Arc::clone(&relay)));
     let ended = process::run(&request.command, &changes).await;
     serving.abort();
     relay.part().await;

@@ -32,13 +32,13 @@ const TLS_HANDSHAKE: u8 = 0x16;
 /// A TLS alert: fatal, handshake_failure.
 const TLS_REFUSAL: [u8; 7] = [0x15, 3, 1, 0, 2, 2, 40];
 
-/// Serves connections until dropped.
+/// Serves connections until dropped, as tasks of this thread.
 pub(super) async fn serve(listener: TcpListener, relay: Arc<Relay>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let relay = Arc::clone(&relay);
-                tokio::spawn(async move { relay.connection(stream).await });
+                tokio::task::spawn_local(async move { relay.connection(stream).await });
             }
             // out of descriptors, or the client is gone already: the next one may do better
             Err(_) => sleep(Duration::from_millis(20)).await,

@@ -239,9 +239,12 @@ impl Session {
     }
 
     /// Another client. What the old one has sent and is not dealt with goes with it.
-    fn swap(&mut self, client: Port) -> Port {
+    fn swap(&mut self, mut client: Port) -> Port {
         match self {
-            Session::One(one) => std::mem::replace(&mut one.relay.client, client),
+            Session::One(one) => {
+                client.use_outbox(&one.relay.worker);
+                std::mem::replace(&mut one.relay.client, client)
+            }
             Session::Split(split) => split.swap(client),
         }
     }

@@ -123,7 +123,7 @@ pub(super) async fn patiently(
 impl Line for Port {
     async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         poll_fn(|cx| Poll::Ready(Port::send(self, cx, bytes))).await?;
-        poll_fn(|cx| self.poll_flush(cx)).await
+        poll_fn(|cx| self.poll_sent(cx)).await
     }
 
     async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()> {
