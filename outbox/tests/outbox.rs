@@ -9,16 +9,19 @@ use std::time::Duration;
 use pgauthority_outbox::{Outbox, Socket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
-use tokio::runtime::LocalOptions;
+use tokio::runtime::{LocalOptions, LocalRuntime};
 use tokio::time::timeout;
+
+fn runtime() -> LocalRuntime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .unwrap()
+}
 
 /// Runs a test on a runtime of one thread, with an outbox that is pumped.
 fn run(test: impl AsyncFnOnce(Rc<Outbox>)) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let Some(outbox) = outbox() else { return };
         let pump = tokio::task::spawn_local(outbox.pump());
         timeout(Duration::from_secs(60), test(outbox)).await.expect("it hangs");
@@ -180,11 +183,7 @@ fn nothing_goes_to_the_next_file_of_the_same_number() {
 
 #[test]
 fn without_a_pump_nothing_is_lost_that_is_flushed_by_shutdown_or_drop() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .unwrap();
-    runtime.block_on(async {
+    runtime().block_on(async {
         let Some(outbox) = outbox() else { return };
         let (ours, mut theirs) = pair().await;
         let mut one = socket(ours, &outbox);
