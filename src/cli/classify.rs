@@ -147,7 +147,7 @@ fn policy(role: RoleArg) -> Policy {
 
 fn verdict(policy: &Policy, statement: &Statement) -> Verdict {
     let blocked = |confirmed| {
-        let view = View { confirmed, lapsed: false, in_transaction: false, in_string: false };
+        let view = View { confirmed, ..View::default() };
         matches!(policy.decide(statement, statement.class, view), Decision::Block(_))
     };
     match (blocked(false), blocked(true)) {

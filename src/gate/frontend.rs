@@ -129,13 +129,14 @@ impl Gate {
             return None; // nothing can be set before the transaction has ended, and little runs
         }
         match self.owed.back() {
-            None => {
+            // what comes behind a Flush is in the transaction that has changed the task
+            None if !self.open || self.skipping || restore => {
                 self.fence = Fence::No;
                 restore.then(|| Next::Own(self.restoring_query()))
             }
             Some(owed) if owed.is_boundary() => Some(Next::Wait),
-            Some(_) if matches!(message, kind::SYNC | kind::FLUSH | kind::TERMINATE) => None,
-            Some(_) => {
+            _ if matches!(message, kind::SYNC | kind::FLUSH | kind::TERMINATE) => None,
+            _ => {
                 let denial = Denial::new(
                     Rule::TaskChange,
                     "statement blocked: an earlier one of the pipeline changes what applies to it",

@@ -88,7 +88,7 @@ impl Gate {
         state
     }
 
-    fn view(&self, state: &State, in_string: bool, now: Instant) -> View {
+    fn view(&self, state: &State, now: Instant) -> View {
         let confirmation = *state.parameters.confirmation.get();
         let since = confirmation.since;
         let in_transaction = state.block() == Block::Explicit;
@@ -106,7 +106,8 @@ impl Gate {
             confirmed: !state.is_failed() && !unanswerable && since.is_some_and(fresh),
             lapsed: confirmation.lapsed || since.is_some_and(|since| !fresh(since)),
             in_transaction,
-            in_string,
+            task_is_set: state.parameters.task.is_set(),
+            ..View::default()
         }
     }
 
@@ -132,7 +133,8 @@ impl Gate {
         plan.before = self.before();
         let in_string = judgement.statements.len() > 1;
         for (index, statement) in judgement.statements.iter().enumerate() {
-            let view = self.view(&state, in_string, now);
+            let in_pipeline = running && self.ran;
+            let view = View { in_string, in_pipeline, ..self.view(&state, now) };
             let before = plan.before;
             let resolved =
                 self.resolved(known.as_deref(), index, statement, now, before, view.confirmed);
@@ -334,7 +336,8 @@ impl Gate {
         };
         match &statement.effect {
             Effect::ResetAll | Effect::DiscardAll
-                if self.policy.set_by_statement || self.policy.routed =>
+                if self.policy.set_by_statement
+                    || (self.policy.routed && self.state.parameters.task.is_set()) =>
             {
                 Some(Fence::Up { restore: self.policy.set_by_statement })
             }

@@ -53,7 +53,7 @@ pub enum SplitLeg {
 }
 
 /// The session's state as a decision needs it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct View {
     /// Confirmed, and the confirmation has not lapsed.
     pub confirmed: bool,
@@ -63,6 +63,10 @@ pub struct View {
     pub in_transaction: bool,
     /// The statement stands in a string with others.
     pub in_string: bool,
+    /// It runs in a pipeline behind others, without a Sync between.
+    pub in_pipeline: bool,
+    /// RESET would change `authority.task`.
+    pub task_is_set: bool,
 }
 
 /// What to do with a statement.

@@ -11,7 +11,7 @@ mod words;
 
 pub use decide::{Decision, Policy, SplitLeg, View};
 pub use denial::Denial;
-pub use parameters::unknown_task;
+pub use parameters::{task_in_pipeline, unknown_task};
 pub use permit::{Admission, Permit};
 pub use rule::Rule;
 

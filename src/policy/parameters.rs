@@ -36,6 +36,9 @@ impl Policy {
                     format!("send {} as a statement of its own", statement.tag),
                 ))
             }
+            Effect::ResetAll if self.routed && view.task_is_set => {
+                task_within(view, |first| format!("{first}RESET ALL"))
+            }
             Effect::Prepare { inner, .. } => self.parameters(inner, view),
             _ => None,
         };
@@ -121,20 +124,17 @@ impl Policy {
     }
 
     fn task_value(&self, value: Option<&str>, scope: SetScope, view: View) -> Option<Denial> {
-        let refuse = |message: String, hint: &str| {
-            Some(Denial::new(Rule::TaskChange, message, hint.to_owned()))
-        };
         if self.routed && scope == SetScope::Local {
-            return refuse(
-                "\"authority.task\" cannot be set with SET LOCAL".to_owned(),
-                "use SET authority.task = '…' outside a transaction",
-            );
+            return Some(Denial::new(
+                Rule::TaskChange,
+                format!("\"{}\" cannot be set for a transaction with SET LOCAL", parameter::TASK),
+                change_hint("outside a transaction: ", value),
+            ));
         }
-        if self.routed && (view.in_transaction || view.in_string) {
-            return refuse(
-                "\"authority.task\" cannot be changed inside a transaction".to_owned(),
-                "COMMIT or ROLLBACK first, then send SET authority.task = '…' by itself",
-            );
+        if self.routed
+            && let Some(denial) = task_within(view, |first| change_hint(first, value))
+        {
+            return Some(denial);
         }
         let task = value?;
         let Some(row) = self.decisions.lookup(task) else {
@@ -158,14 +158,15 @@ impl Policy {
             Some(_) => places(true),
             None => format!("is connected to authority {}", self.declaration.authority),
         };
-        refuse(
+        Some(Denial::new(
+            Rule::TaskChange,
             format!("task \"{task}\" {there}, and this session {here}"),
-            &format!(
+            format!(
                 "the client's own authentication cannot be repeated there: connect again with \
                  options='-c {}={task}'",
                 parameter::TASK
             ),
-        )
+        ))
     }
 
     /// The task's row names other upstreams than those of this session (contract §3). A row
@@ -212,6 +213,45 @@ impl Policy {
                 ),
             )
         })
+    }
+}
+
+/// The task holds for whole transactions: it is not changed inside one, be it implicit, as
+/// PostgreSQL keeps what belongs outside (25001: SET TRANSACTION behind a query, VACUUM).
+fn task_within(view: View, hint: impl Fn(&str) -> String) -> Option<Denial> {
+    let (place, first) = match view {
+        View { in_transaction: true, .. } => {
+            ("inside a transaction block", "COMMIT or ROLLBACK first, then: ")
+        }
+        View { in_string: true, .. } => {
+            ("in a string with other statements", "as a message of its own: ")
+        }
+        View { in_pipeline: true, .. } => ("in a pipeline behind others", "behind a Sync: "),
+        _ => return None,
+    };
+    Some(Denial::new(
+        Rule::TaskChange,
+        format!("\"{}\" cannot be changed {place}", parameter::TASK),
+        hint(first),
+    ))
+}
+
+/// Why a statement may not run in a pipeline behind others, if it changes the task.
+pub fn task_in_pipeline(statement: &Statement, task_is_set: bool) -> Option<Denial> {
+    let view = View { in_pipeline: true, task_is_set, ..View::default() };
+    let is_task = |name: &str| name.eq_ignore_ascii_case(parameter::TASK);
+    let denial = |value: Option<&str>| task_within(view, |first| change_hint(first, value));
+    match &statement.effect {
+        Effect::Set { name, value: SetValue::Text(value), .. } if is_task(name) => {
+            denial(Some(value))
+        }
+        Effect::Set { name, .. } | Effect::Reset(name) if is_task(name) => denial(None),
+        Effect::ResetAll if task_is_set => task_within(view, |first| format!("{first}RESET ALL")),
+        _ => {
+            let mut calls = statement.set_config.iter();
+            let call = calls.find(|call| call.name.as_deref().is_some_and(is_task))?;
+            denial(call.value.as_deref())
+        }
     }
 }
 

@@ -297,6 +297,9 @@ impl Relay {
             let answered = self.leg.gate.backend(&buffer[at..], now);
             // before the client, and whoever it tells, can know
             self.tell_catalog();
+            if let Some(splitter) = &self.inner {
+                splitter.note_task(self.leg.gate.parameters().task.is_set());
+            }
             self.client.send(cx, &buffer[at..at + answered.forward])?;
             at += answered.forward;
             match answered.answer {

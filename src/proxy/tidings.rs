@@ -12,6 +12,8 @@ use crate::sql::Class;
 pub(super) struct Tidings {
     /// The session's task leads elsewhere.
     astray: RefCell<Option<Astray>>,
+    /// The session has set its task.
+    task_is_set: Cell<bool>,
     /// Of the read leg: the answer to the splitter's question.
     told: Cell<Option<Class>>,
     telling: Notify,
@@ -21,6 +23,16 @@ impl Tidings {
     /// Notes that the session's task leads elsewhere.
     pub(super) fn stray(&self, astray: Option<Astray>) {
         *self.astray.borrow_mut() = astray;
+    }
+
+    /// Notes whether the session has set its task.
+    pub(super) fn note_task(&self, is_set: bool) {
+        self.task_is_set.set(is_set);
+    }
+
+    /// Whether RESET ALL would change the task.
+    pub(super) fn task_is_set(&self) -> bool {
+        self.task_is_set.get()
     }
 
     /// Answers the splitter's question.

@@ -30,6 +30,14 @@ impl<T: Clone> Scoped<T> {
         self.in_force().as_ref().unwrap_or(&self.startup)
     }
 
+    /// RESET would change it.
+    pub fn is_set(&self) -> bool
+    where
+        T: PartialEq,
+    {
+        *self.get() != self.startup
+    }
+
     fn in_force(&self) -> &Option<T> {
         self.local.as_ref().unwrap_or(&self.session)
     }

@@ -173,3 +173,80 @@ fn a_part_of_a_statement_declares_no_task() {
     session.sql(&format!("SELECT {set}"));
     assert_eq!(session.value(SHOW), "integration_tests");
 }
+
+#[test]
+fn the_task_is_not_changed_inside_a_transaction_be_it_implicit() {
+    let places = Places::start(Major::V15);
+    for task in ["unit_tests", "spanning"] {
+        let mut session = session(&places, task);
+        let set = "SET authority.task = 'schema_experiments'";
+        let refused = |messages: &[Message], place: &str, hint: &str| {
+            let errors: Vec<_> = messages.iter().filter(|message| message.tag == b'E').collect();
+            let [error] = errors[..] else { panic!("{messages:?}") };
+            let error = error.fields();
+            assert_eq!(error.code(), "25001", "{error}");
+            assert!(error.message().contains(place), "{error}");
+            assert!(error.detail().contains("rule task.change"), "{error}");
+            assert!(error.hint().starts_with(hint), "{error}");
+        };
+        let query = |text: &str| Frames::new().query(text);
+        let block = "inside a transaction block";
+        let first = "COMMIT or ROLLBACK first, then: ";
+        for (text, hint) in [
+            (set, set),
+            ("RESET authority.task", "RESET authority.task"),
+            ("SET authority.task TO DEFAULT", "RESET authority.task"),
+            ("SELECT set_config('authority.task', 'schema_experiments', false)", set),
+        ] {
+            for begun in ["", "INSERT INTO w1 VALUES (70, 'a')", "SELECT b FROM r1 LIMIT 0"] {
+                session.sql("BEGIN");
+                session.sql(begun);
+                refused(&session.exchange(&query(text)), block, &format!("{first}{hint}"));
+                session.sql("ROLLBACK");
+                session.sql("BEGIN");
+                session.sql(begun);
+                let run = Frames::new().run(text, &[]).sync();
+                refused(&session.exchange(&run), block, &format!("{first}{hint}"));
+                session.sql("ROLLBACK");
+            }
+            // before the Sync it is one transaction
+            for before in ["INSERT INTO w1 VALUES (70, 'a')", "SELECT b FROM r1 LIMIT 0"] {
+                let run = Frames::new().run(before, &[]).run(text, &[]).sync();
+                let hint = format!("behind a Sync: {hint}");
+                refused(&session.exchange(&run), "in a pipeline behind others", &hint);
+                assert_eq!(session.value("SELECT count(*) FROM w1 WHERE a = 70"), "0");
+                let run = Frames::new().run(text, &[]).flush().run(before, &[]).sync();
+                let error = "an earlier one of the pipeline changes what applies to it";
+                refused(&session.exchange(&run), error, "send a Sync after SET authority.task");
+            }
+        }
+        for text in [format!("SELECT 1; {set}"), format!("{set}; SELECT 1")] {
+            let place = if task == "spanning" { block } else { "in a string" };
+            let answer = session.exchange(&query(&text));
+            assert!(answer.iter().all(|message| message.tag != b'C') || task == "spanning");
+            let error = answer.iter().find(|message| message.tag == b'E').unwrap().fields();
+            assert_eq!(error.code(), "25001", "{error}");
+            assert!(error.message().contains(place), "{error}");
+        }
+        let local = "SET LOCAL authority.task = 'schema_experiments'";
+        let hint = format!("outside a transaction: {set}");
+        refused(&session.exchange(&query(local)), "with SET LOCAL", &hint);
+        session.sql("BEGIN");
+        refused(&session.exchange(&query(local)), "with SET LOCAL", &hint);
+        session.sql("ROLLBACK");
+        assert_eq!(session.value(SHOW), task);
+        // RESET ALL changes it too, where it has been set
+        session.sql("BEGIN");
+        session.sql("RESET ALL");
+        session.sql("COMMIT");
+        let other = if task == "spanning" { "unit_tests" } else { "integration_tests" };
+        session.sql(&format!("SET authority.task = '{other}'"));
+        session.sql("BEGIN");
+        refused(&session.exchange(&query("RESET ALL")), block, &format!("{first}RESET ALL"));
+        session.sql("ROLLBACK");
+        let run = Frames::new().run("SELECT 1", &[]).run("RESET ALL", &[]).sync();
+        refused(&session.exchange(&run), "in a pipeline", "behind a Sync: RESET ALL");
+        session.sql("RESET ALL");
+        assert_eq!(session.value(SHOW), task);
+    }
+}

@@ -129,11 +129,17 @@ fn what_is_sent_behind_the_statement_runs_where_it_leads() {
     let shared = |task: &str| {
         Frames::new().run(&format!("SET authority.task = '{task}'"), &[]).run(WHERE, &[]).sync()
     };
-    assert_eq!(database(&session.exchange(&shared("unit_tests"))).as_deref(), Some("neon"));
-    assert_eq!(session.value(WHERE), "local");
-    let messages = session.exchange(&shared("run_verification"));
-    let refused = messages.iter().find(|message| message.tag == b'E').unwrap().fields();
-    assert!(refused.detail().contains("rule task.change"), "{refused}");
+    for place in ["neon", "local"] {
+        assert_eq!(session.value(WHERE), place);
+        for task in ["schema_experiments", "run_verification"] {
+            let messages = session.exchange(&shared(task));
+            assert_eq!(database(&messages), None, "{task}");
+            let refused = messages.iter().find(|message| message.tag == b'E').unwrap().fields();
+            assert!(refused.detail().contains("rule task.change"), "{refused}");
+            assert_eq!(session.value(WHERE), place);
+        }
+        session.sql("SET authority.task = 'unit_tests'");
+    }
 }
 
 #[test]

@@ -302,6 +302,10 @@ impl Split {
                 if !self.towards(known.side).await? {
                     return Ok(());
                 }
+                // one leg's gate would not know of what the other has run
+                if let Some(denial) = self.task_behind_others(statement) {
+                    return self.refuse(denial, Some((statement, &known.text))).await;
+                }
                 self.stirred = true;
                 self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
                 self.quiet(known.side).await?;

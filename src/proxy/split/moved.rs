@@ -9,11 +9,13 @@ use bytes::BytesMut;
 use super::{Block, Split};
 use crate::audit::{Place, Who};
 use crate::gate::Astray;
+use crate::policy::{Denial, task_in_pipeline};
 use crate::protocol::message;
 use crate::proxy::moving::Line;
 use crate::proxy::port::Port;
 use crate::proxy::session::{Kept, Origin};
 use crate::proxy::worker::Worker;
+use crate::sql::Statement;
 
 impl Split {
     /// ReadyForQuery, unless the session is to move first.
@@ -24,6 +26,14 @@ impl Split {
         }
         let status = self.block.status();
         message::ready_for_query(&mut self.out, status);
+    }
+
+    /// Why a statement may not run now, if it changes the task behind others of the open pipeline.
+    pub(super) fn task_behind_others(&self, statement: &Statement) -> Option<Denial> {
+        let mut legs = self.legs.iter().flatten();
+        let is_set = legs.clone().any(|leg| leg.tidings.task_is_set());
+        let behind = matches!(self.block, Block::None) && legs.any(|leg| leg.ran);
+        behind.then(|| task_in_pipeline(statement, is_set)).flatten()
     }
 
     /// Where the session's task leads, if elsewhere.
