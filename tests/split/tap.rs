@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::timeout;
 
+use super::support::wire::Frames;
 use super::support::{Cluster, Wire};
 
 /// Who sends a message.
@@ -259,7 +260,16 @@ impl Link {
 
     fn terminate(&self) {
         let end = format!("SELECT pg_terminate_backend({}, 5000)", self.process);
-        self.shared.admin.lock().unwrap().sql(&end);
+        let mut admin = self.shared.admin.lock().unwrap();
+        admin.send(&Frames::new().query(&end)).unwrap();
+        // the last one may be under way as the server is stopped
+        while let Ok(message) = admin.receive() {
+            match message.tag {
+                b'E' => panic!("{}", message.fields()),
+                b'Z' => break,
+                _ => {}
+            }
+        }
     }
 
     async fn cut(mut self, how: How) -> io::Result<()> {
