@@ -84,8 +84,8 @@ fn the_sessions_own_timeouts_do_not_keep_it_where_it_is() {
         }
         // the server ends a session whose transaction takes longer
         let value = |timeout: &str| match timeout {
-            "transaction_timeout" => "500ms",
-            _ => "90ms",
+            "transaction_timeout" => "5s",
+            _ => "900ms",
         };
         let mut session = session(&places.proxy);
         // what it has had from the start is what it begins with there
@@ -103,7 +103,7 @@ fn the_sessions_own_timeouts_do_not_keep_it_where_it_is() {
             Err(error) => (error.code() != "57014").then(|| panic!("{error}")),
         });
         assert!(moved.is_some(), "the statement itself is never done in time");
-        session.sql("SET statement_timeout = '90ms'");
+        session.sql("SET statement_timeout = '900ms'");
         assert_eq!(session.value(WHERE), "neon");
         session.sql("RESET authority.task");
         session.sql(AWAY);
