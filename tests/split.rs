@@ -8,6 +8,8 @@ mod support;
 
 #[path = "split/carried.rs"]
 mod carried;
+#[path = "split/copying.rs"]
+mod copying;
 #[path = "split/cuts.rs"]
 mod cuts;
 #[path = "split/declared.rs"]

@@ -252,21 +252,33 @@ impl Split {
         }
     }
 
-    /// COPY data goes where it was asked for; without that it is nobody's.
+    /// COPY data goes where it was asked for; without that it is nobody's, which is certain once
+    /// all is answered.
     async fn copy(&mut self, header: Header) -> Result<(), End> {
         match self.copying() {
-            Some(side) => {
-                if header.kind != kind::COPY_DATA {
-                    self.leg(side)?.copy_in = false;
-                }
-                self.pass(side, header.message_length()).await
-            }
+            Some(side) => self.take(side, header).await,
+            None if self.legs.iter().flatten().any(|leg| !leg.is_quiet()) => self.settle().await,
             None => self.skip(header.message_length()).await,
         }
     }
 
     pub(super) fn copying(&self) -> Option<Side> {
         Side::BOTH
+    /// COPY data of the client's, or its end, for the leg that asked for it.
+    pub(super) async fn take(&mut self, side: Side, header: Header) -> Result<(), End> {
+        let ends = header.kind != kind::COPY_DATA;
+        if ends {
+            self.leg(side)?.copy_in = false;
+        }
+        self.pass(side, header.message_length()).await?;
+        // in a pipeline the server answers behind a Flush, and the client waits for that answer if
+        // its Sync came while data was taken, where it counts for nothing
+        if ends && self.leg(side)?.pipeline {
+            self.send(side, b"H\0\0\0\x04").await?;
+        }
+        Ok(())
+    }
+
             .into_iter()
             .find(|side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.copy_in))
     }

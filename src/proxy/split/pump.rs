@@ -114,7 +114,9 @@ impl Split {
     async fn feed(&mut self, side: Side) -> Result<(), End> {
         match Header::from_frontend(&self.input) {
             Ok(Some(header)) => match header.kind {
-                kind::COPY_DATA | kind::COPY_DONE | kind::COPY_FAIL => self.copy(header).await,
+                kind::COPY_DATA | kind::COPY_DONE | kind::COPY_FAIL => {
+                    self.take(side, header).await
+                }
                 kind::SYNC | kind::FLUSH => self.skip(header.message_length()).await,
                 kind::TERMINATE => Err(End::Goodbye),
                 other => Err(End::Broken(format!(

@@ -179,7 +179,8 @@ impl Split {
             self.warn(statement, side);
         }
         self.request(side, Kind::Query, Pass::Client, frame).await?;
-        if statements.iter().any(|statement| statement.effect != Effect::None) {
+        let waits = |statement: &Statement| statement.effect != Effect::None || statement.copy_in;
+        if statements.iter().any(waits) {
             self.quiet(side).await?;
             if !self.leg(side)?.failed {
                 statements.iter().for_each(|statement| self.done(statement, side));
