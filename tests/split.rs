@@ -24,6 +24,8 @@ mod item;
 mod lost;
 #[path = "split/moved.rs"]
 mod moved;
+#[path = "split/names.rs"]
+mod names;
 #[path = "split/places.rs"]
 mod places;
 #[path = "state/random.rs"]
@@ -38,5 +40,7 @@ mod shrink;
 mod tap;
 #[path = "split/tapped.rs"]
 mod tapped;
+#[path = "split/temporary.rs"]
+mod temporary;
 #[path = "split/trips.rs"]
 mod trips;

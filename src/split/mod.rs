@@ -12,7 +12,7 @@ mod temporary;
 pub use journal::{Journal, Note};
 pub use modes::begin;
 pub use names::{Known, Names};
-pub use route::{Route, read, reads_besides, route, written};
+pub use route::{Route, goes_by_names, read, reads_besides, route, written};
 pub use temporary::Temporary;
 
 /// A leg.

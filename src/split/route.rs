@@ -1,7 +1,7 @@
 //! Where a statement belongs.
 
-use super::{Side, Temporary};
-use crate::sql::{Bound, Class, Effect, How, Modes, Statement, Uses};
+use super::{Side, Temporary, temporary};
+use crate::sql::{Bound, Class, Effect, How, Modes, Statement};
 
 /// Where a statement belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,10 +82,15 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
         | Effect::Forget { .. }
         | Effect::None => {}
     }
+    if let Some(name) = &statement.explains
+        && class <= Class::Read
+    {
+        return Route::Prepared(name.clone());
+    }
     if class > Class::Read || statement.bound == Bound::Writer || statement.do_or_call {
         return Route::To(Side::Write);
     }
-    if statement.uses.as_deref().is_some_and(|uses| names_temporary(uses, temporary)) {
+    if statement.uses.as_deref().is_some_and(|uses| temporary.is_named(uses)) {
         return Route::To(Side::Write);
     }
     if !statement.set_config.is_empty() {
@@ -103,17 +108,16 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
     }
 }
 
+/// Whether a statement goes to the read leg unless it names a temporary relation.
+pub fn goes_by_names(statement: &Statement, class: Class) -> bool {
+    temporary::depends(statement).is_some()
+        && route(statement, class, &Temporary::default()) == Route::To(Side::Read)
+}
+
 /// What governs the write leg only: the read leg is read-only anyway.
 fn is_read_only(name: &str) -> bool {
     name.eq_ignore_ascii_case("transaction_read_only")
         || name.eq_ignore_ascii_case("default_transaction_read_only")
-}
-
-fn names_temporary(uses: &Uses, temporary: &Temporary) -> bool {
-    uses.relations.iter().any(|relation| match relation.name.schema.as_deref() {
-        Some(schema) => schema.starts_with("pg_temp"),
-        None => temporary.holds(&relation.name.name),
-    }) || uses.too_many && !temporary.is_empty()
 }
 
 /// A write that reads other tables than it writes to: it reads the local ones.
@@ -145,7 +149,7 @@ mod tests {
 
     fn routed(text: &str) -> Route {
         let mut temporary = Temporary::default();
-        temporary.created(&["tmp".into()], None, false);
+        temporary.told(["tmp".into()].into_iter());
         let judgement = crate::sql::judge(text.as_bytes(), &BTreeSet::new());
         let statement = &judgement.statements[0];
         route(statement, statement.class, &temporary)
@@ -183,6 +187,8 @@ mod tests {
                     "SELECT pg_catalog.pg_advisory_lock(1)",
                     "SELECT pg_try_advisory_xact_lock(1)",
                     "SELECT txid_current()",
+                    "SELECT txid_status(1)",
+                    "SELECT pg_xact_status('1')",
                     "CREATE TABLE t ()",
                     "CREATE TEMP TABLE x ()",
                     "SELECT * FROM tmp",
@@ -229,7 +235,10 @@ mod tests {
                 Route::Transaction,
                 &["BEGIN", "END", "ROLLBACK TO s", "SAVEPOINT s", "SET TRANSACTION READ ONLY"],
             ),
-            (Route::Prepared("p".into()), &["EXECUTE p", "EXECUTE p(1)", "DEALLOCATE p"]),
+            (
+                Route::Prepared("p".into()),
+                &["EXECUTE p", "EXECUTE p(1)", "DEALLOCATE p", "EXPLAIN EXECUTE p(1)"],
+            ),
             (Route::Cursor("c".into()), &["FETCH c", "MOVE 1 IN c", "CLOSE c"]),
         ] {
             for text in texts {

@@ -1,85 +1,233 @@
-//! The session's temporary relations, which live on the write leg, so that statements which name
-//! one go there. Not a matter of soundness: the read leg writes nothing whatever it is sent.
+//! The session's temporary relations, which live on the write leg: statements that name one go
+//! there. A namesake where the session reads would be answered from without an error, so the names
+//! are not followed from the texts that make, rename and drop them, but asked of the write leg's
+//! server, whenever something has run there that may have changed them. Until it has answered,
+//! every name may be one.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
-/// Names of temporary relations, as created on the write leg.
+use super::Side;
+use crate::sql::{Class, Effect, Statement, Uses};
+
+/// Names of the session's temporary relations and types, as the write leg told them.
 #[derive(Debug, Default)]
 pub struct Temporary {
-    names: HashMap<Box<str>, Made>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Made {
-    /// Number of savepoints that were open, where its transaction is still open.
-    depth: Option<usize>,
-    on_commit_drop: bool,
+    names: HashSet<Box<str>>,
+    /// Something may have changed them since.
+    doubted: bool,
+    /// Something in the open transaction may have changed them: its end, or a rollback in it,
+    /// changes them again.
+    stirred: bool,
+    /// Any statement that writes may: the database has routines that make temporary relations, and
+    /// triggers, defaults, operators and views run routines unseen.
+    hidden: bool,
 }
 
 impl Temporary {
-    /// The creation of these was reported done. `depth`: the savepoints open in the transaction
-    /// block, if one is open.
-    pub fn created(&mut self, names: &[Box<str>], depth: Option<usize>, on_commit_drop: bool) {
-        for name in names {
-            self.names.insert(name.clone(), Made { depth, on_commit_drop });
-        }
+    /// What the write leg is asked: a name a row. An empty one stands for routines of the
+    /// database's own whose text makes temporary relations. Nothing in it depends on `search_path`.
+    pub const QUESTION: &str = "SELECT relname FROM pg_catalog.pg_class \
+         WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0 \
+         AND relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+         UNION ALL SELECT typname FROM pg_catalog.pg_type \
+         WHERE pg_catalog.pg_my_temp_schema() OPERATOR(pg_catalog.<>) 0 \
+         AND typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema() \
+         UNION ALL SELECT '' WHERE EXISTS (SELECT FROM pg_catalog.pg_proc \
+         WHERE oid OPERATOR(pg_catalog.>=) 16384 \
+         AND prosrc OPERATOR(pg_catalog.~*) '[[:<:]](pg_)?temp(orary)?[[:>:]]')";
+
+    /// A leg is open: on the write leg a login trigger may have made some already.
+    pub fn opened(&mut self, side: Side) {
+        self.doubted |= side == Side::Write;
     }
 
-    /// These were dropped or renamed.
-    pub fn forget(&mut self, names: &[Box<str>]) {
-        for name in names {
-            self.names.remove(name);
-        }
+    /// A statement goes to the write leg; `None`: one that nobody knows. `in_transaction`: it does
+    /// not commit by itself.
+    pub fn ran(&mut self, statement: Option<&Statement>, in_transaction: bool) {
+        let stirs = statement.is_none_or(|statement| self.may_change_with(statement));
+        self.doubted |= stirs;
+        self.stirred |= stirs && in_transaction;
     }
 
-    /// DISCARD TEMP, DISCARD ALL.
-    pub fn forget_all(&mut self) {
-        self.names.clear();
+    /// Whether a statement on the write leg may change which names are temporary relations.
+    pub fn may_change_with(&self, statement: &Statement) -> bool {
+        self.hidden && statement.class >= Class::Write || may_change(statement)
     }
 
-    /// The transaction committed.
-    pub fn committed(&mut self) {
-        self.names.retain(|_, made| !made.on_commit_drop);
-        self.names.values_mut().for_each(|made| made.depth = None);
+    /// ROLLBACK TO: what came after the savepoint is undone.
+    pub fn rolled_back_to(&mut self) {
+        self.doubted |= self.stirred;
     }
 
-    /// It was rolled back, to where `depth` savepoints remain (`None`: all of it).
-    pub fn rolled_back(&mut self, depth: Option<usize>) {
-        self.names.retain(|_, made| match (made.depth, depth) {
-            (None, _) => true,
-            (Some(made), Some(remain)) => made < remain,
-            (Some(_), None) => false,
-        });
+    /// The transaction is over, whichever way: what it made may be gone, what it dropped there again.
+    pub fn ended(&mut self) {
+        self.doubted |= std::mem::take(&mut self.stirred);
     }
 
-    /// Whether an unqualified name is one.
-    pub fn holds(&self, name: &str) -> bool {
-        self.names.contains_key(name)
+    /// The write leg's answer.
+    pub fn told(&mut self, names: impl Iterator<Item = Box<str>>) {
+        self.names = names.collect();
+        self.hidden = self.names.remove("");
+        self.doubted = false;
     }
 
-    /// None is known.
+    /// The write leg has to be asked before anything can be said of a name.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+
+    /// There is none, for certain.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names.is_empty() && !self.doubted
     }
+
+    /// Whether a statement names one, or may.
+    pub fn is_named_in(&self, statement: &Statement) -> bool {
+        depends(statement).is_some_and(|uses| self.is_named(uses))
+    }
+
+    /// The same of what a statement uses.
+    pub(super) fn is_named(&self, uses: &Uses) -> bool {
+        let is_one = |name: &str| {
+            self.doubted
+                || self.names.contains(name)
+                // where it is folded, or converted, is the server's affair
+                || !name.is_ascii() && self.names.iter().any(|known| !known.is_ascii())
+        };
+        let in_temp = |schema: &str| schema.starts_with("pg_temp");
+        let mut named =
+            names(uses).map(|(schema, name)| schema.map_or_else(|| is_one(name), in_temp));
+        named.any(|named| named) || uses.too_many && (self.doubted || !self.names.is_empty())
+    }
+}
+
+/// Relations and types.
+fn names(uses: &Uses) -> impl Iterator<Item = (Option<&str>, &str)> {
+    let relations = uses.relations.iter().map(|relation| &relation.name);
+    relations.chain(&uses.types).map(|name| (name.schema.as_deref(), &*name.name))
+}
+
+/// Whether a statement on the write leg may make, rename, move or drop temporary relations.
+fn may_change(statement: &Statement) -> bool {
+    statement.class == Class::Temp
+        || statement.class >= Class::Ddl
+        || statement.unseen_code
+        || statement.do_or_call
+        || matches!(
+            statement.effect,
+            Effect::DiscardAll | Effect::DiscardTemp | Effect::Execute(_) | Effect::Fetch(_)
+        )
+}
+
+/// Where a statement is planned depends on which names are temporary relations.
+pub(super) fn depends(statement: &Statement) -> Option<&Uses> {
+    let statement = match &statement.effect {
+        Effect::Prepare { inner, .. } => inner,
+        _ => statement,
+    };
+    statement.uses.as_deref().filter(|uses| uses.too_many || names(uses).next().is_some())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
-    #[test]
-    fn what_is_rolled_back_is_gone() {
-        let names = |name: &str| [Box::from(name)];
+    fn ran(temporary: &mut Temporary, text: &str, in_transaction: bool) {
+        let judgement = crate::sql::judge(text.as_bytes(), &BTreeSet::new());
+        temporary.ran(judgement.statements.first(), in_transaction);
+    }
+
+    fn is_named(temporary: &Temporary, text: &str) -> bool {
+        let judgement = crate::sql::judge(text.as_bytes(), &BTreeSet::new());
+        temporary.is_named_in(&judgement.statements[0])
+    }
+
+    fn told(names: &[&str]) -> Temporary {
         let mut temporary = Temporary::default();
-        temporary.created(&names("kept"), None, false);
-        temporary.created(&names("outer"), Some(0), false);
-        temporary.created(&names("inner"), Some(1), false);
-        temporary.rolled_back(Some(1));
-        assert!(temporary.holds("outer") && !temporary.holds("inner"));
-        temporary.rolled_back(None);
-        assert!(temporary.holds("kept") && !temporary.holds("outer"));
-        temporary.created(&names("dropped"), Some(0), true);
-        temporary.committed();
-        assert!(temporary.holds("kept") && !temporary.holds("dropped"));
+        temporary.told(names.iter().map(|name| Box::from(*name)));
+        temporary
+    }
+
+    #[test]
+    fn whatever_may_change_them_puts_every_name_in_doubt() {
+        for text in [
+            "CREATE TEMP TABLE t (a int)",
+            "CREATE TEMP TABLE IF NOT EXISTS t (a int)",
+            "CREATE TABLE pg_temp.t (a int)",
+            "CREATE TABLE t (a int)",
+            "CREATE TEMP VIEW t AS SELECT 1",
+            "CREATE TEMP SEQUENCE t",
+            "CREATE TEMP TABLE t AS EXECUTE p",
+            "SELECT 1 AS a INTO TEMP t",
+            "ALTER TABLE t RENAME TO u",
+            "ALTER TABLE t SET SCHEMA pg_temp",
+            "DROP TABLE t",
+            "DROP TABLE pg_temp.t",
+            "DISCARD TEMP",
+            "DISCARD ALL",
+            "DO $$ BEGIN END $$",
+            "CALL p()",
+            "SELECT f()",
+            "INSERT INTO w SELECT f()",
+            "EXECUTE p",
+            "FETCH c",
+            "DROP OWNED BY x",
+            "SELEC 1",
+        ] {
+            let mut temporary = told(&[]);
+            ran(&mut temporary, text, false);
+            assert!(is_named(&temporary, "TABLE r"), "{text}");
+        }
+        for text in
+            ["INSERT INTO w VALUES (1)", "SELECT nextval('s')", "SET CONSTRAINTS ALL DEFERRED"]
+        {
+            let mut temporary = told(&[]);
+            ran(&mut temporary, text, true);
+            assert!(!temporary.is_doubted(), "{text}");
+            // a trigger may run a routine that makes one
+            let mut temporary = told(&[""]);
+            ran(&mut temporary, text, true);
+            let writes = !text.starts_with("SET");
+            assert_eq!(temporary.is_doubted(), writes, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_end_of_what_changed_them_changes_them_again() {
+        let mut temporary = told(&[]);
+        ran(&mut temporary, "DROP TABLE t", true);
+        temporary.told(std::iter::empty());
+        temporary.rolled_back_to();
+        assert!(temporary.is_doubted());
+        temporary.told(["t".into()].into_iter());
+        temporary.ended();
+        assert!(temporary.is_doubted());
+        temporary.told(["t".into()].into_iter());
+        temporary.ended();
+        assert!(!temporary.is_doubted() && is_named(&temporary, "TABLE t"));
+    }
+
+    #[test]
+    fn a_name_is_looked_for_where_a_relation_or_a_type_may_stand() {
+        let temporary = told(&["t", "ä"]);
+        for text in [
+            "SELECT * FROM t",
+            "SELECT * FROM r WHERE a IN (SELECT a FROM t)",
+            "SELECT NULL::t",
+            "COPY t TO STDOUT",
+            "EXPLAIN SELECT * FROM t",
+            "PREPARE p AS SELECT * FROM t",
+            "DECLARE c CURSOR FOR TABLE t",
+            "SELECT * FROM pg_temp.other",
+            "SELECT * FROM pg_temp_3.other",
+            "SELECT * FROM Ä",
+        ] {
+            assert!(is_named(&temporary, text), "{text}");
+        }
+        for text in ["SELECT t FROM r", "SELECT * FROM public.t", "SELECT 't'::text", "SELECT 1"] {
+            assert!(!is_named(&temporary, text), "{text}");
+        }
     }
 }

@@ -170,6 +170,8 @@ pub struct Statement {
     pub uses: Option<Box<Uses>>,
     /// What it asks of the session itself, where that matters to a session with two connections.
     pub bound: Bound,
+    /// The prepared statement that it shows the plan of: EXPLAIN EXECUTE without ANALYZE.
+    pub explains: Option<Box<str>>,
     /// It may tell the value of a custom parameter: SHOW, `current_setting`.
     pub shows_custom: bool,
     /// What PostgreSQL's parser said, where it did not take the text, or a body in it, and
@@ -208,6 +210,7 @@ impl Statement {
             reason: "".into(),
             uses: None,
             bound: Bound::No,
+            explains: None,
             shows_custom: false,
             fault: None,
         }

@@ -103,22 +103,53 @@ const NAMES: &[&str] = &[
     "CLOSE holder",
 ];
 
+/// What makes, renames, drops and brings back temporary relations; `r2` is read from neon otherwise.
+const TEMPORARY: &[&str] = &[
+    "CREATE TEMP TABLE r2 (a int)",
+    "CREATE TEMP TABLE r2 (a int) ON COMMIT DROP",
+    "CREATE TEMP TABLE IF NOT EXISTS r2 (a int)",
+    "CREATE TEMP TABLE r2 AS SELECT 6 AS a",
+    "CREATE TEMP TABLE r2 (a serial)",
+    "CREATE TEMP VIEW r2 AS SELECT 7 AS a",
+    "CREATE TEMP SEQUENCE r2",
+    "SELECT 5 AS a INTO TEMP r2",
+    "CREATE TABLE pg_temp.r2 (a int)",
+    "CREATE TABLE r2 (a int)",
+    "SET search_path = pg_temp, public",
+    "SET LOCAL search_path = pg_temp, public",
+    "DO $$ BEGIN CREATE TEMP TABLE r2 (a int); END $$",
+    "DO $$ BEGIN DROP TABLE IF EXISTS pg_temp.r2; END $$",
+    "ALTER TABLE t1 RENAME TO r2",
+    "ALTER TABLE pg_temp.r2 RENAME TO t1",
+    "ALTER TABLE pg_temp.r2 RENAME TO t2",
+    "DROP TABLE pg_temp.r2",
+    "DROP VIEW pg_temp.r2",
+    "INSERT INTO pg_temp.r2 VALUES (8)",
+    "DISCARD TEMP",
+    "SELECT a FROM r2 WHERE a < 9",
+    "SELECT count(*) FROM r2",
+    "SELECT count(*) FROM r2",
+    "SELECT last_value FROM r2_a_seq",
+    "SELECT count(*) FROM t1",
+    "SELECT count(*) FROM t2",
+];
+
 const LAW: &[&str] = &["RESET ALL", "DISCARD ALL"];
 
 /// A statement, each kind as often as it makes for a lively script.
 fn statement(random: &mut Random) -> String {
-    let kinds: [&[&str]; 5] = [READS, WRITES, SESSION, CONTROL, NAMES];
-    let kind = kinds[random.weighted(&[30, 30, 12, 35, 12])];
+    let kinds: [&[&str]; 6] = [READS, WRITES, SESSION, CONTROL, NAMES, TEMPORARY];
+    let kind = kinds[random.weighted(&[30, 30, 12, 35, 12, 30])];
     random.of(kind).to_owned()
 }
 
 /// Statements for a string: no transaction control, which needs a string of its own.
 fn string(random: &mut Random, count: usize) -> Vec<String> {
-    let kinds: [&[&str]; 3] = [READS, WRITES, SESSION];
+    let kinds: [&[&str]; 4] = [READS, WRITES, SESSION, TEMPORARY];
     let alone = ["VACUUM w1", "DISCARD ALL"];
     (0..count)
         .map(|_| {
-            let kind = kinds[random.weighted(&[4, 4, 1])];
+            let kind = kinds[random.weighted(&[4, 4, 1, 3])];
             random.of(kind).to_owned()
         })
         .filter(|text| !alone.contains(&text.as_str()))

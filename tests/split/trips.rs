@@ -108,6 +108,12 @@ fn rows() -> Vec<Row> {
         row("reads and a write in one pipeline", vec![extended(&[READ, READ, WRITE])], &[1], &[4]),
         row("SET", simple(&["SET work_mem = '5MB'"]), &[1], &[2]),
         row("a string for both", vec![query(&both)], &[1], &[6]),
+        row(
+            "reads behind DDL",
+            simple(&["CREATE TEMP TABLE IF NOT EXISTS own (a int)", READ, READ]),
+            &[1, 1, 1],
+            &[1, 2, 1],
+        ),
     ]
 }
 

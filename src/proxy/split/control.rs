@@ -69,11 +69,36 @@ impl Split {
             return self.within(text).await;
         }
         self.block = Block::Open(modes);
-        if self.protocol == Protocol::Extended {
-            self.begin_where_ran().await?;
+        if self.protocol == Protocol::Extended && !self.has_begun_where_ran().await? {
+            return Ok(false);
         }
         self.complete(statement.tag);
         Ok(true)
+    }
+
+    /// What ran in the open pipeline before BEGIN is in its transaction, where it can begin there.
+    /// False: it cannot on one leg, and there is no block.
+    async fn has_begun_where_ran(&mut self) -> Result<bool, End> {
+        for side in Side::BOTH {
+            if self.legs[side as usize].as_ref().is_some_and(|leg| leg.ran && !leg.begun) {
+                self.begin_on(side).await?;
+                self.quiet(side).await?;
+            }
+            if self.pipeline_failed {
+                break;
+            }
+        }
+        if !self.pipeline_failed {
+            return Ok(true);
+        }
+        for side in Side::BOTH {
+            let begun = |leg: &super::Leg| leg.begun && !leg.skipping;
+            if self.legs[side as usize].as_ref().is_some_and(begun) {
+                self.run_on(side, ROLLBACK, Pass::Nothing).await?;
+            }
+        }
+        self.over(false)?;
+        Ok(false)
     }
 
     /// On the legs that take part, one at least; outside a transaction on one, for its warning
@@ -113,7 +138,8 @@ impl Split {
             split.legs[side as usize].as_ref().is_some_and(|leg| leg.ran)
         };
         let both = ran(self, Side::Read) && ran(self, Side::Write);
-        if both && !self.run_on(Side::Read, text, Pass::Errors).await? {
+        // the write leg warns that there is no transaction
+        if both && !self.run_on(Side::Read, text, Pass::ErrorsAlone).await? {
             return Ok(false);
         }
         let side = match (both, ran(self, Side::Write)) {
@@ -176,12 +202,11 @@ impl Split {
         }
         self.block = Block::None;
         self.portals.end_transaction();
+        self.temporary.ended();
         if !committed {
-            self.temporary.rolled_back(None);
             self.journal.rolled_back();
             return Ok(());
         }
-        self.temporary.committed();
         if self.journal.committed(&absent) { Ok(()) } else { Err(too_much()) }
     }
 
@@ -207,7 +232,7 @@ impl Split {
         }
         self.follow(first.other(), text).await?;
         self.journal.rolled_back_to(name);
-        self.temporary.rolled_back(Some(self.journal.depth()));
+        self.temporary.rolled_back_to();
         self.block = Block::Open(modes);
         Ok(true)
     }

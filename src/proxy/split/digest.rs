@@ -40,7 +40,8 @@ impl Split {
             let streams = matches!(
                 header.kind,
                 backend::DATA_ROW | backend::COPY_DATA | backend::FUNCTION_CALL_RESPONSE
-            ) || length > WHOLE;
+            ) && leg.kept.is_none()
+                || length > WHOLE;
             if streams {
                 leg.rest = length;
                 leg.rest_goes = leg
@@ -98,7 +99,8 @@ impl Split {
             backend::PARAMETER_STATUS => self.report(side, frame),
             backend::NOTICE_RESPONSE => {
                 let leg = self.leg(side)?;
-                let shown = leg.owed.front().is_none_or(|owed| owed.pass != Pass::Nothing);
+                let hidden = |owed: &Owed| matches!(owed.pass, Pass::Nothing | Pass::ErrorsAlone);
+                let shown = !leg.owed.front().is_some_and(hidden);
                 if shown {
                     self.aside().extend_from_slice(frame);
                 }
@@ -117,6 +119,9 @@ impl Split {
                     }
                 }
                 let leg = self.leg(side)?;
+                if let Some(kept) = leg.kept.as_mut().filter(|_| kind == backend::DATA_ROW) {
+                    kept.extend_from_slice(frame);
+                }
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
                 if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
                     leg.owed.pop_front();

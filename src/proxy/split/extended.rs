@@ -92,10 +92,10 @@ impl Split {
         };
         let judgement = self.judge(&text).await?;
         let route = match &judgement.statements[..] {
-            [statement] => {
-                let class = self.class(statement, &text).await?;
-                self.route(statement, class)
-            }
+            [statement] => match self.routed(statement, &text).await? {
+                Some((_, route)) => route,
+                None => return Ok(()),
+            },
             _ => Route::To(self.primary()),
         };
         let led = judgement.statements.first().and_then(|statement| self.led(statement));
@@ -145,12 +145,18 @@ impl Split {
                     break (Bytes::copy_from_slice(portal), Bytes::copy_from_slice(statement));
                 }
                 None if self.input.len() >= length.min(NAMES) => {
-                    return Err(End::Broken("invalid Bind message".to_owned()));
+                    self.skip(length).await?;
+                    return self.malformed("invalid string in message").await;
                 }
                 None => self.await_client().await?,
             }
         };
         let known = self.statements.get(&statement).cloned();
+        if let Some(known) = &known
+            && !self.is_in_place(known).await?
+        {
+            return self.skip(length).await;
+        }
         let side = known.as_ref().map_or(self.last, |known| known.side);
         if portal.is_empty()
             && let Some((led, known)) = known.as_ref().and_then(|known| self.led_elsewhere(known))
@@ -194,32 +200,8 @@ impl Split {
         self.pass(side, length).await
     }
 
-    /// A portal's name is taken on the other leg: its server has said so.
-    async fn is_open_elsewhere(&mut self, portal: &[u8], side: Side) -> Result<bool, End> {
-        let other = side.other();
-        let known = self.portals.get(portal).map(|known| known.side);
-        if portal.is_empty() || known != Some(other) {
-            return Ok(false);
-        }
-        if !self.towards(other).await? {
-            return Ok(true);
-        }
-        for (kind, frame) in [
-            (Kind::Close, text::own_close(b'S')),
-            (Kind::Parse, text::own_parse(b"SELECT 1")),
-            (Kind::Bind, text::own_bind(portal)),
-            (Kind::Close, text::close(b'P', portal)),
-        ] {
-            self.request(other, kind, Pass::Errors, &frame).await?;
-        }
-        self.quiet(other).await?;
-        // code that nobody sees may have closed it meanwhile
-        self.portals.remove(portal);
-        Ok(self.leg(other)?.failed)
-    }
-
     /// The session has no unnamed statement (or portal); what the leg may have had is gone.
-    async fn forget_unnamed(&mut self, side: Side, what: u8) -> Result<(), End> {
+    pub(super) async fn forget_unnamed(&mut self, side: Side, what: u8) -> Result<(), End> {
         self.request(side, Kind::Close, Pass::Nothing, &text::close(what, b"")).await
     }
 
@@ -269,6 +251,7 @@ impl Split {
                 if frame.get(HEADER_LENGTH) == Some(&0) {
                     self.forget_unnamed(side, b'P').await?;
                 }
+                self.runs_unknown(side);
                 self.request(side, Kind::Execute, Pass::Client, &frame).await?;
             }
             return Ok(());
@@ -283,7 +266,13 @@ impl Split {
                 if self.leads(statement, known.side) {
                     let spent = Known { route: Route::To(known.side), ..known.clone() };
                     self.portals.insert(portal, spent);
-                    return self.begin_in_pipeline(statement, known.side).await;
+                    self.begin_in_pipeline(statement, known.side).await?;
+                    // it has been run, and cannot be again
+                    if self.pipeline_failed || !portal.is_empty() {
+                        return Ok(());
+                    }
+                    let close = text::close(b'P', portal);
+                    return self.request(known.side, Kind::Close, Pass::Nothing, &close).await;
                 }
                 if matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_)) {
                     // the session runs it itself: what is bound must not be open at its end
@@ -320,8 +309,14 @@ impl Split {
         if !self.admits(side).await? {
             return Ok(());
         }
-        if let Some(statement) = statement {
-            self.warn(statement, side);
+        match statement {
+            Some(statement) => {
+                if self.names_what_is_taken(statement, side).await? {
+                    return Ok(());
+                }
+                self.goes(statement, side);
+            }
+            None => self.runs_unknown(side),
         }
         self.request(side, Kind::Execute, Pass::Client, &frame).await?;
         match statement {
@@ -390,6 +385,7 @@ impl Split {
     fn end_pipeline(&mut self) {
         self.pipeline_failed = false;
         if matches!(self.block, Block::None) {
+            self.temporary.ended();
             self.portals.end_transaction();
         }
     }

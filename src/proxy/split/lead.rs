@@ -7,7 +7,7 @@ use super::leg::{Kind, Named, Owed, Pass};
 use super::run::by_its_calls;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
-use crate::split::{Known, Route, Side};
+use crate::split::{self, Known, Route, Side};
 use crate::sql::{Effect, Statement};
 
 impl Split {
@@ -55,6 +55,9 @@ impl Split {
         let mut judge = self.ground.worker.judge.borrow_mut();
         let judgement = crate::gate::Judging::judge(&mut *judge, text)?;
         let [statement] = &judgement.statements[..] else { return None };
+        if self.temporary.is_doubted() && split::goes_by_names(statement, statement.class) {
+            return None;
+        }
         match self.route(statement, statement.class) {
             Route::To(side) if !by_its_calls(statement) => Some(side),
             _ => None,
@@ -78,6 +81,13 @@ impl Split {
         side: Side,
     ) -> Result<(), End> {
         let Effect::Begin { modes } = statement.effect else { return Ok(()) };
+        // an earlier ReadyForQuery says that there is no block
+        if self.leg(side)?.owed.iter().any(|owed| owed.kind.is_boundary()) {
+            self.quiet(side).await?;
+            if self.pipeline_failed {
+                return Ok(());
+            }
+        }
         self.block = Block::Open(modes);
         self.begin_where_ran().await?;
         let leg = self.leg(side)?;

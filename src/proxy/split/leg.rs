@@ -55,8 +55,10 @@ pub(super) enum Pass {
     Client,
     /// All but ReadyForQuery; errors with their position moved by this many characters.
     Unready(u32),
-    /// Errors alone.
+    /// Errors and notices.
     Errors,
+    /// Errors alone.
+    ErrorsAlone,
     /// Nothing.
     Nothing,
 }
@@ -85,6 +87,8 @@ pub(super) struct Leg {
     /// It skips messages up to the next Sync.
     pub(super) skipping: bool,
     pub(super) copy_in: bool,
+    /// Rows are the splitter's own, and kept for it.
+    pub(super) kept: Option<BytesMut>,
     /// The session's transaction has reached it.
     pub(super) begun: bool,
     /// Messages have gone since the last that ReadyForQuery answers.
@@ -116,6 +120,7 @@ impl Leg {
             owed: VecDeque::new(),
             skipping: false,
             copy_in: false,
+            kept: None,
             begun: false,
             pipeline: false,
             ran: false,

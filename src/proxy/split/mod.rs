@@ -17,6 +17,8 @@ mod pump;
 mod refuse;
 mod run;
 mod simple;
+mod taken;
+mod temporary;
 mod text;
 
 use std::collections::HashMap;
@@ -262,8 +264,6 @@ impl Split {
         }
     }
 
-    pub(super) fn copying(&self) -> Option<Side> {
-        Side::BOTH
     /// COPY data of the client's, or its end, for the leg that asked for it.
     pub(super) async fn take(&mut self, side: Side, header: Header) -> Result<(), End> {
         let ends = header.kind != kind::COPY_DATA;
@@ -279,6 +279,8 @@ impl Split {
         Ok(())
     }
 
+    pub(super) fn copying(&self) -> Option<Side> {
+        Side::BOTH
             .into_iter()
             .find(|side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.copy_in))
     }

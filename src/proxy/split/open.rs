@@ -246,6 +246,8 @@ impl Begun {
         let told = told.collect();
         let Startup { database, user, .. } = &ground.origin.startup;
         ground.entered = Some(ground.worker.enter(database, user, &ground.policies[0]));
+        let mut temporary = Temporary::default();
+        temporary.opened(side);
         let mut legs = [None, None];
         legs[side as usize] = Some(ground.start(side, connection, recovering)?);
         Ok(Split {
@@ -259,7 +261,7 @@ impl Begun {
             journal: Journal::default(),
             statements: Names::default(),
             portals: Names::default(),
-            temporary: Temporary::default(),
+            temporary,
             pipeline_failed: false,
             protocol: Protocol::Simple,
             told,
@@ -289,6 +291,7 @@ impl Split {
             Box::new(Denial::new(Rule::UpstreamUnreachable, error.to_string(), "try again"))
         })?;
         self.legs[side as usize] = Some(leg);
+        self.temporary.opened(side);
         for (name, value) in &reports {
             let own = name.to_ascii_lowercase().starts_with(b"authority.");
             if !own && self.teller(name) == side {

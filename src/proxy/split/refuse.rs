@@ -62,6 +62,23 @@ impl Split {
             .with_detail(detail)
             .with_hint(denial.full_hint());
         error.position = position;
+        self.fails_by_itself().await?;
+        self.error_of_own(&error);
+        Ok(())
+    }
+
+    /// A message that no leg can be sent: what its server would say.
+    pub(super) async fn malformed(&mut self, what: &str) -> Result<(), End> {
+        self.settle().await?;
+        if !self.pipeline_failed {
+            self.fails_by_itself().await?;
+            self.error_of_own(&ErrorResponse::error("08P01", what));
+        }
+        Ok(())
+    }
+
+    /// The open block fails, on a leg that takes part in it if one does.
+    async fn fails_by_itself(&mut self) -> Result<(), End> {
         if matches!(self.block, Block::Open(_)) {
             let begun = Side::BOTH.into_iter().find(|side| self.is_begun(*side));
             if let Some(side) = begun {
@@ -69,7 +86,6 @@ impl Split {
             }
             self.fail(begun);
         }
-        self.error_of_own(&error);
         Ok(())
     }
 

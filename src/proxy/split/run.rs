@@ -9,7 +9,6 @@ use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, backend, frontend, message};
 use crate::split::{self, Note, Route, Side};
-use crate::sql::quote::identifier;
 use crate::sql::{Class, Effect, Judgement, Statement};
 
 impl Split {
@@ -28,7 +27,16 @@ impl Split {
 
     /// Where a statement belongs, whose class is known ([`Split::class`]).
     pub(super) fn route(&self, statement: &Statement, class: Class) -> Route {
-        self.resolved(split::route(statement, class, &self.temporary))
+        let route = split::route(statement, class, &self.temporary);
+        if let (Effect::Execute(name), Route::To(Side::Write)) = (&statement.effect, &route)
+            && self.statements.get(name.as_bytes()).is_some_and(|known| known.side == Side::Read)
+        {
+            return Route::Refused(
+                "what is prepared where the session reads cannot run where it writes",
+                "write the query itself in the place of EXECUTE",
+            );
+        }
+        self.resolved(route)
     }
 
     /// What a statement is: where its text alone cannot tell, for the routines that it calls, the
@@ -106,7 +114,12 @@ impl Split {
 
     /// The same in the leg's pipeline, without waiting. What an earlier one left is closed first:
     /// behind RESET ALL nothing may come in a pipeline.
-    async fn run_in_pipeline(&mut self, side: Side, text: &[u8], pass: Pass) -> Result<(), End> {
+    pub(super) async fn run_in_pipeline(
+        &mut self,
+        side: Side,
+        text: &[u8],
+        pass: Pass,
+    ) -> Result<(), End> {
         let errors = if pass == Pass::Nothing { Pass::Nothing } else { Pass::Errors };
         for (kind, pass, frame) in [
             (Kind::Close, errors, text::own_close(b'P')),
@@ -167,7 +180,7 @@ impl Split {
     }
 
     /// The open transaction reaches a leg: BEGIN, and what has been done in it so far.
-    async fn begin_on(&mut self, side: Side) -> Result<bool, End> {
+    pub(super) async fn begin_on(&mut self, side: Side) -> Result<bool, End> {
         let Block::Open(modes) = self.block else { return Ok(true) };
         let in_pipeline = self.protocol == Protocol::Extended;
         let leg = self.leg(side)?;
@@ -265,7 +278,7 @@ impl Split {
         if fits { Ok(()) } else { Err(too_much()) }
     }
 
-    /// A statement was done on a leg: names and temporary relations follow.
+    /// A statement was done on a leg: names follow.
     pub(super) fn done(&mut self, statement: &Statement, side: Side) {
         let known = |hold| split::Known {
             side,
@@ -275,8 +288,10 @@ impl Split {
             hold,
         };
         match &statement.effect {
-            Effect::Prepare { name, .. } => {
-                self.statements.insert(name.as_bytes(), known(false));
+            Effect::Prepare { name, inner } => {
+                let judgement = Some(Rc::new(Judgement::of(Statement::clone(inner))));
+                let known = split::Known { judgement, ..known(false) };
+                self.statements.insert(name.as_bytes(), known);
             }
             Effect::Deallocate(Some(name)) => drop(self.statements.remove(name.as_bytes())),
             Effect::Deallocate(None) => self.statements.clear(),
@@ -285,45 +300,16 @@ impl Split {
             }
             Effect::CloseCursor(Some(name)) => drop(self.portals.remove(name.as_bytes())),
             Effect::CloseCursor(None) => self.portals.clear(),
-            Effect::CreateTemp { names, on_commit_drop } => {
-                let in_block = !matches!(self.block, Block::None);
-                let depth = in_block.then(|| self.journal.depth());
-                self.temporary.created(names, depth, *on_commit_drop);
-            }
-            Effect::Forget { names } => self.temporary.forget(names),
-            Effect::DiscardTemp => self.temporary.forget_all(),
             Effect::DiscardAll => {
                 self.statements.clear();
                 self.portals.clear();
-                self.temporary.forget_all();
+                self.stirs(Some(statement));
                 for side in Side::BOTH {
                     drop(self.journal.take_pending(side));
                 }
             }
             _ => {}
         }
-    }
-
-    /// A prepared statement's name is taken on the other leg: its server has said so.
-    pub(super) async fn is_taken(&mut self, name: &[u8], side: Side) -> Result<bool, End> {
-        let known = self.statements.get(name).map(|known| known.side);
-        if name.is_empty() || known != Some(side.other()) || matches!(self.block, Block::Failed(..))
-        {
-            return Ok(false);
-        }
-        let other = side.other();
-        if !self.turn_to(other).await? || !self.ready_leg(other).await? {
-            return Ok(true);
-        }
-        let quoted = identifier(name);
-        let prepare = [b"PREPARE ", &quoted[..], b" AS SELECT 1"].concat();
-        if !self.run_on(other, &prepare, Pass::Errors).await? {
-            return Ok(true);
-        }
-        // code that nobody sees has deallocated it meanwhile
-        self.statements.remove(name);
-        let deallocate = [b"DEALLOCATE ", &quoted[..]].concat();
-        Ok(!self.run_on(other, &deallocate, Pass::Errors).await? || !self.turn_to(side).await?)
     }
 
     /// Says once that reads do not see local writes, and that writes read locally.

@@ -9,7 +9,7 @@ use super::leg::{Kind, Pass};
 use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::{Header, message};
-use crate::split::{Route, Side};
+use crate::split::{self, Route, Side};
 use crate::sql::{Class, Effect, Modes, Statement};
 
 impl Split {
@@ -61,8 +61,10 @@ impl Split {
         text: &Bytes,
         frame: &Bytes,
     ) -> Result<(), End> {
-        let class = self.class(statement, text).await?;
-        let route = self.route(statement, class);
+        let Some((_, route)) = self.routed(statement, text).await? else {
+            self.ready_for_query();
+            return Ok(());
+        };
         let side = match route {
             Route::Transaction => {
                 self.control(statement, text).await?;
@@ -102,13 +104,11 @@ impl Split {
             self.ready_for_query();
             return Ok(());
         }
-        if let Effect::Prepare { name, .. } = &statement.effect
-            && self.is_taken(name.as_bytes(), side).await?
-        {
+        if self.names_what_is_taken(statement, side).await? {
             self.ready_for_query();
             return Ok(());
         }
-        self.warn(statement, side);
+        self.goes(statement, side);
         self.request(side, Kind::Query, Pass::Client, frame).await?;
         if statement.effect != Effect::None || statement.copy_in {
             self.quiet(side).await?;
@@ -143,11 +143,21 @@ impl Split {
         self.settle().await?;
         let mut legs = Vec::new();
         let mut classes = Vec::new();
+        // a statement's leg may depend on what an earlier one does
+        let (mut stirred, mut uncertain) = (false, false);
         for statement in statements {
-            let class = self.class(statement, part(statement, text)).await?;
+            let Some((class, route)) = self.routed(statement, part(statement, text)).await? else {
+                self.ready_for_query();
+                return Ok(());
+            };
             classes.push(class);
-            match self.route(statement, class) {
-                Route::To(side) => legs.push(Some(side)),
+            uncertain |= stirred && split::goes_by_names(statement, class);
+            stirred |= self.temporary.may_change_with(statement);
+            match route {
+                Route::To(side) => {
+                    uncertain |= self.names_what_is_elsewhere(statement, side);
+                    legs.push(Some(side));
+                }
                 Route::Both { .. } => legs.push(None),
                 Route::Refused(why, hint) => {
                     self.refuse(unsupported(why, hint), Some((statement, text))).await?;
@@ -169,14 +179,14 @@ impl Split {
             return self.forward_in_place().await;
         }
         let first = legs.first().copied().flatten();
-        let one = first.filter(|side| legs.iter().all(|leg| *leg == Some(*side)));
+        let one = first.filter(|side| !uncertain && legs.iter().all(|leg| *leg == Some(*side)));
         let Some(side) = one else { return self.parts(statements, &classes, text).await };
         if !self.ready_leg(side).await? {
             self.ready_for_query();
             return Ok(());
         }
         for statement in statements {
-            self.warn(statement, side);
+            self.goes(statement, side);
         }
         self.request(side, Kind::Query, Pass::Client, frame).await?;
         let waits = |statement: &Statement| statement.effect != Effect::None || statement.copy_in;
@@ -211,6 +221,10 @@ impl Split {
             let part = text.slice_ref(part(statement, text));
             let shift = text::characters(&text[..start]);
             let class = classes.get(index).copied().unwrap_or(statement.class);
+            done = self.names_are_certain(statement, class).await?;
+            if !done {
+                break;
+            }
             done = match self.route(statement, class) {
                 Route::Both { keep } => self.on_both(statement, &part, keep, None).await?,
                 Route::To(side) => self.part(statement, &part, side, shift).await?,
@@ -248,10 +262,10 @@ impl Split {
         side: Side,
         shift: u32,
     ) -> Result<bool, End> {
-        if !self.ready_leg(side).await? {
+        if !self.ready_leg(side).await? || self.names_what_is_taken(statement, side).await? {
             return Ok(false);
         }
-        self.warn(statement, side);
+        self.goes(statement, side);
         let done = self.run_on(side, part, Pass::Unready(shift)).await?;
         if done {
             self.done(statement, side);
@@ -310,6 +324,7 @@ impl Split {
             self.ready_for_query();
             return Ok(());
         }
+        self.runs_unknown(side);
         self.leg(side)?.owe(Kind::Query, Pass::Client, None);
         self.pass(side, header.message_length()).await
     }

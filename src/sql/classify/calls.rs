@@ -21,7 +21,7 @@ fn called<'t>(call: Node<'t>) -> Option<(Qualified<'t>, Routine)> {
 
 /// What a built-in of this name asks of the session's own connection.
 fn bound(name: &[u8]) -> Bound {
-    const OWN: [&[u8]; 10] = [
+    const OWN: [&[u8]; 11] = [
         b"currval",
         b"lastval",
         b"pg_current_snapshot",
@@ -32,6 +32,7 @@ fn bound(name: &[u8]) -> Bound {
         b"txid_current",
         b"txid_current_if_assigned",
         b"txid_current_snapshot",
+        b"txid_status",
     ];
     match name {
         b"pg_export_snapshot" => Bound::Snapshot,

@@ -45,6 +45,15 @@ pub(super) fn effect<'t>(
     }
 }
 
+/// The prepared statement of an EXPLAIN EXECUTE that does not run it.
+pub(super) fn explained(node: Node<'_>) -> Option<Box<str>> {
+    let explains = node.tag() == tag::ExplainStmt && !super::utility::explain_analyzes(node);
+    match executed(node) {
+        Effect::Execute(name) if explains => Some(name),
+        _ => None,
+    }
+}
+
 /// The EXECUTE that is a statement's query, or that of the CREATE TABLE AS which EXPLAIN runs.
 fn executed(node: Node<'_>) -> Effect {
     let query = node.node(field::query);

@@ -120,6 +120,7 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         reason: scan.reason.into(),
         uses: scan.found.into_uses(is_temporary),
         bound: scan.bound,
+        explains: effects::explained(node),
         shows_custom: scan.shows_custom,
     }
 }

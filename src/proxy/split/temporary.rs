@@ -1,0 +1,155 @@
+//! Statements that may name a temporary relation of the session: the write leg says which are.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::leg::{Kind, Pass};
+use super::run::unsupported;
+use super::{Block, End, Protocol, Split};
+use crate::protocol::HEADER_LENGTH;
+use crate::split::{self, Known, Route, Side, Temporary};
+use crate::sql::{Class, Effect, Statement};
+
+impl Split {
+    /// What a statement is, and where it belongs, the write leg having been asked where that
+    /// depends on names that may be temporary relations. `None`: nothing is to go, and the client
+    /// has been told why.
+    pub(super) async fn routed(
+        &mut self,
+        statement: &Statement,
+        text: &[u8],
+    ) -> Result<Option<(Class, Route)>, End> {
+        let class = self.class(statement, text).await?;
+        let name = match &statement.effect {
+            Effect::Execute(name) => Some(name),
+            _ => statement.explains.as_ref(),
+        };
+        let known = name.and_then(|name| self.statements.get(name.as_bytes()).cloned());
+        let in_place = match known {
+            Some(known) => self.is_in_place(&known).await?,
+            None => self.names_are_certain(statement, class).await?,
+        };
+        Ok(in_place.then(|| (class, self.route(statement, class))))
+    }
+
+    /// Which names are temporary relations is known, if the statement's route depends on it. False:
+    /// the client has been told why nothing is to go.
+    pub(super) async fn names_are_certain(
+        &mut self,
+        statement: &Statement,
+        class: Class,
+    ) -> Result<bool, End> {
+        let asks = self.temporary.is_doubted()
+            && split::goes_by_names(statement, class)
+            && !matches!(self.block, Block::Failed(..));
+        if !asks {
+            return Ok(true);
+        }
+        if !self.is_open(Side::Write) {
+            self.temporary.told(std::iter::empty());
+            return Ok(true);
+        }
+        self.settle().await?;
+        if self.pipeline_failed || matches!(self.block, Block::Failed(..)) {
+            return Ok(true);
+        }
+        self.ask_names().await
+    }
+
+    /// Asks the write leg. Where it takes no part in what is open, a failure leaves the names in
+    /// doubt, and nothing else; where it does, that has failed, and the client is told.
+    async fn ask_names(&mut self) -> Result<bool, End> {
+        let leg = self.leg(Side::Write)?;
+        let inside = leg.begun || leg.pipeline;
+        let synced = !leg.pipeline;
+        leg.kept = Some(BytesMut::new());
+        let pass = if inside { Pass::ErrorsAlone } else { Pass::Nothing };
+        self.run_in_pipeline(Side::Write, Temporary::QUESTION.as_bytes(), pass).await?;
+        if synced {
+            // it commits nothing
+            self.leg(Side::Write)?.ran = false;
+            self.request(Side::Write, Kind::Sync, Pass::Nothing, b"S\0\0\0\x04").await?;
+        }
+        self.quiet(Side::Write).await?;
+        let leg = self.leg(Side::Write)?;
+        let rows = leg.kept.take().unwrap_or_default();
+        if leg.failed {
+            self.pipeline_failed |= inside && self.protocol == Protocol::Extended;
+            return Ok(!inside);
+        }
+        self.temporary.told(names(rows.freeze()));
+        Ok(true)
+    }
+
+    /// A prepared statement is on the leg that it would be prepared on now. False: it is not, since
+    /// a temporary relation that it names has come or gone; the client has been told.
+    pub(super) async fn is_in_place(&mut self, known: &Known) -> Result<bool, End> {
+        let statement = known.judgement.as_ref().and_then(|judgement| judgement.statements.first());
+        let Some(statement) = statement.filter(|_| known.route == Route::To(known.side)) else {
+            return Ok(true);
+        };
+        if known.side == Side::Read && self.temporary.is_empty() {
+            return Ok(true);
+        }
+        let class = match known.side {
+            // whatever its text says, it has been found to read
+            Side::Read => Class::Read,
+            Side::Write => statement.class,
+        };
+        if !split::goes_by_names(statement, class) {
+            return Ok(true);
+        }
+        if !self.names_are_certain(statement, class).await? {
+            return Ok(false);
+        }
+        let is_local = self.temporary.is_named_in(statement);
+        if is_local == (known.side == Side::Write) || matches!(self.block, Block::Failed(..)) {
+            return Ok(true);
+        }
+        let denial = unsupported(
+            "a prepared statement cannot change its place with the temporary relations that it names",
+            "prepare it again",
+        );
+        self.refuse(denial, None).await?;
+        Ok(false)
+    }
+
+    /// A statement of the client's is about to run on a leg: what is noted of it before.
+    pub(super) fn goes(&mut self, statement: &Statement, side: Side) {
+        self.warn(statement, side);
+        if side == Side::Read {
+            return;
+        }
+        let prepared = match &statement.effect {
+            Effect::Execute(name) => self.statements.get(name.as_bytes()),
+            _ => None,
+        };
+        let judgement = prepared.and_then(|known| known.judgement.clone());
+        let runs = judgement.as_ref().and_then(|judgement| judgement.statements.first());
+        let runs = runs.filter(|_| statement.class <= Class::Read);
+        self.stirs(Some(runs.unwrap_or(statement)));
+    }
+
+    /// What is about to run on a leg, nobody knows.
+    pub(super) fn runs_unknown(&mut self, side: Side) {
+        if side == Side::Write {
+            self.stirs(None);
+        }
+    }
+
+    /// Something runs on the write leg.
+    pub(super) fn stirs(&mut self, statement: Option<&Statement>) {
+        let alone = self.protocol == Protocol::Simple && matches!(self.block, Block::None);
+        self.temporary.ran(statement, !alone);
+    }
+}
+
+/// The first column of each row.
+fn names(mut rows: Bytes) -> impl Iterator<Item = Box<str>> {
+    std::iter::from_fn(move || {
+        let length = rows.get(1..HEADER_LENGTH)?.get_u32() as usize + 1;
+        let row = (rows.len() >= length).then(|| rows.split_to(length))?;
+        // behind the number of columns and the value's length
+        let name = row.get(HEADER_LENGTH + 6..).unwrap_or_default();
+        Some(String::from_utf8_lossy(name).into())
+    })
+}

@@ -1,0 +1,124 @@
+//! Names over both legs, and what one server would say in their place.
+
+use super::places::Places;
+use super::support::cluster::PASSWORD;
+use super::support::transcript::render;
+use super::support::wire::Frames;
+use super::support::{Login, Major, Wire};
+
+/// What one database with the tables of both places answers, and what the session does.
+fn answers(places: &Places, frames: &[Frames]) -> [Vec<String>; 2] {
+    places.fill();
+    [(places.cluster.port(), "whole"), (places.proxy.port, "both")].map(|(port, database)| {
+        let login = Login::new("app", database).password(PASSWORD);
+        let mut wire = Wire::tcp(port, &login).unwrap();
+        frames
+            .iter()
+            .flat_map(|frames| wire.exchange(frames))
+            .filter_map(|one| render(&one))
+            .filter(|line| !line.contains("are the local ones"))
+            .collect()
+    })
+}
+
+fn pipeline(texts: &[&str]) -> Frames {
+    texts.iter().fold(Frames::new(), |frames, text| frames.run(text, &[])).sync()
+}
+
+fn query(text: &str) -> Frames {
+    Frames::new().query(text)
+}
+
+const READ: &str = "SELECT count(*) FROM r1";
+const WRITE: &str = "UPDATE w1 SET b = 'z' WHERE a = 1";
+
+#[test]
+fn what_is_prepared_or_declared_on_one_leg_has_its_name_on_both() {
+    let places = Places::start(Major::V15);
+    let prepared = query("PREPARE p AS UPDATE w1 SET b = 'p' WHERE a = 1");
+    let declared = query("DECLARE c CURSOR WITH HOLD FOR SELECT a FROM r2 ORDER BY a");
+    let local = "DECLARE c CURSOR WITH HOLD FOR SELECT * FROM own";
+    for script in [
+        vec![prepared.clone(), pipeline(&["PREPARE p AS SELECT 1"]), query("EXECUTE p")],
+        vec![
+            prepared.clone(),
+            pipeline(&[READ, "PREPARE p AS SELECT 1", READ]),
+            query("EXECUTE p"),
+        ],
+        vec![prepared.clone(), query("SELECT 1; PREPARE p AS SELECT 1"), query("EXECUTE p")],
+        vec![prepared.clone(), query("SELECT 1; DEALLOCATE p; PREPARE p AS SELECT 1; EXECUTE p")],
+        vec![prepared, query("BEGIN"), query("PREPARE p AS SELECT 1"), query("ROLLBACK")],
+        vec![query("CREATE TEMP TABLE own ()"), declared.clone(), query(local), query("FETCH c")],
+        vec![
+            query("CREATE TEMP TABLE own ()"),
+            declared.clone(),
+            pipeline(&[local]),
+            query("FETCH c"),
+        ],
+        vec![query("CREATE TEMP TABLE own ()"), declared, query("CLOSE c"), query(local)],
+    ] {
+        let [direct, split] = answers(&places, &script);
+        assert_eq!(split, direct, "{script:?}");
+    }
+}
+
+#[test]
+fn explain_execute_goes_where_the_statement_lives() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.sql("PREPARE writes AS UPDATE w1 SET b = 'p' WHERE a = 1");
+    session.sql("PREPARE reads AS SELECT b FROM r1 WHERE a = 1");
+    assert!(session.value("EXPLAIN EXECUTE writes").contains("Update on w1"));
+    assert!(session.value("EXPLAIN EXECUTE reads").contains("r1"));
+    assert!(session.value("EXPLAIN (ANALYZE) EXECUTE writes").contains("Update on w1"));
+    let parsed = Frames::new().parse("parsed", WRITE, &[]).sync();
+    session.exchange(&parsed);
+    assert!(session.value("EXPLAIN EXECUTE parsed").contains("Update on w1"));
+    let error = session.error("CREATE TEMP TABLE made AS EXECUTE reads");
+    assert_eq!(error.code(), "0A000");
+    assert!(error.hint().contains("in the place of EXECUTE"), "{error}");
+    assert_eq!(session.error("EXPLAIN EXECUTE nothing").code(), "26000");
+}
+
+#[test]
+fn transaction_control_in_an_implicit_pipeline_is_answered_once() {
+    let places = Places::start(Major::V15);
+    let modes = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+    for script in [
+        vec![pipeline(&[WRITE, modes])],
+        vec![pipeline(&[WRITE, modes, READ]), pipeline(&[READ])],
+        vec![pipeline(&[READ, modes]), query(WRITE)],
+        vec![pipeline(&[READ, WRITE, modes]), query(READ), query(WRITE)],
+        vec![pipeline(&["SHOW work_mem", WRITE, modes]), query(READ), query(WRITE)],
+        vec![pipeline(&[WRITE, READ, "BEGIN", READ, WRITE]), query("COMMIT"), query(READ)],
+        vec![pipeline(&[READ, WRITE, "COMMIT", READ])],
+        vec![pipeline(&[WRITE, READ, "ROLLBACK", READ]), query(READ)],
+        vec![pipeline(&[READ, "COMMIT"])],
+    ] {
+        let [direct, split] = answers(&places, &script);
+        assert_eq!(split, direct, "{script:?}");
+    }
+}
+
+#[test]
+fn a_malformed_bind_is_an_error_like_any_other() {
+    let places = Places::start(Major::V15);
+    let truncated = |body: &[u8]| Frames::new().parse("", READ, &[]).raw(b'B', body).sync();
+    for script in [
+        vec![truncated(b""), query(READ)],
+        vec![truncated(b"no end"), query(READ)],
+        vec![query("BEGIN"), truncated(b"portal\0no end"), query(WRITE), query("ROLLBACK")],
+        vec![query("BEGIN"), query(WRITE), truncated(b"no end"), query(READ), query("ROLLBACK")],
+        vec![truncated(b"\0\0\0"), query(READ)],
+    ] {
+        let [direct, split] = answers(&places, &script);
+        let codes = |lines: &[String]| -> Vec<String> {
+            let shown = |line: &String| match line.split("C=\"").nth(1) {
+                Some(rest) => rest[..5].to_owned(),
+                None => line.clone(),
+            };
+            lines.iter().map(shown).collect()
+        };
+        assert_eq!(codes(&split), codes(&direct), "{script:?}");
+    }
+}
