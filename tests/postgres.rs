@@ -24,6 +24,8 @@ mod load;
 mod long;
 #[path = "postgres/overloads.rs"]
 mod overloads;
+#[path = "postgres/pipelines.rs"]
+mod pipelines;
 #[path = "postgres/replica.rs"]
 mod replica;
 #[path = "postgres/routines.rs"]

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::catalog::changes_catalog;
+use super::inside::Progress;
 use super::owed::{Owed, Run, take_at};
 use super::{CopyIn, Fate, Gate, Undecided};
 use crate::protocol::{frame, message};
@@ -85,6 +86,7 @@ impl Gate {
             self.state.distrust();
             self.foreseen = None;
         }
+        self.progress = self.progress.max(Progress::Ran);
         self.finished_execute();
     }
 
@@ -95,6 +97,9 @@ impl Gate {
             return;
         }
         let tag = Tag::from_body(body);
+        if self.lookups.is_some() && !matches!(self.owed.front(), Some(Owed::Query(_))) {
+            self.progress = self.progress.after(body);
+        }
         match self.owed.pop_front() {
             Some(Owed::Query(mut run)) => {
                 self.stirring -= 1;
@@ -121,7 +126,7 @@ impl Gate {
         run.done += 1;
         let judgement = run.judgement.clone();
         let Some(statement) = judgement.statements.get(at) else { return self.distrust() };
-        if changes_catalog(statement) {
+        if run.changes || changes_catalog(statement) {
             self.touch_catalog(false);
         }
         // while a boundary is owed, what depends on the foreseen state waits for it
@@ -339,7 +344,11 @@ impl Gate {
         self.foreseen = None;
         let ended = self.state.ready(status);
         self.end(ended);
+        if let Some(lookups) = &mut self.lookups {
+            lookups.barred = false;
+        }
         if status == Status::Idle {
+            self.end_of_transaction();
             self.portals.end_transaction(batch);
         }
     }
@@ -349,6 +358,9 @@ impl Gate {
         let Some(ended) = ended else { return };
         if matches!(ended, Ended::RolledBack { .. }) {
             self.catalog_came_back();
+        }
+        if self.state.depth() == 0 {
+            self.progress = Progress::Nothing; // of another one perhaps, AND CHAIN
         }
         if self.state.block() == Block::None {
             self.end_of_transaction();

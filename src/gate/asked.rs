@@ -20,7 +20,7 @@ impl Gate {
             Ok(judgement) => judgement,
             Err(stop) => return stop,
         };
-        if let Some(next) = self.look_for(&judgement, now) {
+        if let Some(next) = self.look_at(&judgement, false, now) {
             return Message::Stop(next);
         }
         let (known, before) = (self.known(&judgement, now), self.before());

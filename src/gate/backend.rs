@@ -173,6 +173,7 @@ impl Gate {
                 self.hear_look(message, body);
                 return Heard::Absorb;
             }
+            Some(Own::Inside) => return self.hear_inside(message, body),
             Some(Own::Token { closes }) if message == kind::CLOSE_COMPLETE => {
                 self.pop();
                 if closes > 1 {
@@ -202,6 +203,7 @@ impl Gate {
                 }
                 return Heard::Absorb;
             }
+            Some(Own::Aside) => "the upstream did not let a look stand outside the pipeline",
             Some(Own::Undo { .. }) => "the upstream did not take back a look at its catalog",
             _ => "the upstream refused to take the tags again",
         };
@@ -232,11 +234,11 @@ impl Gate {
                 self.pop();
                 Heard::Looked(Looked { results: None, private })
             }
-            Some(Own::Restore | Own::SyncedToken | Own::Token { .. } | Own::Task) => {
+            Some(Own::Restore | Own::Aside | Own::SyncedToken | Own::Token { .. } | Own::Task) => {
                 self.settle_boundary(status);
                 Heard::Absorb
             }
-            None => {
+            Some(Own::Inside) | None => {
                 let asked =
                     matches!(self.owed.front(), Some(Owed::Check(Check { synced: true, .. })));
                 self.settle_boundary(status);

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::inside::{Progress, takes_snapshot};
 use super::lookups::{FIRST_NORMAL, Look, Lookups, Snapshot, calls, foreign, unseen};
 use super::text::Stop;
 use super::{CopyIn, Encoding, Fence, Gate, Next};
@@ -20,6 +21,7 @@ impl Gate {
             lookups.touched = false;
             lookups.replaced = false;
             lookups.looked = true;
+            lookups.borrowed = false;
         }
     }
 
@@ -32,6 +34,7 @@ impl Gate {
             lookups.private = true;
             lookups.touched = false;
             lookups.looked = true;
+            lookups.borrowed = true;
         }
     }
 
@@ -92,7 +95,17 @@ impl Gate {
 
     /// What is to be done before a text is decided that needs the catalog: nothing, where what is
     /// known of it is recent and complete, or where no better knowledge can be had.
-    pub(super) fn look_for(&self, judgement: &Judgement, now: Instant) -> Option<Next> {
+    pub(super) fn look_for(&mut self, judgement: &Judgement, now: Instant) -> Option<Next> {
+        self.look_at(judgement, takes_snapshot(judgement), now)
+    }
+
+    /// As [`Gate::look_for`]; `queries`: the message at the front takes a snapshot.
+    pub(super) fn look_at(
+        &mut self,
+        judgement: &Judgement,
+        queries: bool,
+        now: Instant,
+    ) -> Option<Next> {
         // what EXECUTE and FETCH run may need it, whatever their own text says
         let by_name = |one: &Statement| matches!(one.effect, Effect::Execute(_) | Effect::Fetch(_));
         if !judgement.needs_catalog && !judgement.statements.iter().any(by_name) {
@@ -103,24 +116,30 @@ impl Gate {
         if !lookups.is_due(now) && (lookups.looked || !missing()) {
             return None;
         }
-        self.look_now(lookups)
+        self.look_now(queries)
     }
 
     /// As [`Gate::look_for`], before a type or routine of the database's own is resolved by its OID.
-    pub(super) fn look_for_own(&self, now: Instant) -> Option<Next> {
-        let lookups = self.lookups()?;
-        if lookups.is_due(now) { self.look_now(lookups) } else { None }
+    pub(super) fn look_for_own(&mut self, queries: bool, now: Instant) -> Option<Next> {
+        if self.lookups()?.is_due(now) { self.look_now(queries) } else { None }
     }
 
-    /// A look, if one can be taken here and now or after a while.
-    fn look_now(&self, lookups: &Lookups) -> Option<Next> {
-        if self.is_quiet() {
-            let private = self.state.block() != Block::None;
-            return (!lookups.looked).then_some(Next::Catalog { private });
+    /// A look, if one can be taken here and now or after a while. `queries`: the message at the front
+    /// takes a snapshot.
+    fn look_now(&mut self, queries: bool) -> Option<Next> {
+        if self.lookups()?.looked {
+            return None;
         }
-        let copying = matches!(self.copy, CopyIn::Open { .. });
-        let can_wait = self.boundaries > 0 && !self.open && !self.skipping && !copying;
-        (can_wait && !lookups.looked).then_some(Next::Wait)
+        if self.is_quiet() {
+            return Some(Next::Catalog { private: self.state.block() != Block::None });
+        }
+        if self.skipping || matches!(self.copy, CopyIn::Open { .. }) {
+            return None;
+        }
+        if self.open {
+            return self.look_inside(queries);
+        }
+        (self.boundaries > 0).then_some(Next::Wait)
     }
 
     /// The message at the front is dealt with.
@@ -167,6 +186,7 @@ impl Gate {
 
     /// The transaction ended: what was seen in it may never have been, and what it did, others see.
     pub(super) fn end_of_transaction(&mut self) {
+        self.progress = Progress::Nothing;
         if let Some(lookups) = &mut self.lookups {
             let uncommitted = std::mem::take(&mut lookups.uncommitted);
             let private = std::mem::take(&mut lookups.private);
@@ -179,6 +199,7 @@ impl Gate {
     pub(super) fn lose_path(&mut self) {
         if let Some(lookups) = &mut self.lookups {
             lookups.path = Path::Unknown;
+            lookups.may_read = false; // the role may be another
         }
     }
 
@@ -293,7 +314,7 @@ impl Gate {
         let relying = !confirmed && !known.relying.is_empty() && (!self.has_token || durable);
         match if relying { known.relying.get(index) } else { known.each.get(index) } {
             Some(resolved) if !lost => {
-                if resolved.missing && !lookups.looked && calls {
+                if resolved.missing && !lookups.is_sure() && calls {
                     return unseen(statement, "calls a routine that the catalog did not have yet");
                 }
                 resolved.clone()
@@ -313,7 +334,10 @@ impl Gate {
                 None => unseen(&Statement::new(Class::Read, ""), "has a parameter of an own type"),
             };
             // it is not there yet, or this session may have replaced what it checks
-            if (resolved.missing || lookups.replaced) && !lookups.looked || lookups.lacks_own() {
+            let unknown = (resolved.missing && !lookups.is_sure())
+                || (lookups.replaced && !lookups.looked)
+                || lookups.lacks_own();
+            if unknown {
                 resolved = resolved.at_least(Class::Opaque);
             }
             if resolved.class > Class::Read || resolved.unseen_code {

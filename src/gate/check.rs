@@ -38,7 +38,7 @@ impl Gate {
     pub(super) fn is_asking(&self) -> bool {
         matches!(
             self.owed.back(),
-            Some(Owed::Check(_) | Owed::Own(Own::Look { .. } | Own::Undo { .. }))
+            Some(Owed::Check(_) | Owed::Own(Own::Look { .. } | Own::Inside | Own::Undo { .. }))
         )
     }
 

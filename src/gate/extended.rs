@@ -6,6 +6,7 @@ use std::sync::Arc;
 use smallvec::smallvec;
 
 use super::frontend::{Message, NAMES_LIMIT, malformed_denial};
+use super::inside::takes_snapshot;
 use super::lookups::FIRST_NORMAL;
 use super::owed::Owed;
 use super::plan::Plan;
@@ -70,7 +71,7 @@ impl Gate {
 
     /// The judgement of a Parse that gives parameters these types of the database's own.
     fn typed(
-        &self,
+        &mut self,
         mut judgement: Rc<Judgement>,
         own: Box<[u32]>,
         now: Instant,
@@ -78,7 +79,7 @@ impl Gate {
         if own.is_empty() {
             return Ok(judgement);
         }
-        if let Some(next) = self.look_for_own(now) {
+        if let Some(next) = self.look_for_own(takes_snapshot(&judgement), now) {
             return Err(next);
         }
         Rc::make_mut(&mut judgement).parameters = own;
@@ -115,7 +116,8 @@ impl Gate {
             }
         };
         let own = meanings.iter().any(|judgement| !judgement.parameters.is_empty());
-        if own && let Some(next) = self.look_for_own(now) {
+        let queries = meanings.iter().all(|judgement| takes_snapshot(judgement));
+        if own && let Some(next) = self.look_for_own(queries, now) {
             return Message::Stop(next);
         }
         let meanings = self.with_their_parameters(meanings, now);

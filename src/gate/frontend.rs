@@ -305,7 +305,7 @@ impl Gate {
         };
         let oid = oid.iter().fold(0u32, |oid, byte| oid << 8 | u32::from(*byte));
         if oid >= FIRST_NORMAL
-            && let Some(next) = self.look_for_own(now)
+            && let Some(next) = self.look_for_own(true, now)
         {
             return Message::Stop(next);
         }

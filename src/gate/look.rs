@@ -3,11 +3,12 @@
 //! It is a pipeline of the extended protocol under names of the proxy's own: a Query would drop the
 //! client's unnamed statement. Outside a transaction block it is a transaction of its own; inside
 //! one it stands in a savepoint that is rolled back to, and what it sees, which may be uncommitted,
-//! serves this session alone.
+//! serves this session alone. Inside a pipeline see [`super::inside`].
 
 use bytes::{Bytes, BytesMut};
 
 use super::Gate;
+use super::inside::{Progress, Stage};
 use super::owed::{Owed, Own};
 use crate::protocol::message::sync;
 use crate::protocol::{body, frame, message};
@@ -26,20 +27,33 @@ pub struct Looked {
 /// A look under way.
 #[derive(Debug, Default)]
 pub(super) struct Looking {
-    results: Vec<Vec<Row>>,
+    pub(super) results: Vec<Vec<Row>>,
     /// Whether each statement still to be bound gives a result, the last one first.
-    collecting: Vec<bool>,
+    pub(super) collecting: Vec<bool>,
     pub(super) failed: bool,
     /// How often undoing it was tried in vain.
-    undone: u8,
+    pub(super) undone: u8,
+    /// Where it stands, and how far it is; then what only looks inside a pipeline need: CloseCompletes
+    /// still to come, what is to be read, and the `statement_timeout` to be set again.
+    pub(super) stage: Stage,
+    pub(super) closes: usize,
+    pub(super) queries: Vec<&'static str>,
+    pub(super) timeout: Option<Box<str>>,
 }
 
 impl Gate {
     /// The messages of a look: each of `queries` gives one result. They go to the server at once,
     /// and nothing else until [`Answer::Looked`](super::Answer::Looked).
-    pub fn look(&mut self, queries: &[&str]) -> Bytes {
-        let private = self.state.block() != Block::None;
+    pub fn look(&mut self, queries: &[&'static str]) -> Bytes {
         let mut out = BytesMut::new();
+        if self.open {
+            if self.state.block() != Block::None || self.progress != Progress::Nothing {
+                return self.begin_inside(queries);
+            }
+            sync(&mut out);
+            self.owe_boundary(Owed::Own(Own::Aside));
+        }
+        let private = self.state.block() != Block::None;
         let mut collecting = Vec::new();
         let mut ask = |text: &str, collect: bool| {
             run(&mut out, text);
@@ -133,10 +147,10 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY";
 const NO_TRANSACTION_TIMEOUT: &str = "SELECT 1 WHERE CASE \
      WHEN pg_catalog.current_setting('transaction_timeout', true) IS NOT NULL \
      THEN pg_catalog.set_config('transaction_timeout', '0', true) IS NULL END";
-const SAVEPOINT: &str = "SAVEPOINT \"pgauthority look\"";
+pub(super) const SAVEPOINT: &str = "SAVEPOINT \"pgauthority look\"";
 
 /// What takes a look back, settings and locks included.
-fn undo(private: bool) -> &'static [&'static str] {
+pub(super) fn undo(private: bool) -> &'static [&'static str] {
     match private {
         false => &["ROLLBACK"],
         true => &[

@@ -54,6 +54,14 @@ pub(super) struct Lookups {
     pub(super) looked: bool,
     /// The snapshot may show what is not committed.
     pub(super) private: bool,
+    /// What `looked` says was no look of its own: the transaction sees no newer catalog.
+    pub(super) borrowed: bool,
+    /// No look can be taken inside the open pipeline.
+    pub(super) barred: bool,
+    /// One has failed there: no more are taken.
+    pub(super) fails_inside: bool,
+    /// The session's user may read what a look reads.
+    pub(super) may_read: bool,
     /// The look under way.
     pub(super) under_way: Looking,
 }
@@ -70,12 +78,21 @@ impl Lookups {
             uncommitted: false,
             looked: false,
             private: false,
+            borrowed: false,
+            barred: false,
+            fails_inside: false,
+            may_read: false,
             under_way: Looking::default(),
         }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
         self.touched || now >= self.look.until
+    }
+
+    /// What the snapshot lacks is not there: this session has just looked.
+    pub(super) fn is_sure(&self) -> bool {
+        self.looked && !self.borrowed
     }
 
     /// The snapshot cannot show the DDL that this session ran: others know nothing of it, and a newer

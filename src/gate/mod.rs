@@ -11,6 +11,7 @@ mod catalog;
 mod check;
 mod extended;
 mod frontend;
+mod inside;
 mod look;
 mod lookups;
 mod names;
@@ -43,6 +44,7 @@ pub use refusal::{Form, Refusal, Refused};
 pub use task::{Astray, MAX_NOTED};
 pub use text::ConfirmedStatement;
 
+use inside::Progress;
 use lookups::Lookups;
 use owed::Owed;
 use task::Task;
@@ -140,6 +142,8 @@ pub struct Gate {
     ran: bool,
     /// A Bind has gone in the open batch: a Sync would end its portal.
     bound: bool,
+    /// How far its transaction has got.
+    progress: Progress,
     /// The server has been told to answer what has gone of the open batch.
     flushed: bool,
     /// The server skips everything up to the next Sync, which has not been sent yet.
@@ -242,6 +246,7 @@ impl Gate {
             stirred: false,
             open: false,
             bound: false,
+            progress: Progress::Nothing,
             flushed: false,
             ran: false,
             skipping: false,

@@ -52,6 +52,10 @@ pub(super) enum Own {
     Restore,
     /// The catalog is looked at; `private`: in a transaction block.
     Look { private: bool },
+    /// A turn of a look inside the client's pipeline.
+    Inside,
+    /// A Sync before a look, behind messages of the client's that have bound nothing yet.
+    Aside,
     /// A token is set, with a Sync of its own.
     SyncedToken,
     /// A token is set inside the client's pipeline; so many CloseCompletes are still to come.
@@ -92,6 +96,8 @@ pub(super) struct Run {
     pub(super) copies: usize,
     /// EXECUTE of something whose effects are not followed.
     pub(super) indirect: bool,
+    /// It may change the catalog.
+    pub(super) changes: bool,
     /// Code runs that cannot be seen, in the statements themselves or in what they name.
     pub(super) unseen: bool,
 }
@@ -116,6 +122,7 @@ impl Owed {
                     Own::Restore
                         | Own::Look { .. }
                         | Own::Undo { .. }
+                        | Own::Aside
                         | Own::SyncedToken
                         | Own::Task
                 )

@@ -394,6 +394,7 @@ impl Gate {
             portals,
             copies: plan.copies,
             indirect: plan.indirect,
+            changes: plan.before.changed,
             unseen: plan.unseen || plan.triggers,
         })
     }

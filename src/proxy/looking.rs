@@ -93,6 +93,9 @@ impl Relay {
         let mut results = looked.results.into_iter().flatten();
         let mut value = || results.next()?.into_iter().next()?.into_iter().next()?;
         let (isolation, version) = (value(), value());
+        if private && isolation.is_some_and(|level| !level.starts_with(b"read ")) {
+            return self.take_frozen();
+        }
         let Some(version) = version else {
             looking.failures += 1;
             if looking.failures < ATTEMPTS {
@@ -103,9 +106,6 @@ impl Relay {
             return self.take_catalog(None, private);
         };
         looking.failures = 0;
-        if private && !isolation.is_some_and(|level| level.starts_with(b"read ")) {
-            return self.take_frozen();
-        }
         let Some(rows) = results.next() else {
             let known = match private {
                 true => self.leg.gate.catalog().cloned(),

@@ -113,6 +113,11 @@ impl State {
         self.failed
     }
 
+    /// Something happened in the open transaction that was not seen.
+    pub fn is_lost(&self) -> bool {
+        self.lost
+    }
+
     /// Number of savepoints open.
     pub fn depth(&self) -> usize {
         self.savepoints.depth()

@@ -147,7 +147,10 @@ fn a_look_leaves_no_trace() {
         "app",
         "SET ROLE app; CREATE FUNCTION latest() RETURNS int STABLE LANGUAGE sql AS 'SELECT 10'",
     );
-    wire.sql("SELECT latest()");
+    // the transaction cannot see what it is
+    wire.sql("SAVEPOINT s");
+    assert_eq!(rule(&mut wire, "SELECT latest()"), "prod.opaque_unconfirmed");
+    wire.sql("ROLLBACK TO s");
     let messages = wire.exchange(&Frames::new().execute("held", 0).sync());
     assert!(messages.iter().any(|one| one.tag == b'D' && one.columns() == [Some("9".into())]));
     wire.sql("COMMIT");
