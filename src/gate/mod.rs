@@ -21,6 +21,7 @@ mod plan;
 mod refusal;
 mod refusing;
 mod reports;
+mod tally;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -33,7 +34,7 @@ use std::rc::Rc;
 use crate::contract::backstop::Signer;
 use crate::policy::Policy;
 use crate::session::{Batch, Instant, Names, Parameters, State, Temporary};
-use crate::sql::{Class, Judgement};
+use crate::sql::Judgement;
 
 pub use backend::{Answer, Answered};
 pub use look::Looked;
@@ -41,12 +42,14 @@ pub use lookups::{Look, Snapshot};
 pub use next::{Next, Record, Step};
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
+pub use tally::{Alike, Decided};
 pub use task::{Astray, MAX_NOTED};
 pub use text::ConfirmedStatement;
 
 use inside::Progress;
 use lookups::Lookups;
 use owed::Owed;
+use tally::Tally;
 use task::Task;
 
 /// Judges texts; [`crate::sql::Judge`] in life, a table in tests.
@@ -110,9 +113,6 @@ struct Undecided {
     id: EventId,
     depth: usize,
 }
-
-/// Statements decided, by class: forwarded, confirmed, blocked. The relay moves them to metrics.
-pub type Tally = [[u32; 3]; Class::ALL.len()];
 
 /// The gate of one leg of a session.
 pub struct Gate {

@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 
 use super::catalog::Before;
 use super::text::ConfirmedStatement;
-use super::{Fence, Gate, Tally};
+use super::{Alike, Decided, Fence, Gate};
 use crate::session::{Batch, Change, Meanings, Names, State, Temporary};
 use crate::sql::{Class, Judgement, Statement};
 
@@ -67,14 +67,16 @@ impl Plan {
 
 impl Gate {
     /// Statements decided since the last call.
-    pub fn take_tally(&mut self) -> Option<Tally> {
-        (self.tally != Tally::default()).then(|| std::mem::take(&mut self.tally))
+    #[inline]
+    pub fn take_tally(&mut self) -> impl Iterator<Item = Alike> {
+        self.tally.take()
     }
 
     /// Statements that may run, by the class each was decided by.
     pub(super) fn count(&mut self, classes: impl Iterator<Item = Class>, confirmed: bool) {
+        let decided = if confirmed { Decided::Confirmed } else { Decided::Allowed };
         for class in classes {
-            self.tally[class as usize][usize::from(confirmed)] += 1;
+            self.tally.add(class, decided);
         }
     }
 

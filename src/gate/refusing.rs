@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::frontend::{Message, NAMES_LIMIT};
 use super::refusal::Form;
 use super::text::Stop;
-use super::{Fate, Gate, Next, Refusal};
+use super::{Decided, Fate, Gate, Next, Refusal};
 use crate::policy::{Denial, Rule};
 use crate::protocol::body;
 use crate::protocol::frame::{self, Header, frontend as kind};
@@ -58,7 +58,7 @@ impl Gate {
         about: Option<(&[u8], Rc<Judgement>)>,
     ) -> Message {
         if let Some(class) = denial.class {
-            self.tally[class as usize][2] += 1;
+            self.tally.add(class, Decided::Blocked);
         }
         let recorded = self.cleared.take().unwrap_or_default();
         self.fates.extend(recorded.into_iter().map(|id| (id, Fate::Failed)));

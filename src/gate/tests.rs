@@ -13,7 +13,7 @@ use super::*;
 use crate::contract::{Authority, Declaration, Environment, Role};
 use crate::policy::Rule;
 use crate::protocol::{backend, frontend, message};
-use crate::sql::Judge;
+use crate::sql::{Class, Judge};
 
 const NOW: Instant = Instant::from_secs(1);
 

@@ -10,6 +10,9 @@ use crate::audit::{AuditLog, Event, EventKind, Outcome, Place, Receipt, Who};
 use crate::gate::{ConfirmedStatement, EventId, Fate, Gate, Record, Refusal};
 use crate::policy::Denial;
 
+/// Events by the id that the gate knows them by.
+type Open = HashMap<EventId, Event>;
+
 /// Writes a session's events.
 #[derive(Debug)]
 pub(super) struct Recorder {
@@ -17,12 +20,12 @@ pub(super) struct Recorder {
     place: Arc<Place>,
     who: Arc<Who>,
     /// `ddl_confirmed` events whose outcome is not known yet.
-    open: HashMap<EventId, Event>,
+    open: Option<Box<Open>>,
 }
 
 impl Recorder {
     pub(super) fn new(audit: AuditLog, place: Place, who: Who) -> Self {
-        Recorder { audit, place: Arc::new(place), who: Arc::new(who), open: HashMap::new() }
+        Recorder { audit, place: Arc::new(place), who: Arc::new(who), open: None }
     }
 
     /// Takes over what changed in the session since the last event.
@@ -81,7 +84,7 @@ impl Recorder {
             event.in_transaction = Some(record.in_transaction);
             event.confirmed = Some(true);
             ids.push(event.id.as_u128());
-            self.open.insert(event.id.as_u128(), event.clone());
+            self.open.get_or_insert_default().insert(event.id.as_u128(), event.clone());
             events.push(event);
         }
         (ids, self.audit.record_all(events))
@@ -107,8 +110,10 @@ impl Recorder {
 
     /// The events could not be written, so the statements will not run.
     pub(super) fn withdraw(&mut self, ids: &[EventId]) {
-        for id in ids {
-            self.open.remove(id);
+        if let Some(open) = &mut self.open {
+            for id in ids {
+                open.remove(id);
+            }
         }
     }
 
@@ -136,7 +141,7 @@ impl Recorder {
     }
 
     fn outcome(&mut self, id: EventId, outcome: Outcome) -> Option<Event> {
-        let confirmed = self.open.remove(&id)?;
+        let confirmed = self.open.as_mut()?.remove(&id)?;
         Some(Event { kind: EventKind::DdlOutcome, outcome: Some(outcome), ..confirmed })
     }
 

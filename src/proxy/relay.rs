@@ -19,11 +19,9 @@ use super::recorder::Recorder;
 use super::tidings::Tidings;
 use super::worker::{SessionHandle, Worker};
 use crate::audit::Receipt;
-use crate::gate::{Answer, Next, Refusal, Refused};
+use crate::gate::{Answer, Decided, Next, Refusal, Refused};
 use crate::observe::{Direction, Verdict};
 use crate::policy::Rule;
-
-use crate::sql::Class;
 
 /// Reads a direction does in one poll before it lets other sessions run.
 const READS_A_POLL: usize = 8;
@@ -350,13 +348,13 @@ impl Relay {
     }
 
     pub(super) fn settle_metrics(&mut self) {
-        let Some(tally) = self.leg.gate.take_tally() else { return };
-        for (class, counts) in Class::ALL.iter().zip(tally) {
-            for (verdict, count) in Verdict::ALL.iter().zip(counts) {
-                if count > 0 {
-                    self.leg.metrics.statements(*class, *verdict, u64::from(count));
-                }
-            }
+        for (class, decided, count) in self.leg.gate.take_tally() {
+            let verdict = match decided {
+                Decided::Allowed => Verdict::Allowed,
+                Decided::Confirmed => Verdict::Confirmed,
+                Decided::Blocked => Verdict::Blocked,
+            };
+            self.leg.metrics.statements(class, verdict, u64::from(count));
         }
     }
 

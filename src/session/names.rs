@@ -131,11 +131,14 @@ pub struct Change {
     change: u64,
 }
 
+type Named = HashMap<Rc<[u8]>, Slot, ahash::RandomState>;
+
 /// All names of one kind. The unnamed one has a place of its own: it is every driver's usual one.
 #[derive(Debug, Default)]
 pub struct Names {
     unnamed: Slot,
-    named: HashMap<Rc<[u8]>, Slot, ahash::RandomState>,
+    /// `None`: there have been none, which is the rule.
+    named: Option<Box<Named>>,
     changes: u64,
 }
 
@@ -146,7 +149,8 @@ impl Names {
         if name.is_empty() {
             return self.unnamed.look_up(batch);
         }
-        self.named.get(name).map_or(Lookup::Unknown, |slot| slot.look_up(batch))
+        let slot = self.named.as_ref().and_then(|named| named.get(name));
+        slot.map_or(Lookup::Unknown, |slot| slot.look_up(batch))
     }
 
     /// A message that gives `name` a meaning (empty: none) is being sent in `batch`.
@@ -158,11 +162,12 @@ impl Names {
             self.unnamed.change(meanings, batch, change);
             return Change { name: None, change };
         }
-        let key: Rc<[u8]> = match self.named.get_key_value(name) {
+        let named = self.named.get_or_insert_default();
+        let key: Rc<[u8]> = match named.get_key_value(name) {
             Some((key, _)) => key.clone(),
             None => name.into(),
         };
-        self.named.entry(key.clone()).or_default().change(meanings, batch, change);
+        named.entry(key.clone()).or_default().change(meanings, batch, change);
         Change { name: Some(key), change }
     }
 
@@ -185,10 +190,11 @@ impl Names {
         match &change.name {
             None => settle(&mut self.unnamed, change.change),
             Some(name) => {
-                if let Some(slot) = self.named.get_mut(name) {
+                let Some(named) = &mut self.named else { return };
+                if let Some(slot) = named.get_mut(name) {
                     settle(slot, change.change);
                     if slot.is_void() {
-                        self.named.remove(name);
+                        named.remove(name);
                     }
                 }
             }
@@ -198,7 +204,7 @@ impl Names {
     /// The name survives the end of the transaction (a cursor WITH HOLD).
     pub fn hold(&mut self, name: &[u8]) {
         let name = cut(name);
-        if let Some(slot) = self.named.get_mut(name) {
+        if let Some(slot) = self.named.as_mut().and_then(|named| named.get_mut(name)) {
             slot.hold = true;
         }
     }
@@ -209,24 +215,28 @@ impl Names {
         if self.unnamed.batch <= batch {
             self.unnamed = Slot { settled: true, ..Slot::default() };
         }
-        if !self.named.is_empty() {
-            self.named.retain(|_, slot| slot.hold || slot.batch > batch || !slot.settled);
+        if let Some(named) = &mut self.named
+            && !named.is_empty()
+        {
+            named.retain(|_, slot| slot.hold || slot.batch > batch || !slot.settled);
         }
     }
 
     /// All names are gone (DEALLOCATE ALL, CLOSE ALL, DISCARD ALL), those of later batches aside.
     pub fn clear(&mut self, batch: Batch) {
-        self.named.retain(|_, slot| slot.batch > batch || !slot.settled);
+        if let Some(named) = &mut self.named {
+            named.retain(|_, slot| slot.batch > batch || !slot.settled);
+        }
     }
 
     /// Number of names kept, for tests and memory accounting.
     pub fn len(&self) -> usize {
-        self.named.len()
+        self.named.as_ref().map_or(0, |named| named.len())
     }
 
     /// No name is kept.
     pub fn is_empty(&self) -> bool {
-        self.named.is_empty()
+        self.len() == 0
     }
 }
 

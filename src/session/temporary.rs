@@ -10,7 +10,8 @@ use std::rc::Rc;
 #[derive(Debug, Default, Clone)]
 pub struct Temporary {
     /// Shared with copies until one of them changes: every statement foreseen takes a copy.
-    names: Rc<HashMap<Box<str>, Made>>,
+    /// `None`: there are none, which is the rule.
+    names: Option<Rc<HashMap<Box<str>, Made>>>,
     search_path_doubtful: bool,
 }
 
@@ -41,53 +42,53 @@ impl Temporary {
             return;
         }
         for name in names {
-            Rc::make_mut(&mut self.names).insert(name.clone(), made);
+            Rc::make_mut(self.names.get_or_insert_default()).insert(name.clone(), made);
         }
     }
 
     /// The end of the string: what was foreseen counts only once it is reported.
     pub fn forget_foreseen(&mut self) {
-        if self.names.values().any(|made| made.foreseen) {
-            Rc::make_mut(&mut self.names).retain(|_, made| !made.foreseen);
-        }
+        self.drop_any(|made| made.foreseen);
     }
 
     /// Every one of `names` is certainly a temporary relation of this session.
     pub fn holds_all(&self, names: &[Box<str>]) -> bool {
-        !names.is_empty() && names.iter().all(|name| self.names.contains_key(name))
+        !names.is_empty() && names.iter().all(|name| self.contains(name))
     }
 
     /// These are no longer known.
     pub fn forget(&mut self, names: &[Box<str>]) {
         for name in names {
-            if self.names.contains_key(name) {
-                Rc::make_mut(&mut self.names).remove(name);
+            if self.contains(name)
+                && let Some(names) = &mut self.names
+            {
+                Rc::make_mut(names).remove(name);
             }
         }
     }
 
     /// Nothing is known any more.
     pub fn forget_all(&mut self) {
-        self.names = Rc::default();
+        self.names = None;
     }
 
     /// The search path may mention `pg_temp` from now on: an unqualified name proves nothing.
     pub fn doubt_search_path(&mut self) {
         self.search_path_doubtful = true;
-        self.names = Rc::default();
+        self.names = None;
     }
 
     /// The transaction, or a part of it, was rolled back: what it made is gone.
     pub fn rolled_back(&mut self) {
-        if self.names.values().any(|made| made.in_transaction) {
-            Rc::make_mut(&mut self.names).retain(|_, made| !made.in_transaction);
-        }
+        self.drop_any(|made| made.in_transaction);
     }
 
     /// The transaction committed.
     pub fn committed(&mut self) {
-        if self.names.values().any(|made| made.on_commit_drop || made.in_transaction) {
-            let names = Rc::make_mut(&mut self.names);
+        if let Some(names) = &mut self.names
+            && names.values().any(|made| made.on_commit_drop || made.in_transaction)
+        {
+            let names = Rc::make_mut(names);
             names.retain(|_, made| !made.on_commit_drop);
             for made in names.values_mut() {
                 made.in_transaction = false;
@@ -97,7 +98,20 @@ impl Temporary {
 
     /// No name is known.
     pub fn is_empty(&self) -> bool {
-        self.names.is_empty()
+        self.names.as_ref().is_none_or(|names| names.is_empty())
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.names.as_ref().is_some_and(|names| names.contains_key(name))
+    }
+
+    /// Those are no longer known; nothing is copied where there are none.
+    fn drop_any(&mut self, which: fn(&Made) -> bool) {
+        if let Some(names) = &mut self.names
+            && names.values().any(which)
+        {
+            Rc::make_mut(names).retain(|_, made| !which(made));
+        }
     }
 }
 
