@@ -129,6 +129,16 @@ fn copy() -> Script {
         .step(data(b"13\tcut\n14", b"\tcut\n"), 1)
         .commits(&[13, 14], false)
         .query("COPY w1 TO STDOUT")
+        // as libpq's PQexecParams: the first Sync counts for nothing
+        .step(
+            described(described(Frames::new(), READ), "COPY w1 FROM STDIN")
+                .sync()
+                .copy_data(b"15\tcut\n")
+                .copy_done()
+                .sync(),
+            1,
+        )
+        .commits(&[15], true)
 }
 
 fn savepoints() -> Script {
