@@ -36,6 +36,8 @@ mod scripts;
 mod session;
 #[path = "state/shrink.rs"]
 mod shrink;
+#[path = "split/stays.rs"]
+mod stays;
 #[path = "split/tap.rs"]
 mod tap;
 #[path = "split/tapped.rs"]

@@ -162,7 +162,7 @@ impl Gate {
         let last = self.stirring == 0 && run.done == judgement.statements.len();
         let alone = last && judgement.statements.len() == 1;
         self.made(statement, last, alone);
-        self.follow_task();
+        self.follow_declared(statement);
         self.end(ended);
     }
 
@@ -347,6 +347,7 @@ impl Gate {
         if let Some(lookups) = &mut self.lookups {
             lookups.barred = false;
         }
+        self.follow_end();
         if status == Status::Idle {
             self.end_of_transaction();
             self.portals.end_transaction(batch);

@@ -20,15 +20,20 @@ use crate::contract::parameter;
 use crate::policy::Policy;
 use crate::protocol::message::sync;
 use crate::protocol::{ErrorResponse, body};
-use crate::session::Block;
+use crate::session::{self, Block};
 use crate::sql::{Class, Effect, Judgement, SetScope, SetValue, Statement};
 
 /// The most parameters that are noted of a session: with as many it cannot move.
 pub const MAX_NOTED: usize = 256;
 
 /// Parameters whose value alone does not tell whether the session has set them.
-const TOLD_BY_NOTE: [&str; 4] =
-    ["client_encoding", "statement_timeout", "lock_timeout", "transaction_timeout"];
+const TOLD_BY_NOTE: [&str; 5] = [
+    "client_encoding",
+    "statement_timeout",
+    "lock_timeout",
+    "transaction_timeout",
+    "default_transaction_read_only",
+];
 
 /// A task that leads elsewhere.
 #[derive(Clone, Debug)]
@@ -60,6 +65,8 @@ pub(super) struct Task {
     home: Option<Arc<str>>,
     /// Another one has been set, whose row leads elsewhere.
     pub(super) astray: bool,
+    /// The one of old has been set again, since a reload has changed where it leads.
+    declared: bool,
     /// See [`Astray::noted`].
     noted: BTreeSet<Box<str>>,
     doubt: Doubt,
@@ -77,7 +84,11 @@ impl Gate {
     /// Replaces the law (a reload, another task): from the next statement on.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
-        self.follow_task();
+        self.task.declared = false;
+        if self.policy.routed {
+            self.policy.follow_task(self.task.home.as_deref());
+            self.follow_task();
+        }
     }
 
     /// The session's task may be another one now: its row's cells apply, unless it leads elsewhere.
@@ -87,15 +98,41 @@ impl Gate {
         }
         let task = self.state.parameters.task.get();
         let moved = *task != self.task.home;
+        // a reload may have changed where the task of old leads: declared again, it is another one
+        let declared = moved || self.task.declared;
         self.task.astray =
-            moved && task.as_deref().is_some_and(|task| self.policy.leads_elsewhere(task));
-        if self.task.astray {
+            declared && task.as_deref().is_some_and(|task| self.policy.leads_elsewhere(task));
+        if self.task.astray || !moved {
             return;
         }
         self.policy.follow_task(task.as_deref());
-        if moved {
-            self.task.home.clone_from(task);
+        self.task.home.clone_from(task);
+        self.task.declared = false;
+    }
+
+    /// A statement is done: it may have declared a task.
+    pub(super) fn follow_declared(&mut self, statement: &Statement) {
+        let returns = self.policy.displaced && self.policy.split.is_none();
+        self.task.declared |= returns && declares_task(statement);
+        self.follow_task();
+    }
+
+    /// A transaction has ended: a task declared in it may be undone.
+    pub(super) fn follow_end(&mut self) {
+        if self.task.astray {
+            self.follow_task();
         }
+    }
+
+    /// The session's task leads elsewhere.
+    pub fn is_astray(&self) -> bool {
+        self.task.astray
+    }
+
+    /// The session stays where it is: the declaration of the task came to nothing.
+    pub fn stay(&mut self) {
+        self.task.declared = false;
+        self.follow_task();
     }
 
     /// The session's task leads elsewhere ([`Answer::Move`](super::Answer::Move)).
@@ -243,4 +280,10 @@ impl Gate {
             self.task.noted.insert(name.to_ascii_lowercase().into());
         }
     }
+}
+
+/// It sets the task, or sets it back.
+fn declares_task(statement: &Statement) -> bool {
+    matches!(statement.effect, Effect::ResetAll | Effect::DiscardAll)
+        || session::declares_task(statement)
 }

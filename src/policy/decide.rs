@@ -27,6 +27,8 @@ pub struct Policy {
     pub read_denied: bool,
     /// The task's write cell is `deny`.
     pub write_denied: bool,
+    /// The row of the session's task leads elsewhere since a reload: the session may only leave.
+    pub displaced: bool,
     /// The entry is routed, so a task decides which cells apply.
     pub routed: bool,
     /// Another task may move the session to other upstreams: the proxy can log in there by itself.
@@ -103,6 +105,7 @@ impl Policy {
             confirm_max_age: None,
             read_denied: false,
             write_denied: false,
+            displaced: false,
             routed: false,
             movable: false,
             decisions: Arc::new(DecisionTable::default()),
@@ -175,7 +178,7 @@ impl Policy {
             };
             return self.block(statement, class, denial);
         }
-        if self.denied(class) {
+        if self.denied(class) && !(class == Class::Read && statement.only_sets()) {
             return self.block(statement, class, self.task_denial(statement, class));
         }
         match self.verdict(class) {

@@ -47,7 +47,8 @@ impl Policy {
                 let name = call.name.as_deref()?;
                 let scope =
                     if call.is_local == Some(true) { SetScope::Local } else { SetScope::Session };
-                self.set_config(call, name, scope, view)
+                let alone = statement.set_config.len() == 1;
+                self.set_config((call, alone), name, scope, view)
                     .or_else(|| self.lexing(name, call.value.as_deref(), statement))
             })
         })
@@ -55,7 +56,7 @@ impl Policy {
 
     fn set_config(
         &self,
-        call: &SetConfig,
+        (call, alone): (&SetConfig, bool),
         name: &str,
         scope: SetScope,
         view: View,
@@ -72,11 +73,16 @@ impl Policy {
                 format!("\"{name}\" takes a literal value only"),
                 format!("use SET {name} = '…'"),
             )),
-            (Some(_), Some(Parameter::Task)) if self.routed && !call.bare => Some(Denial::new(
-                Rule::TaskChange,
-                format!("\"{}\" is not set by a part of a statement", parameter::TASK),
-                change_hint("outside a transaction: ", call.value.as_deref()),
-            )),
+            // nor beside others: a leg that comes later is told the task and what else was set
+            (Some(_), Some(Parameter::Task))
+                if self.routed && !(call.bare && alone && call.is_local.is_some()) =>
+            {
+                Some(Denial::new(
+                    Rule::TaskChange,
+                    format!("\"{}\" is not set by a part of a statement", parameter::TASK),
+                    change_hint("outside a transaction: ", call.value.as_deref()),
+                ))
+            }
             (Some(value), Some(_)) => self.parameter(name, Some(value), scope, view),
         }
     }
@@ -188,8 +194,9 @@ impl Policy {
             return;
         }
         let row = task.and_then(|task| self.decisions.lookup(task));
-        self.read_denied = row.is_none_or(|row| row.read == Cell::Deny);
-        self.write_denied = row.is_none_or(|row| row.write == Cell::Deny);
+        self.displaced = task.is_some_and(|task| self.leads_elsewhere(task));
+        self.read_denied = self.displaced || row.is_none_or(|row| row.read == Cell::Deny);
+        self.write_denied = self.displaced || row.is_none_or(|row| row.write == Cell::Deny);
     }
 
     /// Compares an `authority.expect_*` value with the declaration.

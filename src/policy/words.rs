@@ -108,6 +108,26 @@ impl Policy {
     }
 
     pub(super) fn task_denial(&self, statement: &Statement, class: Class) -> Denial {
+        if self.displaced {
+            let hint = match self.movable && self.split.is_none() {
+                true => format!(
+                    "declare the task again, outside a transaction, and the session goes there: \
+                     SET {} = '…'; SHOW {} tells the present one",
+                    parameter::TASK,
+                    parameter::TASK
+                ),
+                false => "connect again: a new session goes there".to_owned(),
+            };
+            return Denial::new(
+                Rule::TaskDenied,
+                format!(
+                    "{} blocked: the row of the session's task leads to other upstreams since a \
+                     reload",
+                    statement.tag
+                ),
+                hint,
+            );
+        }
         let kind = if class == Class::Read { "reads" } else { "writes" };
         Denial::new(
             Rule::TaskDenied,

@@ -73,6 +73,25 @@ pub struct Authenticated {
     pub user: String,
     /// What logs in as the user where the same verifier is held; with SCRAM only.
     pub keys: Option<Keys>,
+    /// The common name of the certificate that proved it; with certificates only.
+    pub certificate: Option<String>,
+}
+
+impl Authenticated {
+    /// Whether what was proven lets the client into an entry as it is declared now: the proxy logs
+    /// in anew for a session that is under way.
+    pub(super) fn still_opens(&self, entry: &Entry, config: &Config, secrets: &Secrets) -> bool {
+        let listed = entry.users.as_ref().is_some_and(|users| users.contains(&self.user));
+        let proven = match (entry.auth, &self.keys, &self.certificate) {
+            (ClientAuth::Trust, ..) => true,
+            (ClientAuth::ScramSha256, Some(keys), _) => {
+                secrets.verifiers.get(&self.user).is_some_and(|verifier| verifier.fits(keys))
+            }
+            (ClientAuth::Cert, _, Some(name)) => names(config, &self.user, name),
+            _ => false,
+        };
+        listed && proven
+    }
 }
 
 /// A client that is not let in.
@@ -144,7 +163,7 @@ fn by_trust(
         false => Err(format!("trust does not extend to {}", client.peer)),
     };
     match admitted.and(local) {
-        Ok(()) => Ok(Authenticated { user, keys: None }),
+        Ok(()) => Ok(Authenticated { user, keys: None, certificate: None }),
         Err(reason) => {
             let message = format!("\"trust\" authentication failed for user \"{user}\"");
             Err(Refused::new(ErrorResponse::fatal("28000", message), reason))
@@ -163,23 +182,28 @@ fn by_certificate(
         Some(tls) if !tls.certificate => Err("no client certificate".to_owned()),
         Some(tls) => tls.common_name.as_deref().ok_or("no single common name".to_owned()),
     };
-    let fits = name.and_then(|name| {
-        let mapped = config.users.get(&user).map(|secret| &secret.certificate_names);
-        let fits = match mapped.filter(|names| !names.is_empty()) {
-            Some(names) => names.contains(name),
-            None => name == user,
-        };
-        match fits {
-            true => Ok(()),
-            false => Err(format!("the certificate of \"{name}\" is not one of user \"{user}\"")),
-        }
+    let fits = name.and_then(|name| match names(config, &user, name) {
+        true => Ok(name),
+        false => Err(format!("the certificate of \"{name}\" is not one of user \"{user}\"")),
     });
     match admitted.and(fits) {
-        Ok(()) => Ok(Authenticated { user, keys: None }),
+        Ok(name) => {
+            let certificate = Some(name.to_owned());
+            Ok(Authenticated { user, keys: None, certificate })
+        }
         Err(reason) => {
             let message = format!("certificate authentication failed for user \"{user}\"");
             Err(Refused::new(ErrorResponse::fatal("28000", message), reason))
         }
+    }
+}
+
+/// Whether a certificate of this common name is the user's.
+fn names(config: &Config, user: &str, name: &str) -> bool {
+    let mapped = config.users.get(user).map(|secret| &secret.certificate_names);
+    match mapped.filter(|names| !names.is_empty()) {
+        Some(names) => names.contains(name),
+        None => name == user,
     }
 }
 
@@ -235,7 +259,7 @@ async fn scram(
     let client_final = client.receive_password(MAX_SASL_LENGTH).await?;
     let (server_final, keys) = waiting.finish(&client_final).map_err(&failed)?;
     exchange(client, auth::SASL_FIN, server_final.as_bytes()).await?;
-    Ok(Authenticated { user: user.to_owned(), keys: Some(keys) })
+    Ok(Authenticated { user: user.to_owned(), keys: Some(keys), certificate: None })
 }
 
 async fn exchange(client: &mut Client, code: u32, data: &[u8]) -> io::Result<()> {

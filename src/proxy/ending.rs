@@ -25,6 +25,7 @@ impl Relay {
     /// Goes on where it is.
     pub(super) fn stay(&mut self) {
         self.moving = false;
+        self.leg.gate.stay();
         if matches!(self.hold, Hold::Answers) {
             self.hold = Hold::None;
         }

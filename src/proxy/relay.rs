@@ -293,11 +293,11 @@ impl Relay {
         let mut at = 0;
         loop {
             let answered = self.leg.gate.backend(&buffer[at..], now);
+            if let Some(splitter) = &self.inner {
+                splitter.follow(&self.leg.gate);
+            }
             // before the client, and whoever it tells, can know
             self.tell_catalog();
-            if let Some(splitter) = &self.inner {
-                splitter.note_task(self.leg.gate.parameters().task.is_set());
-            }
             self.client.send(cx, &buffer[at..at + answered.forward])?;
             at += answered.forward;
             match answered.answer {

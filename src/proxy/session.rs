@@ -131,6 +131,30 @@ impl Origin {
         }
     }
 
+    /// The entry as it is declared now, if it would still let the session in: a login that the proxy
+    /// makes for a session under way is a new one.
+    pub(super) fn readmit(&self, loaded: &Loaded) -> Result<Arc<Entry>, Box<Denial>> {
+        let name = &self.startup.database;
+        let refuse = |message: String, hint: &str| {
+            Err(Box::new(Denial::new(Rule::TaskChange, message, hint.to_owned())))
+        };
+        let Some(entry) = loaded.config.entry(name) else {
+            let message = format!("entry \"{name}\" is not declared any more");
+            return refuse(message, "connect again, to another entry");
+        };
+        let proven = self.proven.as_deref();
+        match proven.is_some_and(|one| one.still_opens(entry, &loaded.config, &loaded.secrets)) {
+            true => Ok(entry.clone()),
+            false => refuse(
+                format!(
+                    "entry \"{name}\" does not let user \"{}\" in as it did when the session began",
+                    self.startup.user
+                ),
+                "connect again: what the configuration says of the user or the entry has changed",
+            ),
+        }
+    }
+
     /// A confirmation is for the place where the session began.
     pub(super) fn without_confirmation(&self) -> Rc<Origin> {
         let mut origin = self.clone();

@@ -1,10 +1,11 @@
 //! What the relay of a split session's leg tells the splitter besides the server's messages.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
-use crate::gate::Astray;
+use crate::gate::{Astray, Gate};
 use crate::sql::Class;
 
 /// Shared by a leg's relay and the splitter, which are tasks of one thread.
@@ -14,20 +15,52 @@ pub(super) struct Tidings {
     astray: RefCell<Option<Astray>>,
     /// The session has set its task.
     task_is_set: Cell<bool>,
+    /// The task of the leg's gate.
+    task: RefCell<Option<Arc<str>>>,
+    /// It has changed, and the splitter has not settled that.
+    changed: Cell<bool>,
     /// Of the read leg: the answer to the splitter's question.
     told: Cell<Option<Class>>,
     telling: Notify,
 }
 
 impl Tidings {
+    /// Of a leg that begins under this task.
+    pub(super) fn new(task: Option<Arc<str>>) -> Self {
+        Tidings { task: RefCell::new(task), ..Tidings::default() }
+    }
+
+    /// The gate has followed its server: a task that has come home leads nowhere any more.
+    pub(super) fn follow(&self, gate: &Gate) {
+        if !gate.is_astray() {
+            *self.astray.borrow_mut() = None;
+        }
+        self.task_is_set.set(gate.parameters().task.is_set());
+        let mut task = self.task.borrow_mut();
+        if *task != *gate.parameters().task.get() {
+            task.clone_from(gate.parameters().task.get());
+            self.changed.set(true);
+        }
+    }
+
+    /// The task has changed since that was settled.
+    pub(super) fn has_changed(&self) -> bool {
+        self.changed.get()
+    }
+
+    /// As [`Tidings::has_changed`], and settles it.
+    pub(super) fn settle(&self) -> bool {
+        self.changed.take()
+    }
+
+    /// The task of the leg's gate.
+    pub(super) fn task(&self) -> Option<Arc<str>> {
+        self.task.borrow().clone()
+    }
+
     /// Notes that the session's task leads elsewhere.
     pub(super) fn stray(&self, astray: Option<Astray>) {
         *self.astray.borrow_mut() = astray;
-    }
-
-    /// Notes whether the session has set its task.
-    pub(super) fn note_task(&self, is_set: bool) {
-        self.task_is_set.set(is_set);
     }
 
     /// Whether RESET ALL would change the task.

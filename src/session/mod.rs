@@ -9,6 +9,6 @@ mod temporary;
 mod transaction;
 
 pub use names::{Batch, Change, Lookup, Meanings, Names};
-pub use parameters::{Confirmation, Instant, Parameters, Scoped};
+pub use parameters::{Confirmation, Instant, Parameters, Scoped, declares_task};
 pub use temporary::Temporary;
 pub use transaction::{Block, Ended, State, Status, Tag};

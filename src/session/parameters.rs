@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::sql::SetScope;
+use crate::contract::parameter;
+use crate::sql::{Effect, SetScope, Statement};
 
 /// A value with PostgreSQL's three scopes. A scope whose value is `None` stands at the value that
 /// the session started with.
@@ -249,6 +250,15 @@ impl Parameters {
             }
         }
         was && self.confirmation.get().since.is_none()
+    }
+}
+
+/// It sets `authority.task`, or sets it back. RESET ALL aside, which does more.
+pub fn declares_task(statement: &Statement) -> bool {
+    let task = |name: &str| name.eq_ignore_ascii_case(parameter::TASK);
+    match &statement.effect {
+        Effect::Set { name, .. } | Effect::Reset(name) => task(name),
+        _ => statement.set_config.iter().any(|call| call.name.as_deref().is_some_and(task)),
     }
 }
 

@@ -321,7 +321,7 @@ impl State {
         } else if name.eq_ignore_ascii_case(parameter::TICKET) {
             let ticket = (!value.is_empty()).then(|| value.into());
             self.parameters.ticket.set(ticket, scope);
-        } else if name.eq_ignore_ascii_case(parameter::TASK) {
+        } else if name.eq_ignore_ascii_case(parameter::TASK) && may_confirm {
             let task = (!value.is_empty()).then(|| value.into());
             self.parameters.task.set(task, scope);
         }

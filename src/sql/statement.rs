@@ -237,6 +237,11 @@ impl Statement {
             || (Class::Write..=Class::MigrationState).contains(&self.class)
     }
 
+    /// `SELECT set_config(…literals…)` and nothing else: SET in other words, it reads nothing.
+    pub fn only_sets(&self) -> bool {
+        !self.set_config.is_empty() && self.set_config.iter().all(|call| call.bare)
+    }
+
     /// See [`Judgement::plain`].
     pub fn is_plain(&self) -> bool {
         self.effect == Effect::None

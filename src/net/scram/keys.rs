@@ -133,6 +133,11 @@ pub struct Verifier {
 }
 
 impl Verifier {
+    /// Keys that a proof against a verifier gave are those of this one: the password is the same.
+    pub fn fits(&self, keys: &Keys) -> bool {
+        !self.doomed && self.salt == keys.salt && self.stored_key == keys.stored_key
+    }
+
     /// Reads a verifier as it stands in `pg_authid`; `None`: it is none (as PostgreSQL, which
     /// then takes the text for a plain password).
     pub fn parse(text: &str) -> Option<Verifier> {

@@ -14,6 +14,9 @@ use crate::protocol::{Fields, error_response::field, frontend, message};
 use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::quote::{identifier, literal};
 
+/// The read-only default, which guards replicas and read legs.
+pub(super) const GUARD: &str = "default_transaction_read_only";
+
 /// A prepared statement, by Parse: one statement, which Parse does not run.
 #[derive(Debug)]
 struct Prepared {
@@ -50,13 +53,15 @@ impl From<io::Error> for Failed {
 
 impl Carried {
     /// Adds what the session has on this server. Legs of one session have the same settings.
-    /// `noted`: names of parameters that it has set.
+    /// `noted`: names of parameters that it has set. `guarded`: the proxy itself has set the
+    /// read-only default there, which is the place's and not the session's.
     ///
     /// # Errors
     /// The line broke.
     pub(super) async fn ask(
         &mut self,
         noted: &[Box<str>],
+        guarded: bool,
         line: &mut impl Line,
         aside: &mut BytesMut,
     ) -> io::Result<()> {
@@ -87,6 +92,7 @@ impl Carried {
                         self.setting(name, own);
                     }
                 }
+                b"setting" if guarded && name == GUARD => {}
                 b"setting" if known => self.setting(name, value),
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
                 // its text is all of the string that PREPARE stood in, which must not run again
@@ -130,6 +136,7 @@ impl Carried {
             b"lock" => ("an advisory lock".to_owned(), "SELECT pg_advisory_unlock_all()"),
             b"PREPARE" => (format!("prepared statement \"{name}\" by PREPARE"), "DEALLOCATE it"),
             b"role" => (format!("role \"{name}\""), "RESET ROLE"),
+            b"user" => (format!("session authorization \"{name}\""), "RESET SESSION AUTHORIZATION"),
             _ => return,
         };
         self.hindrance.get_or_insert((what, remedy));

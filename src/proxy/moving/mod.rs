@@ -22,11 +22,12 @@ use bytes::BytesMut;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use carried::{Carried, Failed, forget, must};
+use carried::{Carried, Failed, GUARD, forget, must};
 pub(super) use talk::Line;
 
 use super::declare::declare;
 use super::ending::Finish;
+use super::leg::Leg;
 use super::port::Port;
 use super::recorder::describe;
 use super::refuse::{Refusal, detail};
@@ -41,6 +42,7 @@ use crate::gate::Astray;
 use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
+use crate::split::Side;
 use crate::sql::quote::literal;
 
 /// What the server is told at the end.
@@ -125,13 +127,7 @@ async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<N
     let loaded = worker.shared.loaded();
     let origin = origin.without_confirmation();
     let startup = &origin.startup;
-    let Some(entry) = loaded.config.entry(&startup.database).cloned() else {
-        return Err(Failed::Refused(Box::new(Denial::new(
-            Rule::TaskChange,
-            format!("entry \"{}\" is not declared any more", startup.database),
-            "connect again, to another entry",
-        ))));
-    };
+    let entry = origin.readmit(&loaded).map_err(Failed::Refused)?;
     let declared = declare(&loaded.config, &entry, startup, worker.now(), Some(&**task));
     let mut declared = declared.map_err(Failed::Refused)?;
     let place = placed(startup, &declared);
@@ -188,7 +184,9 @@ async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesM
     let mut said = BytesMut::new();
     old.settle_down();
     let back = async {
-        must(&mut ours, &text, &mut said).await?;
+        if astray.home.as_ref() != Some(&astray.task) {
+            must(&mut ours, &text, &mut said).await?;
+        }
         forget(&mut ours, &mut said).await
     };
     if old.meanwhile(back).await.is_err() {
@@ -256,10 +254,14 @@ impl Session {
         aside: &mut BytesMut,
     ) -> io::Result<()> {
         match self {
-            Session::One(one) => carried.ask(noted, &mut one.relay.leg.port, aside).await,
+            Session::One(one) => {
+                let own = noted.iter().any(|name| &**name == GUARD);
+                let Leg { gate, port, .. } = &mut one.relay.leg;
+                carried.ask(noted, gate.policy().guarded && !own, port, aside).await
+            }
             Session::Split(split) => {
-                for leg in split.lines() {
-                    carried.ask(noted, leg, aside).await?;
+                for (side, leg) in split.lines() {
+                    carried.ask(noted, side == Side::Read, leg, aside).await?;
                 }
                 Ok(())
             }
@@ -314,7 +316,7 @@ impl Session {
                 let _ = Line::say(&mut one.relay.leg.port, TERMINATE).await;
             }
             Session::Split(mut split) => {
-                for leg in split.lines() {
+                for (_, leg) in split.lines() {
                     let _ = leg.say(TERMINATE).await;
                 }
             }

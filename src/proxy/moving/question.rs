@@ -30,7 +30,8 @@ SELECT pg_catalog.set_config('statement_timeout', '0', true),
 
 /// Asks what the session has. Names of catalogs and operators are told whole: what the session
 /// has put first in its `search_path` is not asked. `default` is what RESET would return to, of
-/// timeouts as `current_setting` writes it.
+/// timeouts as `current_setting` writes it. Who has logged in, only the statistics tell: `session_user`
+/// is whom SET SESSION AUTHORIZATION has named.
 const STATE: &str = "
 SELECT 'setting'::pg_catalog.text, name, setting, NULL::pg_catalog.text, NULL::pg_catalog.bool
   FROM pg_catalog.pg_settings
@@ -69,6 +70,10 @@ SELECT 'lock', NULL, NULL, NULL, NULL
   FROM pg_catalog.pg_locks
  WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
    AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid()
+UNION ALL
+SELECT 'user', session_user::pg_catalog.text, NULL, NULL, NULL
+ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS own
+                    WHERE pg_catalog.pg_get_userbyid(own.usesysid) OPERATOR(pg_catalog.=) session_user)
 UNION ALL
 SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
  WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'";

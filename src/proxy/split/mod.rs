@@ -24,6 +24,7 @@ mod text;
 use std::collections::HashMap;
 use std::collections::HashSet;
 use std::io;
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncWriteExt;
@@ -131,6 +132,8 @@ pub(super) struct Split {
     committing: bool,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
+    /// The session's task: that of the legs, once what changed it is settled.
+    task: Option<Arc<str>>,
     /// A statement in the open pipeline may have changed the task.
     stirred: bool,
     /// The task leads elsewhere: the client waits for ReadyForQuery.

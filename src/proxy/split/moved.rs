@@ -8,6 +8,7 @@ use bytes::BytesMut;
 
 use super::{Block, Split};
 use crate::audit::{Place, Who};
+use crate::contract::parameter;
 use crate::gate::Astray;
 use crate::policy::{Denial, task_in_pipeline};
 use crate::protocol::message;
@@ -15,7 +16,9 @@ use crate::proxy::moving::Line;
 use crate::proxy::port::Port;
 use crate::proxy::session::{Kept, Origin};
 use crate::proxy::worker::Worker;
+use crate::split::Side;
 use crate::sql::Statement;
+use crate::sql::quote::literal;
 
 impl Split {
     /// ReadyForQuery, unless the session is to move first.
@@ -24,6 +27,7 @@ impl Split {
             self.moving = true;
             return;
         }
+        self.follow_task();
         let status = self.block.status();
         message::ready_for_query(&mut self.out, status);
     }
@@ -34,6 +38,31 @@ impl Split {
         let is_set = legs.clone().any(|leg| leg.tidings.task_is_set());
         let behind = matches!(self.block, Block::None) && legs.any(|leg| leg.ran);
         behind.then(|| task_in_pipeline(statement, is_set)).flatten()
+    }
+
+    /// A task that leads here is the session's once what set it is answered.
+    fn follow_task(&mut self) {
+        if !matches!(self.block, Block::None) {
+            return;
+        }
+        for leg in self.legs.iter().flatten() {
+            if leg.tidings.settle() {
+                self.task = leg.tidings.task();
+            }
+        }
+    }
+
+    /// What brings a leg under the session's task, if it was opened too late for it. The journal
+    /// keeps no task: of those that led nowhere nothing must be heard again.
+    pub(super) fn task_for(&self, side: Side) -> Option<Vec<u8>> {
+        let unsettled = self.legs.iter().flatten().any(|leg| leg.tidings.has_changed());
+        let leg = self.legs[side as usize].as_ref()?;
+        if unsettled || leg.begun || leg.pipeline || leg.tidings.task() == self.task {
+            return None;
+        }
+        let task = self.task.as_deref()?;
+        let set = [b"SET ", parameter::TASK.as_bytes(), b" = ", &literal(task.as_bytes())].concat();
+        Some(set)
     }
 
     /// Where the session's task leads, if elsewhere.
@@ -67,8 +96,12 @@ impl Split {
     }
 
     /// The legs that are open, for a conversation of the proxy's own.
-    pub(in crate::proxy) fn lines(&mut self) -> impl Iterator<Item = &mut (impl Line + use<>)> {
-        self.legs.iter_mut().flatten().filter(|leg| !leg.closed)
+    pub(in crate::proxy) fn lines(
+        &mut self,
+    ) -> impl Iterator<Item = (Side, &mut (impl Line + use<>))> {
+        let legs = Side::BOTH.into_iter().zip(&mut self.legs);
+        let open = legs.filter_map(|(side, leg)| Some((side, leg.as_mut()?)));
+        open.filter(|(_, leg)| !leg.closed)
     }
 
     pub(in crate::proxy) fn worker(&self) -> Rc<Worker> {

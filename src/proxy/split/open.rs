@@ -86,6 +86,7 @@ impl Ground {
     }
 
     async fn connect(&self, side: Side) -> Result<Connection, Refusal> {
+        self.origin.readmit(&self.worker.shared.loaded())?;
         let upstream = &self.upstreams[side as usize];
         let startup = &self.origin.startup;
         let login = self.origin.login();
@@ -132,7 +133,7 @@ impl Ground {
         let client = Port::new(theirs, BytesMut::new());
         let handle = entered.handle.clone();
         let mut relay = Relay::new(client, leg, self.worker.clone(), handle, recorder);
-        let tidings = Rc::<Tidings>::default();
+        let tidings = Rc::new(Tidings::new(self.parameters.task.get().clone()));
         relay.inner = Some(tidings.clone());
         let peer = self.origin.peer;
         tokio::task::spawn_local(async move {
@@ -248,6 +249,7 @@ impl Begun {
         ground.entered = Some(ground.worker.enter(database, user, &ground.policies[0]));
         let mut temporary = Temporary::default();
         temporary.opened(side);
+        let task = ground.parameters.task.get().clone();
         let mut legs = [None, None];
         legs[side as usize] = Some(ground.start(side, connection, recovering)?);
         Ok(Split {
@@ -273,6 +275,7 @@ impl Begun {
             late: None,
             committing: false,
             last: side,
+            task,
             stirred: false,
             moving: false,
         })

@@ -8,6 +8,7 @@ use super::leg::{Kind, Pass};
 use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, backend, frontend, message};
+use crate::session::declares_task;
 use crate::split::{self, Note, Route, Side};
 use crate::sql::{Class, Effect, Judgement, Statement};
 
@@ -157,7 +158,14 @@ impl Split {
         if !self.leg(side)?.pipeline {
             self.protocol = Protocol::Simple;
         }
-        for missed in pending {
+        let tidings = self.leg(side)?.tidings.clone();
+        let changed = tidings.has_changed();
+        let mut pending = pending.into_iter();
+        loop {
+            let Some(missed) = pending.next().or_else(|| self.task_for(side).map(Bytes::from))
+            else {
+                break;
+            };
             if self.skips(side, &missed) {
                 continue;
             }
@@ -166,6 +174,10 @@ impl Split {
                     "what the session had set could not be set on upstream \"{}\"",
                     self.ground.name(side)
                 )));
+            }
+            if !changed {
+                // RESET ALL: what the leg's task becomes of it is not the session's
+                tidings.settle();
             }
         }
         self.protocol = protocol;
@@ -261,6 +273,9 @@ impl Split {
 
     /// Legs that take part later will have to be told.
     fn keep(&mut self, statement: &Statement, text: &Bytes) -> Result<(), End> {
+        if declares_task(statement) {
+            return Ok(());
+        }
         let mut fits = true;
         if matches!(self.block, Block::None) {
             let resets = matches!(statement.effect, Effect::ResetAll);

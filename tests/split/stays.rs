@@ -1,0 +1,340 @@
+//! What does not move a session, what a refused move leaves, and what a reload means for one.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::time::Duration;
+use std::{fs, thread};
+
+use super::places::Places;
+use super::support::process::eventually;
+use super::support::proxy::{PROD, REPLICA, STAGING};
+use super::support::wire::Frames;
+use super::support::{Cluster, Login, Major, Proxy, Wire};
+
+const AWAY: &str = "SET authority.task = 'run_verification'";
+const WHERE: &str = "SELECT current_database()";
+const TASK: &str = "SHOW authority.task";
+
+fn session(proxy: &Proxy, task: &str) -> Wire {
+    let login = proxy.login("nova").options(&format!("-c authority.task={task}"));
+    proxy.try_connect(&login).unwrap()
+}
+
+fn rows(cluster: &Cluster, database: &str) -> String {
+    cluster.value(database, "SELECT count(*) FROM w1")
+}
+
+/// Reloads with a configuration that this makes of the present one.
+fn reload(proxy: &mut Proxy, change: impl Fn(&str) -> String) {
+    let text = fs::read_to_string(&proxy.config).unwrap();
+    let loaded = proxy.events("config_loaded").len();
+    fs::write(&proxy.config, change(&text)).unwrap();
+    proxy.reload();
+    eventually("the configuration to be loaded", Duration::from_secs(10), || {
+        (proxy.events("config_loaded").len() > loaded).then_some(())
+    });
+    thread::sleep(Duration::from_millis(100));
+}
+
+#[test]
+fn a_refused_move_does_not_happen_later() {
+    let places = Places::start(Major::V15);
+    for (refused, task) in [
+        (AWAY, "spanning"),
+        ("RESET authority.task", "spanning"),
+        ("RESET ALL", "spanning"),
+        ("SET authority.task = 'unit_tests'", "spanning"),
+    ] {
+        let mut session = session(&places.proxy, "run_verification");
+        session.sql("SET authority.task = 'spanning'");
+        // only the read leg is open
+        session.sql("PREPARE p AS SELECT 1");
+        let error = session.error(refused);
+        assert_eq!(error.code(), "25001", "{refused}: {error}");
+        assert_eq!(session.value(TASK), task, "{refused}");
+        session.sql("DEALLOCATE p");
+        let before = rows(&places.cluster, "neon");
+        for key in [101, 102, 103] {
+            session.sql(&format!("INSERT INTO w1 VALUES ({key})"));
+        }
+        assert_eq!(rows(&places.cluster, "neon"), before, "{refused}");
+        assert_eq!(session.value(TASK), task, "{refused}");
+        session.sql("DELETE FROM w1 WHERE a > 100");
+        // and it moves when it is told to
+        session.sql("SET authority.task = 'unit_tests'");
+        assert_eq!(session.value(WHERE), "local", "{refused}");
+    }
+}
+
+#[test]
+fn the_reset_of_a_pool_is_refused_and_no_end() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places.proxy, "unit_tests");
+    session.sql("SET authority.task = 'spanning'");
+    session.sql("CREATE TEMPORARY TABLE kept (a int)");
+    let reset = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;";
+    let error = session.error(reset);
+    assert_eq!(error.code(), "25001", "{error}");
+    assert_eq!(session.value(TASK), "spanning");
+    session.sql("INSERT INTO kept VALUES (1)");
+    assert_eq!(session.value("SELECT count(*) FROM kept"), "1");
+    session.sql("DISCARD ALL");
+    assert_eq!(session.value(WHERE), "local");
+    assert_eq!(session.value(TASK), "unit_tests");
+}
+
+#[test]
+fn a_set_config_that_may_not_run_declares_nothing() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places.proxy, "unit_tests");
+    let call = "set_config('authority.task', 'run_verification', false)";
+    for text in [
+        format!("SELECT CASE WHEN false THEN {call} END"),
+        format!("SELECT coalesce('a', {call})"),
+        format!("SELECT {call} WHERE false"),
+        format!("SELECT {call} LIMIT 0"),
+        format!("SELECT {call}, set_config('my.own', 'a', false)"),
+        format!("COPY (SELECT {call} WHERE false) TO STDOUT"),
+        format!("CREATE VIEW v AS SELECT {call}"),
+        format!("CREATE TABLE t (a text DEFAULT {call})"),
+        format!("PREPARE p AS SELECT {call}"),
+        format!("DECLARE c CURSOR WITH HOLD FOR SELECT {call}"),
+        format!("EXPLAIN ANALYZE SELECT {call}"),
+        "SELECT set_config('authority.task', 'run_verification', NULL)".to_owned(),
+    ] {
+        let error = session.error(&text);
+        assert!(error.detail().contains("rule task.change"), "{text}: {error}");
+        assert_eq!(session.value(TASK), "unit_tests", "{text}");
+        assert_eq!(session.value(WHERE), "local", "{text}");
+    }
+    // a portal that was suspended has run: run again, it does nothing
+    let text = format!("SELECT {call}");
+    let frames = Frames::new().parse("", &text, &[]).bind("", "", &[]).execute("", 1);
+    session.exchange(&frames.execute("", 0).sync());
+    assert_eq!(session.value(TASK), "unit_tests");
+    assert_eq!(session.value(WHERE), "local");
+    // what fails behind it in its pipeline undoes it
+    session.exchange(&Frames::new().run(AWAY, &[]).run("SELECT 1/0", &[]).sync());
+    assert_eq!(session.value(TASK), "unit_tests");
+    assert_eq!(session.value(WHERE), "local");
+    session.sql(&text);
+    assert_eq!(session.value(WHERE), "neon");
+}
+
+#[test]
+fn reset_all_does_not_leave_later_statements_where_the_session_was() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places.proxy, "unit_tests");
+    session.sql(AWAY);
+    let error = session.error("RESET ALL; INSERT INTO w1 VALUES (201)");
+    assert!(error.detail().contains("rule task.change"), "{error}");
+    session.sql("BEGIN");
+    let error = session.error("RESET ALL");
+    assert!(error.detail().contains("rule task.change"), "{error}");
+    session.sql("ROLLBACK");
+    assert_eq!(session.value(WHERE), "neon");
+    assert_eq!(rows(&places.cluster, "neon"), "0");
+    session.sql("RESET ALL");
+    assert_eq!(session.value(WHERE), "local");
+    // and where it leads nowhere else it is what it always was
+    session.sql("RESET ALL; INSERT INTO w1 VALUES (202)");
+    session.sql("BEGIN");
+    session.sql("RESET ALL");
+    session.sql("COMMIT");
+    assert_eq!(rows(&places.cluster, "local"), "3");
+}
+
+#[test]
+fn who_has_set_its_session_authorization_stays() {
+    let places = Places::start(Major::V15);
+    let at = |database| places.cluster.url("postgres", database);
+    let proxy = Proxy::builder()
+        .upstream_at("neon", PROD, &at("neon"), "")
+        .upstream_at("local", STAGING, &at("local"), "")
+        .entry(
+            "nova",
+            "auth = \"trust\"\nusers = [\"postgres\"]\nneon = \"neon\"\nlocal = \"local\"",
+        )
+        .start();
+    let login = Login::new("postgres", "nova").options("-c authority.task=unit_tests");
+    let mut session = proxy.try_connect(&login).unwrap();
+    session.sql("SET SESSION AUTHORIZATION app");
+    let error = session.error(AWAY);
+    assert!(error.message().contains("session authorization \"app\""), "{error}");
+    assert!(error.hint().contains("RESET SESSION AUTHORIZATION"), "{error}");
+    assert_eq!(session.value("SELECT session_user"), "app");
+    assert_eq!(session.value(WHERE), "local");
+    session.sql("RESET SESSION AUTHORIZATION");
+    session.sql(AWAY);
+    assert_eq!(session.value("SELECT session_user"), "postgres");
+    assert_eq!(session.value(WHERE), "neon");
+}
+
+/// A relay that drops startup options, as Neon does; gives its port. It ends with the process.
+fn without_options(cluster: &Cluster) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let (port, server) = (listener.local_addr().unwrap().port(), cluster.port());
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            thread::spawn(move || pass(client, server));
+        }
+    });
+    port
+}
+
+fn pass(mut client: TcpStream, server: u16) -> std::io::Result<()> {
+    let mut length = [0; 4];
+    client.read_exact(&mut length)?;
+    let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
+    client.read_exact(&mut body)?;
+    let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, server))?;
+    if body[..4] == 196_608_u32.to_be_bytes() {
+        let mut kept = body[..4].to_vec();
+        let mut words = body[4..].split(|byte| *byte == 0);
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            if !name.is_empty() && name != b"options" && !name.contains(&b'.') {
+                [name, b"\0", value, b"\0"].iter().for_each(|part| kept.extend_from_slice(part));
+            }
+        }
+        kept.push(0);
+        body = kept;
+    }
+    server.write_all(&(body.len() as u32 + 4).to_be_bytes())?;
+    server.write_all(&body)?;
+    let (mut from, mut to) = (server.try_clone()?, client.try_clone()?);
+    thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Both);
+    });
+    std::io::copy(&mut client, &mut server)?;
+    server.shutdown(Shutdown::Both)
+}
+
+#[test]
+fn the_guard_of_a_place_stays_there() {
+    let places = Places::start(Major::V15);
+    let port = without_options(&places.cluster);
+    let there = places.cluster.url("app", "neon");
+    let shim = there.replace(&format!(":{}", places.cluster.port()), &format!(":{port}"));
+    assert_ne!(shim, there);
+    let entry = "auth = \"trust\"\nusers = [\"app\"]\nlocal = \"local\"\nneon = ";
+    let proxy = Proxy::builder()
+        .upstream_at("replica", REPLICA, &shim, "")
+        .upstream_at("neon", PROD, &shim, "")
+        .upstream_at("local", STAGING, &places.cluster.url("app", "local"), "")
+        .entry("nova", &format!("{entry}\"replica\""))
+        .entry("both", &format!("{entry}\"neon\"\ntask = \"spanning\""))
+        .start();
+    let read_only = "SHOW default_transaction_read_only";
+    let mut session = session(&proxy, "run_verification");
+    assert_eq!(session.value(read_only), "on");
+    session.sql("SET authority.task = 'unit_tests'");
+    assert_eq!(session.value(read_only), "off");
+    session.sql("INSERT INTO w1 VALUES (301)");
+    session.sql(AWAY);
+    assert_eq!(session.value(read_only), "on");
+    // what the client itself has set comes along
+    session.sql("SET default_transaction_read_only = on");
+    session.sql("SET authority.task = 'unit_tests'");
+    assert_eq!(session.error("INSERT INTO w1 VALUES (302)").code(), "25006");
+
+    let mut both = proxy.connect("both");
+    assert_eq!(both.value(WHERE), "neon");
+    both.sql("SET authority.task = 'unit_tests'");
+    both.sql("INSERT INTO w1 VALUES (303)");
+    both.sql(AWAY);
+    both.sql("INSERT INTO w1 VALUES (304)");
+    both.sql("SET authority.task = 'spanning'");
+    both.sql("SET default_transaction_read_only = on");
+    both.sql("SET authority.task = 'unit_tests'");
+    assert_eq!(both.error("INSERT INTO w1 VALUES (305)").code(), "25006");
+    assert_eq!(rows(&places.cluster, "local"), "4");
+    assert_eq!(rows(&places.cluster, "neon"), "1");
+}
+
+#[test]
+fn a_task_that_denies_reads_can_be_gone_to() {
+    let mut places = Places::start(Major::V15);
+    let row = "\n[[decision]]\ntask = \"only_writes\"\nread = \"deny\"\nwrite = \"local\"\n";
+    reload(&mut places.proxy, |text| text.to_owned() + row);
+    let mut session = session(&places.proxy, "run_verification");
+    session.sql("SET search_path = public, pg_catalog; SET my.own = 'a'");
+    session.sql("SET authority.task = 'only_writes'");
+    assert_eq!(session.error("SELECT 1").code(), "42501");
+    session.sql("INSERT INTO w1 VALUES (401, current_setting('my.own'))");
+    session.sql("INSERT INTO w1 VALUES (402, current_setting('search_path'))");
+    let written = "SELECT string_agg(b, '; ' ORDER BY a) FROM w1 WHERE a > 400";
+    assert_eq!(places.cluster.value("local", written), "a; public, pg_catalog");
+}
+
+#[test]
+fn whom_a_reload_has_locked_out_goes_nowhere() {
+    let mut places = Places::start(Major::V15);
+    let mut one = session(&places.proxy, "unit_tests");
+    let mut both = session(&places.proxy, "spanning");
+    assert_eq!(both.value(WHERE), "neon");
+    reload(&mut places.proxy, |text| text.replace("users = [\"app\"]", "users = [\"other\"]"));
+    let error = one.error(AWAY);
+    assert!(error.message().contains("does not let user \"app\" in"), "{error}");
+    assert_eq!(one.value(WHERE), "local");
+    one.sql("INSERT INTO w1 VALUES (501)");
+    // nor does its other leg open
+    let error = both.error("INSERT INTO w1 VALUES (502)");
+    assert!(error.message().contains("does not let user \"app\" in"), "{error}");
+    assert_eq!(both.value(WHERE), "neon");
+    reload(&mut places.proxy, |text| text.replace("users = [\"other\"]", "users = [\"app\"]"));
+    one.sql(AWAY);
+    both.sql("INSERT INTO w1 VALUES (502)");
+    // and trust that has become something else was no proof of it
+    reload(&mut places.proxy, |text| text.replace("\"trust\"", "\"scram-sha-256\""));
+    one.error("SET authority.task = 'unit_tests'");
+    let mut one = session(&places.proxy, "unit_tests");
+    one.sql(AWAY);
+    reload(&mut places.proxy, |text| {
+        let at = text.find("[users.app]").unwrap();
+        text[..at].to_owned() + "[users.app]\npassword = \"another\"\n"
+    });
+    one.error("SET authority.task = 'unit_tests'");
+    assert_eq!(one.value(WHERE), "neon");
+}
+
+#[test]
+fn a_row_that_leads_elsewhere_after_a_reload_is_followed() {
+    let mut places = Places::start(Major::V15);
+    let mut one = session(&places.proxy, "run_verification");
+    one.sql("PREPARE p AS SELECT 1");
+    let mut other = session(&places.proxy, "run_verification");
+    let mut both = session(&places.proxy, "spanning");
+    both.sql("INSERT INTO w1 VALUES (600)");
+    let rows_of = |task: &str| {
+        format!("\n[[decision]]\ntask = \"{task}\"\nread = \"local\"\nwrite = \"local\"\n")
+    };
+    reload(&mut places.proxy, |text| {
+        text.to_owned() + &rows_of("run_verification") + &rows_of("spanning")
+    });
+    let insert = "INSERT INTO w1 VALUES (601)";
+    let error = one.error(insert);
+    assert!(error.message().contains("leads to other upstreams since a reload"), "{error}");
+    assert!(error.hint().contains("declare the task again"), "{error}");
+    one.error("SELECT 1");
+    one.sql("SET my.own = 'a'");
+    let refused = one.error(AWAY);
+    assert!(refused.message().contains("by PREPARE"), "{refused}");
+    one.error(insert);
+    one.sql("DEALLOCATE p");
+    one.sql(AWAY);
+    assert_eq!(one.value(WHERE), "local");
+    assert_eq!(one.value("SHOW my.own"), "a");
+    one.sql(insert);
+    other.sql("RESET ALL");
+    assert_eq!(other.value(WHERE), "local");
+    let error = both.error("INSERT INTO w1 VALUES (602)");
+    assert!(error.hint().contains("connect again"), "{error}");
+    both.error("SELECT * FROM r1");
+    // its legs do not tell what it has any more
+    let error = both.error("SET authority.task = 'unit_tests'");
+    assert!(error.hint().contains("connect again"), "{error}");
+    both.error("INSERT INTO w1 VALUES (602)");
+    assert_eq!(rows(&places.cluster, "neon"), "0");
+    assert_eq!(rows(&places.cluster, "local"), "4");
+}
