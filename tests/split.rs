@@ -44,5 +44,7 @@ mod tap;
 mod tapped;
 #[path = "split/temporary.rs"]
 mod temporary;
+#[path = "split/told.rs"]
+mod told;
 #[path = "split/trips.rs"]
 mod trips;

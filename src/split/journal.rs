@@ -1,6 +1,6 @@
-//! What the session has done to itself, for legs that take part later: settings outside
-//! transactions for a leg that is opened later, and settings and savepoints of the open
-//! transaction for a leg that it reaches later.
+//! What the session has done to itself, for legs that take part later: what stands, for a leg that
+//! is opened later or took no part, and settings and savepoints of the open transaction (a block, or
+//! a pipeline's up to its Sync) for a leg that it reaches later.
 
 use bytes::Bytes;
 
@@ -9,84 +9,166 @@ use super::Side;
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
 const LIMIT: usize = 256 * 1024;
 
+/// A statement that both legs run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Its text.
+    pub text: Bytes,
+    /// What its parameters stand for, where it has some.
+    pub values: Option<Values>,
+}
+
+/// Parameters, as the client sent them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Values {
+    /// Their types: what follows the text in Parse.
+    pub types: Bytes,
+    /// What follows the names in Bind.
+    pub bound: Bytes,
+}
+
+impl Told {
+    fn len(&self) -> usize {
+        let values = self.values.as_ref();
+        self.text.len() + values.map_or(0, |values| values.types.len() + values.bound.len())
+    }
+}
+
+impl From<Bytes> for Told {
+    fn from(text: Bytes) -> Told {
+        Told { text, values: None }
+    }
+}
+
+/// How long what a statement does lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasts {
+    /// To the end of its transaction: SET LOCAL.
+    Locally,
+    /// It is a setting that RESET ALL undoes.
+    Resettable,
+    /// It is RESET ALL.
+    ResetAll,
+    /// For longer: SET ROLE, UNLISTEN.
+    On,
+}
+
 /// One thing in the open transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// SAVEPOINT, with its name.
     Savepoint(Box<str>, Bytes),
-    /// A statement that both legs have to run. `local`: its effect ends with the transaction.
-    Session {
-        /// The statement.
-        text: Bytes,
-        /// SET LOCAL.
-        local: bool,
-    },
+    /// A statement that both legs have to run.
+    Session(Told, Lasts),
+    /// A cursor WITH HOLD was declared where the session reads.
+    Held(Box<str>),
 }
 
 impl Note {
-    fn text(&self) -> &Bytes {
+    fn len(&self) -> usize {
         match self {
-            Note::Savepoint(_, text) | Note::Session { text, .. } => text,
+            Note::Savepoint(_, text) => text.len(),
+            Note::Session(told, _) => told.len(),
+            Note::Held(name) => name.len(),
         }
     }
 }
 
-/// The journal of a session.
+/// The journal of a session. What is not known to stand is a note: only the end of its transaction
+/// makes it something that a leg has missed.
 #[derive(Debug, Default)]
 pub struct Journal {
-    pending: [Vec<Bytes>; 2],
-    block: Vec<Note>,
+    pending: [Vec<(Told, Lasts)>; 2],
+    /// What a leg was told of it within a transaction that may still be rolled back.
+    telling: [Vec<(Told, Lasts)>; 2],
+    open: Vec<Note>,
 }
 
 impl Journal {
     /// A leg has missed a statement that was done outside a transaction. False: too much would
     /// have to be kept.
     #[must_use]
-    pub fn missed(&mut self, side: Side, text: &Bytes, resets: bool) -> bool {
+    pub fn missed(&mut self, side: Side, told: &Told, lasts: Lasts) -> bool {
         let pending = &mut self.pending[side as usize];
-        if resets {
-            pending.clear();
+        match lasts {
+            Lasts::Locally => return true,
+            Lasts::ResetAll => pending.retain(|(_, lasts)| *lasts != Lasts::Resettable),
+            Lasts::Resettable | Lasts::On => {}
         }
-        pending.retain(|known| known != text);
-        pending.push(text.clone());
-        pending.iter().map(Bytes::len).sum::<usize>() <= LIMIT
+        pending.retain(|(known, _)| known != told);
+        pending.push((told.clone(), lasts));
+        pending.iter().map(|(told, _)| told.len()).sum::<usize>() <= LIMIT
     }
 
     /// Something was done in the open transaction.
     #[must_use]
     pub fn noted(&mut self, note: Note) -> bool {
-        self.block.push(note);
-        self.block.iter().map(|note| note.text().len()).sum::<usize>() <= LIMIT
+        self.open.push(note);
+        self.open.iter().map(Note::len).sum::<usize>() <= LIMIT
     }
 
-    /// What a leg has to be told before it is used again outside the transaction's scope.
-    pub fn take_pending(&mut self, side: Side) -> Vec<Bytes> {
-        std::mem::take(&mut self.pending[side as usize])
+    /// What a leg has to be told before it does anything else. `within`: it is told in a
+    /// transaction that may still be rolled back.
+    pub fn take_pending(&mut self, side: Side, within: bool) -> Vec<Told> {
+        let pending = std::mem::take(&mut self.pending[side as usize]);
+        let told = pending.iter().map(|(told, _)| told.clone()).collect();
+        if within {
+            self.telling[side as usize].extend(pending);
+        }
+        told
     }
 
-    /// What a leg has to be told when the open transaction reaches it, behind BEGIN.
-    pub fn block(&self) -> impl Iterator<Item = &Bytes> {
-        self.block.iter().map(Note::text)
+    /// Nothing of what a leg has missed is left: DISCARD ALL.
+    pub fn discarded(&mut self) {
+        *self = Journal::default();
+    }
+
+    /// What a leg has to be told when the open transaction reaches it.
+    pub fn open(&self) -> impl Iterator<Item = Told> {
+        self.open.iter().filter_map(|note| match note {
+            Note::Savepoint(_, text) => Some(text.clone().into()),
+            Note::Session(told, _) => Some(told.clone()),
+            Note::Held(_) => None,
+        })
+    }
+
+    /// How the open transaction ends matters.
+    pub fn is_open(&self) -> bool {
+        !self.open.is_empty() || self.telling.iter().any(|telling| !telling.is_empty())
+    }
+
+    /// Cursors WITH HOLD of the open transaction, where the session reads.
+    pub fn held(&self) -> impl Iterator<Item = &str> {
+        self.open.iter().filter_map(|note| match note {
+            Note::Held(name) => Some(&**name),
+            _ => None,
+        })
+    }
+
+    /// The open transaction has set something for longer than itself.
+    pub fn sets(&self) -> bool {
+        self.open
+            .iter()
+            .any(|note| matches!(note, Note::Session(_, lasts) if *lasts != Lasts::Locally))
     }
 
     /// Savepoints open.
     pub fn depth(&self) -> usize {
-        self.block.iter().filter(|note| matches!(note, Note::Savepoint(..))).count()
+        self.open.iter().filter(|note| matches!(note, Note::Savepoint(..))).count()
     }
 
     /// RELEASE: the savepoint and those above it are no more; what was set stays.
     pub fn released(&mut self, name: &str) {
         if let Some(at) = self.savepoint(name) {
-            let above = self.block.split_off(at);
-            self.block
-                .extend(above.into_iter().filter(|note| matches!(note, Note::Session { .. })));
+            let above = self.open.split_off(at);
+            self.open.extend(above.into_iter().filter(|note| !matches!(note, Note::Savepoint(..))));
         }
     }
 
     /// ROLLBACK TO: what came after the savepoint is undone, it stays itself.
     pub fn rolled_back_to(&mut self, name: &str) {
         if let Some(at) = self.savepoint(name) {
-            self.block.truncate(at + 1);
+            self.open.truncate(at + 1);
         }
     }
 
@@ -94,10 +176,16 @@ impl Journal {
     #[must_use]
     pub fn committed(&mut self, absent: &[Side]) -> bool {
         let mut fits = true;
-        for note in std::mem::take(&mut self.block) {
-            if let Note::Session { text, local: false } = note {
+        for side in Side::BOTH {
+            match absent.contains(&side) {
+                true => self.untold(side),
+                false => self.telling[side as usize].clear(),
+            }
+        }
+        for note in std::mem::take(&mut self.open) {
+            if let Note::Session(told, lasts) = note {
                 for side in absent {
-                    fits &= self.missed(*side, &text, false);
+                    fits &= self.missed(*side, &told, lasts);
                 }
             }
         }
@@ -106,7 +194,16 @@ impl Journal {
 
     /// ROLLBACK.
     pub fn rolled_back(&mut self) {
-        self.block.clear();
+        self.open.clear();
+        Side::BOTH.into_iter().for_each(|side| self.untold(side));
+    }
+
+    /// What a leg was told has been undone with its transaction.
+    fn untold(&mut self, side: Side) {
+        let mut telling = std::mem::take(&mut self.telling[side as usize]);
+        let pending = &mut self.pending[side as usize];
+        telling.append(pending);
+        *pending = telling;
     }
 
     /// Whether a savepoint of this name is open.
@@ -115,7 +212,7 @@ impl Journal {
     }
 
     fn savepoint(&self, wanted: &str) -> Option<usize> {
-        self.block
+        self.open
             .iter()
             .rposition(|note| matches!(note, Note::Savepoint(name, _) if **name == *wanted))
     }
@@ -125,52 +222,78 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn set(text: &'static str, local: bool) -> Note {
-        Note::Session { text: Bytes::from_static(text.as_bytes()), local }
+    fn told(text: &'static str) -> Told {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+
+    fn set(text: &'static str, lasts: Lasts) -> Note {
+        Note::Session(told(text), lasts)
     }
 
     fn savepoint(name: &'static str) -> Note {
         Note::Savepoint(name.into(), Bytes::from_static(name.as_bytes()))
     }
 
-    fn block(journal: &Journal) -> Vec<&str> {
-        journal.block().map(|text| std::str::from_utf8(text).unwrap()).collect()
+    fn texts(told: impl IntoIterator<Item = Told>) -> Vec<String> {
+        let text = |told: Told| String::from_utf8(told.text.to_vec()).unwrap();
+        told.into_iter().map(text).collect()
     }
+
+    use Lasts::{Locally, On, ResetAll, Resettable};
 
     #[test]
     fn a_late_leg_is_told_what_the_transaction_did_so_far() {
         let mut journal = Journal::default();
-        for note in [set("a", false), savepoint("s"), set("b", false), savepoint("t")] {
+        for note in [set("a", On), savepoint("s"), set("b", On), savepoint("t")] {
             assert!(journal.noted(note));
         }
         assert_eq!(journal.depth(), 2);
         journal.rolled_back_to("s");
-        assert_eq!(block(&journal), ["a", "s"]);
-        assert!(journal.noted(set("c", true)) && journal.noted(savepoint("s")));
+        assert_eq!(texts(journal.open()), ["a", "s"]);
+        assert!(journal.noted(set("c", Locally)) && journal.noted(savepoint("s")));
         journal.released("s");
-        assert_eq!(block(&journal), ["a", "s", "c"]);
+        assert_eq!(texts(journal.open()), ["a", "s", "c"]);
         journal.released("s");
-        assert_eq!(block(&journal), ["a", "c"]);
+        assert_eq!(texts(journal.open()), ["a", "c"]);
         assert!(journal.committed(&[Side::Write]));
-        assert_eq!(journal.take_pending(Side::Write), ["a"]);
-        assert!(journal.take_pending(Side::Read).is_empty() && block(&journal).is_empty());
+        assert_eq!(texts(journal.take_pending(Side::Write, false)), ["a"]);
+        assert!(journal.take_pending(Side::Read, false).is_empty() && !journal.is_open());
     }
 
     #[test]
     fn what_is_set_again_is_kept_once() {
         let mut journal = Journal::default();
-        let (a, b) = (Bytes::from_static(b"a"), Bytes::from_static(b"b"));
-        for text in [&a, &b, &a] {
-            assert!(journal.missed(Side::Read, text, false));
+        for text in ["a", "b", "a"] {
+            assert!(journal.missed(Side::Read, &told(text), Resettable));
         }
-        assert_eq!(journal.take_pending(Side::Read), [b.clone(), a]);
-        assert!(journal.missed(Side::Read, &b, true));
-        assert_eq!(journal.take_pending(Side::Read), [b]);
+        assert_eq!(texts(journal.take_pending(Side::Read, false)), ["b", "a"]);
+    }
+
+    #[test]
+    fn reset_all_leaves_what_it_does_not_undo() {
+        let mut journal = Journal::default();
+        for (text, lasts) in [("role", On), ("a", Resettable), ("all", ResetAll)] {
+            assert!(journal.missed(Side::Read, &told(text), lasts));
+        }
+        assert_eq!(texts(journal.take_pending(Side::Read, false)), ["role", "all"]);
+    }
+
+    #[test]
+    fn what_was_told_in_a_transaction_is_told_again_where_that_is_rolled_back() {
+        let mut journal = Journal::default();
+        assert!(journal.missed(Side::Write, &told("a"), On));
+        assert_eq!(texts(journal.take_pending(Side::Write, true)), ["a"]);
+        assert!(journal.noted(set("b", On)) && journal.is_open());
+        journal.rolled_back();
+        assert_eq!(texts(journal.take_pending(Side::Write, true)), ["a"]);
+        assert!(journal.committed(&[]));
+        assert!(journal.take_pending(Side::Write, false).is_empty() && !journal.is_open());
     }
 
     #[test]
     fn no_more_is_kept_than_is_reasonable() {
         let mut journal = Journal::default();
-        assert!(!journal.missed(Side::Write, &Bytes::from(vec![b' '; LIMIT + 1]), false));
+        let long = Told::from(Bytes::from(vec![b' '; LIMIT + 1]));
+        assert!(!journal.missed(Side::Write, &long, On));
     }
 }

@@ -9,7 +9,7 @@ mod names;
 mod route;
 mod temporary;
 
-pub use journal::{Journal, Note};
+pub use journal::{Journal, Lasts, Note, Told, Values};
 pub use modes::begin;
 pub use names::{Known, Names};
 pub use route::{Route, goes_by_names, read, reads_besides, route, written};
@@ -25,7 +25,7 @@ pub enum Side {
 }
 
 impl Side {
-    /// Both, in the order in which they commit.
+    /// Both.
     pub const BOTH: [Side; 2] = [Side::Read, Side::Write];
 
     /// The other one.

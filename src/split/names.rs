@@ -4,9 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use bytes::Bytes;
-
-use super::{Route, Side};
+use super::{Route, Side, Told};
 use crate::sql::Judgement;
 
 /// What is known of a name.
@@ -18,8 +16,8 @@ pub struct Known {
     pub route: Route,
     /// What it runs; `None` where a statement made it (PREPARE, DECLARE).
     pub judgement: Option<Rc<Judgement>>,
-    /// Its text, where both legs or the session itself have to run it.
-    pub text: Bytes,
+    /// What both legs or the session itself have to run.
+    pub told: Told,
     /// A cursor WITH HOLD: it outlives its transaction.
     pub hold: bool,
 }

@@ -1,7 +1,7 @@
 //! Where a statement belongs.
 
 use super::{Side, Temporary, temporary};
-use crate::sql::{Bound, Class, Effect, How, Modes, Statement};
+use crate::sql::{Bound, Class, Effect, How, Modes, Statement, Uses};
 
 /// Where a statement belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +70,18 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
         Effect::DiscardOther | Effect::Deallocate(None) | Effect::CloseCursor(None) => {
             return Route::Both { keep: false };
         }
+        Effect::Prepare { inner, .. } if sets(inner) => {
+            return Route::Refused(
+                "a prepared set_config cannot run on both legs",
+                "send it as a statement of its own",
+            );
+        }
+        Effect::Declare { .. } if !statement.set_config.is_empty() => {
+            return Route::Refused(
+                "a cursor over set_config cannot run on both legs",
+                "send it as a statement of its own",
+            );
+        }
         Effect::Prepare { inner, .. } => return route(inner, inner.class, temporary),
         Effect::Execute(name) if class <= Class::Read => return Route::Prepared(name.clone()),
         Effect::Deallocate(Some(name)) => return Route::Prepared(name.clone()),
@@ -87,10 +99,24 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
     {
         return Route::Prepared(name.clone());
     }
+    let has_no_relation = statement.uses.as_deref().is_none_or(|uses| uses.relations.is_empty());
+    if has_no_relation && statement.set_config.iter().any(|call| call.name.is_none()) {
+        return Route::Refused(
+            "set_config of a name that is computed cannot run on both legs",
+            "write the name as a literal",
+        );
+    }
+    if sets(statement) && statement.uses.as_deref().is_some_and(reads_tables) {
+        return Route::Refused(
+            "what set_config takes from a table may differ between the legs",
+            "read it first, then set it",
+        );
+    }
     if class > Class::Read || statement.bound == Bound::Writer || statement.do_or_call {
         return Route::To(Side::Write);
     }
-    if statement.uses.as_deref().is_some_and(|uses| temporary.is_named(uses)) {
+    let mut uses = statement.uses.as_deref().into_iter();
+    if !sets(statement) && uses.any(|uses| temporary.is_named(uses)) {
         return Route::To(Side::Write);
     }
     if !statement.set_config.is_empty() {
@@ -102,7 +128,8 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
         };
     }
     match statement.tag {
-        "LISTEN" | "UNLISTEN" => Route::Both { keep: true },
+        "LISTEN" => Route::Both { keep: false },
+        "UNLISTEN" => Route::Both { keep: true },
         "SET CONSTRAINTS" => Route::To(Side::Write),
         _ => Route::To(Side::Read),
     }
@@ -112,6 +139,20 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
 pub fn goes_by_names(statement: &Statement, class: Class) -> bool {
     temporary::depends(statement).is_some()
         && route(statement, class, &Temporary::default()) == Route::To(Side::Read)
+}
+
+/// A statement that would run on both legs for its set_config.
+fn sets(statement: &Statement) -> bool {
+    !statement.set_config.is_empty() && statement.class <= Class::Read
+}
+
+/// It reads other relations than the system's.
+fn reads_tables(uses: &Uses) -> bool {
+    uses.too_many
+        || uses.relations.iter().any(|relation| {
+            let (schema, name) = (relation.name.schema.as_deref(), &*relation.name.name);
+            schema.map_or(!name.starts_with("pg_"), |schema| schema != "pg_catalog")
+        })
 }
 
 /// What governs the write leg only: the read leg is read-only anyway.
@@ -226,11 +267,10 @@ mod tests {
                     "SET ROLE x",
                     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
                     "SELECT set_config('a.b', 'c', false)",
-                    "LISTEN x",
                     "UNLISTEN *",
                 ],
             ),
-            (NOW, &["DISCARD ALL", "DISCARD PLANS", "DEALLOCATE ALL", "CLOSE ALL"]),
+            (NOW, &["DISCARD ALL", "DISCARD PLANS", "DEALLOCATE ALL", "CLOSE ALL", "LISTEN x"]),
             (
                 Route::Transaction,
                 &["BEGIN", "END", "ROLLBACK TO s", "SAVEPOINT s", "SET TRANSACTION READ ONLY"],
@@ -254,6 +294,10 @@ mod tests {
             "SET TRANSACTION SNAPSHOT '1'",
             "PREPARE TRANSACTION 'x'",
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE",
+            "PREPARE p AS SELECT set_config('a.b', $1, false)",
+            "DECLARE c CURSOR FOR SELECT set_config('a.b', 'c', false)",
+            "SELECT set_config('a.b', name, false) FROM t",
+            "SELECT set_config($1, 'c', false)",
         ] {
             assert!(matches!(routed(text), Route::Refused(..)), "{text}");
         }

@@ -15,6 +15,7 @@ const READS: &[&str] = &[
     "SHOW search_path",
     "SELECT current_setting('x.y', true)",
     "SHOW x.y",
+    "SELECT current_user",
     "SHOW transaction_isolation",
     "SHOW transaction_read_only",
     "SHOW default_transaction_read_only",
@@ -26,7 +27,14 @@ const READS: &[&str] = &[
     "",
 ];
 
+/// A write that leaves what the session is where it writes.
+const TELLS: &str = "INSERT INTO w1 SELECT max(a) + 100, current_user || ' ' || \
+     coalesce(current_setting('x.y', true), '-') || ' ' || current_setting('work_mem') FROM w1";
+
 const WRITES: &[&str] = &[
+    TELLS,
+    TELLS,
+    TELLS,
     "INSERT INTO w1 VALUES (3, 'z')",
     "INSERT INTO w1 VALUES (4, 'ü') ON CONFLICT DO NOTHING RETURNING a",
     "INSERT INTO w1 VALUES (1, 'twice')",
@@ -59,6 +67,11 @@ const SESSION: &[&str] = &[
     "SELECT set_config('x.y', 'c', true)",
     "SELECT set_config('x.y', 'd', false)",
     "SET application_name = 'here'",
+    "SET ROLE bob",
+    "SET ROLE bob",
+    "SET LOCAL ROLE bob",
+    "RESET ROLE",
+    "RESET x.y",
     "RESET ALL",
     "DISCARD ALL",
     "DISCARD TEMP",
@@ -139,7 +152,7 @@ const LAW: &[&str] = &["RESET ALL", "DISCARD ALL"];
 /// A statement, each kind as often as it makes for a lively script.
 fn statement(random: &mut Random) -> String {
     let kinds: [&[&str]; 6] = [READS, WRITES, SESSION, CONTROL, NAMES, TEMPORARY];
-    let kind = kinds[random.weighted(&[30, 30, 12, 35, 12, 30])];
+    let kind = kinds[random.weighted(&[30, 30, 20, 35, 12, 30])];
     random.of(kind).to_owned()
 }
 
@@ -149,7 +162,7 @@ fn string(random: &mut Random, count: usize) -> Vec<String> {
     let alone = ["VACUUM w1", "DISCARD ALL"];
     (0..count)
         .map(|_| {
-            let kind = kinds[random.weighted(&[4, 4, 1, 3])];
+            let kind = kinds[random.weighted(&[4, 4, 3, 3])];
             random.of(kind).to_owned()
         })
         .filter(|text| !alone.contains(&text.as_str()))
@@ -162,9 +175,21 @@ fn extended(random: &mut Random, items: &mut Vec<Item>) {
     let (name, portal) = (random.of(STATEMENTS), random.of(PORTALS));
     let name: &'static str = STATEMENTS.iter().find(|one| **one == name).unwrap();
     let portal: &'static str = PORTALS.iter().find(|one| **one == portal).unwrap();
-    match random.below(12) {
+    match random.below(13) {
+        12 => {
+            let local = random.of(&["true", "false"]);
+            items.extend([
+                Item::Parse("", format!("SELECT set_config('x.y', $1, {local})")),
+                Item::BindTo(if random.chance(50) { "it's" } else { "$1" }),
+                Item::Execute("", 0),
+            ]);
+        }
         0..7 => {
             let text = statement(random);
+            // what was only prepared before it is the other leg's affair
+            if text.contains("ISOLATION") && is_open(items) {
+                items.push(Item::Sync);
+            }
             // which of two errors comes first where a name is taken is not the same on two legs
             if !name.is_empty() {
                 items.push(Item::CloseStatement(name));

@@ -28,6 +28,7 @@ pub struct Places {
 impl Places {
     pub fn start(major: Major) -> Places {
         let cluster = Cluster::builder().major(major).start();
+        cluster.sql("postgres", "CREATE ROLE bob; GRANT bob TO app");
         for name in ["whole", "neon", "local"] {
             cluster.sql("postgres", &format!("CREATE DATABASE {name} OWNER app"));
             cluster.sql(name, "GRANT ALL ON SCHEMA public TO PUBLIC");
@@ -55,7 +56,8 @@ impl Places {
             let text = format!(
                 "SET client_min_messages = error; DROP SCHEMA public CASCADE; \
                  CREATE SCHEMA public; GRANT ALL ON SCHEMA public TO PUBLIC; \
-                 SET ROLE app; {first} {second}"
+                 SET ROLE app; {first} {second} GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC; \
+                 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO PUBLIC"
             );
             self.cluster.sql(database, &text);
         }

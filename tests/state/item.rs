@@ -13,6 +13,9 @@ pub enum Item {
     Parse(&'static str, String),
     /// Portal, statement.
     Bind(&'static str, &'static str),
+    /// Of the unnamed statement, with a parameter.
+    #[allow(dead_code)]
+    BindTo(&'static str),
     DescribeStatement(&'static str),
     DescribePortal(&'static str),
     /// Portal, rows (0: all).
@@ -43,6 +46,7 @@ impl Item {
             Item::Query(statements) => frames.query(&statements.join("; ")),
             Item::Parse(name, text) => frames.parse(name, text, &[]),
             Item::Bind(portal, statement) => frames.bind(portal, statement, &[]),
+            Item::BindTo(value) => frames.bind("", "", &[Some(value)]),
             Item::DescribeStatement(name) => frames.describe_statement(name),
             Item::DescribePortal(name) => frames.describe_portal(name),
             Item::Execute(portal, rows) => frames.execute(portal, *rows),

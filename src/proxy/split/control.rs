@@ -1,12 +1,15 @@
 //! Transaction control: the session's own affair, since its transaction spans both legs.
 //!
-//! The read leg commits first: a WITH HOLD cursor can fail there. It writes nothing, so no
-//! two-phase commit is needed: until the write leg has committed, nothing has.
+//! The read leg writes nothing, so no two-phase commit is needed: until the write leg has committed,
+//! nothing has. What the read leg can lose is what the transaction has set, and the journal has that;
+//! so the write leg commits first, and a read leg that fails then has missed it like one that took
+//! no part. Only where a cursor WITH HOLD can fail on the read leg does that commit first.
 
 use bytes::Bytes;
 
-use super::leg::Pass;
+use super::leg::{Kind, Pass};
 use super::run::{too_much, unsupported};
+use super::sync::SYNC;
 use super::{Block, End, Protocol, Split};
 use crate::protocol::ErrorResponse;
 use crate::split::{self, Note, Side};
@@ -32,7 +35,8 @@ impl Split {
                 Ok(false)
             }
             Effect::Commit(_) | Effect::Rollback(_) if matches!(self.block, Block::None) => {
-                self.end_nothing(text).await
+                let commits = matches!(statement.effect, Effect::Commit(_));
+                self.end_nothing(text, commits).await
             }
             Effect::Commit(_) if matches!(self.block, Block::Open(_)) => self.commit(text).await,
             Effect::Commit(_) | Effect::Rollback(_) => self.roll_back(text).await,
@@ -72,6 +76,7 @@ impl Split {
         if self.protocol == Protocol::Extended && !self.has_begun_where_ran().await? {
             return Ok(false);
         }
+        self.leave_out();
         self.complete(statement.tag);
         Ok(true)
     }
@@ -133,42 +138,87 @@ impl Split {
     }
 
     /// COMMIT or ROLLBACK outside a block: of an implicit transaction, or a warning.
-    async fn end_nothing(&mut self, text: &Bytes) -> Result<bool, End> {
+    async fn end_nothing(&mut self, text: &Bytes, commits: bool) -> Result<bool, End> {
         let ran = |split: &Split, side: Side| {
             split.legs[side as usize].as_ref().is_some_and(|leg| leg.ran)
         };
         let both = ran(self, Side::Read) && ran(self, Side::Write);
-        // the write leg warns that there is no transaction
-        if both && !self.run_on(Side::Read, text, Pass::ErrorsAlone).await? {
+        let side = match both || ran(self, Side::Write) {
+            true => Side::Write,
+            false => self.primary(),
+        };
+        if !self.ready_leg(side).await? || !self.run_on(side, text, Pass::Client).await? {
             return Ok(false);
         }
-        let side = match (both, ran(self, Side::Write)) {
-            (false, false) => self.primary(),
-            _ => Side::Write,
-        };
-        Ok(self.ready_leg(side).await? && self.run_on(side, text, Pass::Client).await?)
+        if both {
+            self.follow_over(text).await?;
+        }
+        self.transaction_over(commits)?;
+        Ok(true)
     }
 
     /// Commits the block.
     pub(super) async fn commit(&mut self, text: &[u8]) -> Result<bool, End> {
-        let begun = Side::BOTH.map(|side| self.is_begun(side));
-        let mut done = true;
-        self.committing = begun[Side::Write as usize];
-        match begun {
-            [false, false] => self.complete("COMMIT"),
-            [true, false] => done = self.run_on(Side::Read, text, Pass::Client).await?,
-            [false, true] => done = self.run_on(Side::Write, text, Pass::Client).await?,
-            [true, true] => {
-                done = self.run_on(Side::Read, text, Pass::Errors).await?;
-                if done {
-                    done = self.run_on(Side::Write, text, Pass::Client).await?;
-                } else if !self.run_on(Side::Write, ROLLBACK, Pass::Nothing).await? {
-                    return Err(End::Diverged("the transaction could not be rolled back".into()));
-                }
-            }
+        let done = self.commit_legs(text, Pass::Client).await?;
+        if !self.is_begun(Side::Read) && !self.is_begun(Side::Write) {
+            self.complete("COMMIT");
         }
         self.over(done)?;
         Ok(done)
+    }
+
+    /// The legs that take part in the block commit, or else none of them does. `pass`: what the client
+    /// gets of it.
+    pub(super) async fn commit_legs(&mut self, text: &[u8], pass: Pass) -> Result<bool, End> {
+        let begun = Side::BOTH.map(|side| self.is_begun(side));
+        self.committing = begun[Side::Write as usize];
+        let read_first = self.journal.held().next().is_some();
+        match begun {
+            [true, true] if read_first => {
+                if !self.run_on(Side::Read, text, Pass::Errors).await? {
+                    self.follow(Side::Write, ROLLBACK).await?;
+                    return Ok(false);
+                }
+                let done = self.run_on(Side::Write, text, pass).await?;
+                if !done {
+                    self.take_back().await?;
+                }
+                Ok(done)
+            }
+            [true, true] => {
+                if !self.run_on(Side::Write, text, pass).await? {
+                    self.follow(Side::Read, ROLLBACK).await?;
+                    return Ok(false);
+                }
+                // told before the read leg can be lost
+                self.release();
+                self.follow_over(text).await?;
+                Ok(true)
+            }
+            [true, false] => self.run_on(Side::Read, text, pass).await,
+            [false, true] => self.run_on(Side::Write, text, pass).await,
+            [false, false] => Ok(true),
+        }
+    }
+
+    /// The read leg ends a transaction that the write leg has ended. If it cannot, it has missed what
+    /// that has set.
+    async fn follow_over(&mut self, text: &[u8]) -> Result<(), End> {
+        if self.run_on(Side::Read, text, Pass::Nothing).await? {
+            return Ok(());
+        }
+        self.leg(Side::Read)?.joined = false;
+        if self.leg(Side::Read)?.skipping {
+            self.request(Side::Read, Kind::Sync, Pass::Nothing, SYNC).await?;
+            self.quiet(Side::Read).await?;
+        }
+        Ok(())
+    }
+
+    /// The answer that waits for the end of a string's transaction.
+    pub(super) fn release(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        self.out.extend_from_slice(&held);
     }
 
     /// Rolls the block back.
@@ -195,19 +245,13 @@ impl Split {
     /// The block is over. Legs that took no part have missed what it set, if it committed.
     pub(super) fn over(&mut self, committed: bool) -> Result<(), End> {
         self.committing = false;
-        let absent: Vec<Side> =
-            Side::BOTH.into_iter().filter(|side| !self.is_begun(*side)).collect();
         for leg in self.legs.iter_mut().flatten() {
             leg.begun = false;
         }
         self.block = Block::None;
         self.portals.end_transaction();
         self.temporary.ended();
-        if !committed {
-            self.journal.rolled_back();
-            return Ok(());
-        }
-        if self.journal.committed(&absent) { Ok(()) } else { Err(too_much()) }
+        self.transaction_over(committed)
     }
 
     async fn roll_back_to(&mut self, name: &str, text: &Bytes) -> Result<bool, End> {

@@ -73,6 +73,11 @@ impl Split {
     /// A leg has not ended.
     pub(super) fn is_there(&mut self, side: Side) -> Result<(), End> {
         let Some(leg) = &mut self.legs[side as usize] else { return Ok(()) };
+        if leg.closed && std::mem::take(&mut self.committed) {
+            let status = self.block.status();
+            message::ready_for_query(self.aside(), status);
+        }
+        let Some(leg) = &mut self.legs[side as usize] else { return Ok(()) };
         if let Some(farewell) = leg.farewell.take() {
             self.aside().extend_from_slice(&farewell);
             return Err(End::Told);

@@ -5,9 +5,10 @@ use bytes::Bytes;
 
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
+use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
-use crate::split::{Known, Route, Side};
+use crate::split::{Known, Route, Side, Told, Values};
 use crate::sql::Effect;
 
 /// The most that the names at the front of a Bind may take, in bytes.
@@ -72,7 +73,7 @@ impl Split {
             }
             Block::Failed(Some(failed), _) if failed != side => {
                 if self.turn_to(failed).await? {
-                    let frame = text::own_parse(b"SELECT 1");
+                    let frame = text::own_parse(b"SELECT 1", None);
                     self.request(failed, Kind::Parse, Pass::Errors, &frame).await?;
                     self.quiet(failed).await?;
                 }
@@ -83,7 +84,7 @@ impl Split {
     }
 
     async fn parse(&mut self, frame: Bytes) -> Result<(), End> {
-        let Some((name, text)) = text::parse(&frame) else {
+        let Some((name, text, types)) = text::parse(&frame) else {
             let side = self.primary();
             if self.towards(side).await? {
                 self.request(side, Kind::Parse, Pass::Client, &frame).await?;
@@ -99,6 +100,7 @@ impl Split {
             _ => Route::To(self.primary()),
         };
         let led = judgement.statements.first().and_then(|statement| self.led(statement));
+        let listens = judgement.statements.first().is_some_and(is_listen);
         // only once the leg it turns from has answered is it known whether the block has failed
         let before = match &route {
             Route::To(side) => *side,
@@ -112,6 +114,10 @@ impl Split {
             _ => None,
         };
         let side = match (&route, failed) {
+            (Route::Both { .. }, None) if listens => match self.listening().await? {
+                Some(sides) => sides.first().copied().unwrap_or(Side::Write),
+                None => return Ok(()),
+            },
             // what is for the other leg is refused in its place
             (Route::To(side), _) => *side,
             (_, Some(failed)) => failed,
@@ -126,11 +132,11 @@ impl Split {
         if !self.admits(side).await? || self.is_taken(&name, side).await? {
             return Ok(());
         }
-        let text = match route {
-            Route::To(_) => Bytes::new(),
-            _ => text,
+        let told = match route {
+            Route::To(_) => Told::default(),
+            _ => Told { text, values: Some(Values { types, bound: Bytes::new() }) },
         };
-        let known = Known { side, route, judgement: Some(judgement), text, hold: false };
+        let known = Known { side, route, judgement: Some(judgement), told, hold: false };
         let before = self.statements.insert(&name, known);
         let named = Named { portal: false, name, before };
         self.leg(side)?.owe(Kind::Parse, Pass::Client, Some(named));
@@ -184,20 +190,38 @@ impl Split {
         if known.is_none() && statement.is_empty() {
             self.forget_unnamed(side, b'S').await?;
         }
-        let known = known.map_or(
+        let mut known = known.map_or(
             Known {
                 side,
                 route: Route::To(side),
                 judgement: None,
-                text: Bytes::new(),
+                told: Told::default(),
                 hold: false,
             },
             |known| Known { side, ..known },
         );
+        let whole = match known.route {
+            Route::Both { .. } if length > NAMES => {
+                self.skip(length).await?;
+                let denial = unsupported("a parameter of this length cannot be set", "shorten it");
+                return self.refuse(denial, None).await;
+            }
+            Route::Both { .. } => {
+                let frame = self.whole(length).await?;
+                let bound = text::bound(&frame);
+                let types = known.told.values.take().map(|values| values.types);
+                known.told.values = bound.zip(types).map(|(bound, types)| Values { types, bound });
+                Some(frame)
+            }
+            _ => None,
+        };
         let before = self.portals.insert(&portal, known);
         let named = Named { portal: true, name: portal, before };
         self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
-        self.pass(side, length).await
+        match whole {
+            Some(frame) => self.send(side, &frame).await,
+            None => self.pass(side, length).await,
+        }
     }
 
     /// The session has no unnamed statement (or portal); what the leg may have had is gone.
@@ -283,7 +307,7 @@ impl Split {
                 if !self.pipeline_failed {
                     let spent = Known { route: Route::To(known.side), ..known.clone() };
                     self.portals.insert(portal, spent);
-                    self.control(statement, &known.text).await?;
+                    self.control(statement, &known.told.text).await?;
                 }
                 return Ok(());
             }
@@ -293,13 +317,16 @@ impl Split {
                 }
                 // one leg's gate would not know of what the other has run
                 if let Some(denial) = self.task_behind_others(statement) {
-                    return self.refuse(denial, Some((statement, &known.text))).await;
+                    return self.refuse(denial, Some((statement, &known.told.text))).await;
+                }
+                if is_listen(statement) && !self.listens(known.side).await? {
+                    return Ok(());
                 }
                 self.stirred = true;
                 self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
                 self.quiet(known.side).await?;
                 if !self.leg(known.side)?.failed {
-                    self.on_both(statement, &known.text, *keep, Some(known.side)).await?;
+                    self.on_both(statement, &known.told, *keep, Some(known.side)).await?;
                 }
                 return Ok(());
             }
@@ -323,70 +350,12 @@ impl Split {
             Some(statement) if statement.effect != Effect::None => {
                 self.quiet(side).await?;
                 if !self.leg(side)?.failed {
-                    self.done(statement, side);
+                    self.done(statement, side)?;
                 }
                 Ok(())
             }
             Some(statement) if statement.copy_in => self.quiet(side).await,
             _ => Ok(()),
-        }
-    }
-
-    /// Sync: the end of the pipeline, on the legs that have seen something of it.
-    pub(super) async fn sync(&mut self) -> Result<(), End> {
-        let open: Vec<Side> = Side::BOTH
-            .into_iter()
-            .filter(|side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.pipeline))
-            .collect();
-        const SYNC: &[u8] = b"S\0\0\0\x04";
-        match open[..] {
-            _ if self.pipeline_failed => {}
-            [] => {
-                self.settle().await?;
-                self.end_pipeline();
-                self.ready_for_query();
-                return Ok(());
-            }
-            [side] => {
-                self.turn_to(side).await?;
-                self.end_pipeline();
-                self.request(side, Kind::Sync, Pass::Client, SYNC).await?;
-                if std::mem::take(&mut self.stirred) {
-                    self.quiet(side).await?;
-                }
-                return Ok(());
-            }
-            _ => self.settle().await?,
-        }
-        let mut failed = self.pipeline_failed;
-        for side in open {
-            if !matches!(self.block, Block::None) {
-                self.request(side, Kind::Sync, Pass::Nothing, SYNC).await?;
-                self.quiet(side).await?;
-                continue;
-            }
-            let leg = self.leg(side)?;
-            if failed && leg.ran && !leg.skipping {
-                // what it has done is undone
-                let frame = text::own_parse(b"SELECT \"pgauthority undo\"");
-                self.request(side, Kind::Parse, Pass::Nothing, &frame).await?;
-                self.quiet(side).await?;
-            }
-            let pass = if failed { Pass::Nothing } else { Pass::Errors };
-            self.request(side, Kind::Sync, pass, SYNC).await?;
-            self.quiet(side).await?;
-            failed |= self.leg(side)?.failed;
-        }
-        self.end_pipeline();
-        self.ready_for_query();
-        Ok(())
-    }
-
-    fn end_pipeline(&mut self) {
-        self.pipeline_failed = false;
-        if matches!(self.block, Block::None) {
-            self.temporary.ended();
-            self.portals.end_transaction();
         }
     }
 

@@ -113,9 +113,9 @@ impl Split {
         }
         let close = text::own_close(b'S');
         self.request(side, Kind::Close, Pass::Errors, &close).await?;
-        let parse = text::own_parse(&known.text);
+        let parse = text::own_parse(&known.told.text, None);
         self.request(side, Kind::Parse, Pass::Errors, &parse).await?;
-        let bind = text::own_bind(&portal);
+        let bind = text::own_bind(&portal, None);
         let before = self.portals.insert(&portal, Known { side, ..known });
         let named = Named { portal: true, name: portal, before };
         self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));

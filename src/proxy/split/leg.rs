@@ -91,6 +91,8 @@ pub(super) struct Leg {
     pub(super) kept: Option<BytesMut>,
     /// The session's transaction has reached it.
     pub(super) begun: bool,
+    /// It has been told what the open transaction, a block or a pipeline's, has set so far.
+    pub(super) joined: bool,
     /// Messages have gone since the last that ReadyForQuery answers.
     pub(super) pipeline: bool,
     /// Something has run in the open pipeline.
@@ -122,6 +124,7 @@ impl Leg {
             copy_in: false,
             kept: None,
             begun: false,
+            joined: false,
             pipeline: false,
             ran: false,
             commits: false,

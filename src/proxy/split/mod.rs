@@ -17,9 +17,11 @@ mod pump;
 mod refuse;
 mod run;
 mod simple;
+mod sync;
 mod taken;
 mod temporary;
 mod text;
+mod told;
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -130,6 +132,9 @@ pub(super) struct Split {
     late: Option<Reports>,
     /// The write leg is about to commit the block.
     committing: bool,
+    /// The write leg has committed a pipeline: the client gets ReadyForQuery, whatever becomes of
+    /// the read leg.
+    committed: bool,
     /// The leg that had the last message: what nobody knows goes there.
     last: Side,
     /// The session's task: that of the legs, once what changed it is settled.

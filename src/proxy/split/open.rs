@@ -274,6 +274,7 @@ impl Begun {
             held: BytesMut::new(),
             late: None,
             committing: false,
+            committed: false,
             last: side,
             task,
             stirred: false,

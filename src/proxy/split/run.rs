@@ -8,8 +8,7 @@ use super::leg::{Kind, Pass};
 use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, backend, frontend, message};
-use crate::session::declares_task;
-use crate::split::{self, Note, Route, Side};
+use crate::split::{self, Route, Side, Told, Values};
 use crate::sql::{Class, Effect, Judgement, Statement};
 
 impl Split {
@@ -107,7 +106,7 @@ impl Split {
                 let pass = if pass == Pass::Client { Pass::Unready(0) } else { pass };
                 self.request(side, Kind::Query, pass, &message::query(text)).await?;
             }
-            Protocol::Extended => self.run_in_pipeline(side, text, pass).await?,
+            Protocol::Extended => self.run_in_pipeline(side, text, None, pass).await?,
         }
         self.quiet(side).await?;
         Ok(!self.leg(side)?.failed)
@@ -119,14 +118,15 @@ impl Split {
         &mut self,
         side: Side,
         text: &[u8],
+        values: Option<&Values>,
         pass: Pass,
     ) -> Result<(), End> {
         let errors = if pass == Pass::Nothing { Pass::Nothing } else { Pass::Errors };
         for (kind, pass, frame) in [
             (Kind::Close, errors, text::own_close(b'P')),
             (Kind::Close, errors, text::own_close(b'S')),
-            (Kind::Parse, errors, text::own_parse(text)),
-            (Kind::Bind, errors, text::own_bind(text::OWN_PORTAL)),
+            (Kind::Parse, errors, text::own_parse(text, values)),
+            (Kind::Bind, errors, text::own_bind(text::OWN_PORTAL, values)),
             (Kind::Execute, pass, text::own_execute()),
         ] {
             self.request(side, kind, pass, &frame).await?;
@@ -134,172 +134,40 @@ impl Split {
         Ok(())
     }
 
+    /// A leg is open. False: it is not, and the client has been told why.
+    pub(super) async fn reached(&mut self, side: Side) -> Result<bool, End> {
+        if self.is_open(side) {
+            return Ok(true);
+        }
+        self.flush().await?;
+        if let Err(denial) = self.open(side).await {
+            self.refuse(*denial, None).await?;
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
     /// A leg is open, has been told what it missed, and takes part in the open transaction.
     /// False: it does not, and the client has been told why.
     pub(super) async fn ready_leg(&mut self, side: Side) -> Result<bool, End> {
-        if !self.is_open(side) {
-            self.flush().await?;
-            if let Err(denial) = self.open(side).await {
-                self.refuse(*denial, None).await?;
-                return Ok(false);
-            }
+        if !self.reached(side).await? {
+            return Ok(false);
         }
         self.informed(side).await?;
         match self.block {
             Block::Open(_) if !self.is_begun(side) => self.begin_on(side).await,
+            Block::None if self.protocol == Protocol::Extended => self.join(side).await,
             _ => Ok(true),
         }
     }
 
-    /// A leg that is open has been told what it missed.
-    async fn informed(&mut self, side: Side) -> Result<(), End> {
-        let pending = self.journal.take_pending(side);
-        let protocol = self.protocol;
-        if !self.leg(side)?.pipeline {
-            self.protocol = Protocol::Simple;
-        }
-        let tidings = self.leg(side)?.tidings.clone();
-        let changed = tidings.has_changed();
-        let mut pending = pending.into_iter();
-        loop {
-            let Some(missed) = pending.next().or_else(|| self.task_for(side).map(Bytes::from))
-            else {
-                break;
-            };
-            if self.skips(side, &missed) {
-                continue;
-            }
-            if !self.run_on(side, &missed, Pass::Nothing).await? {
-                return Err(End::Diverged(format!(
-                    "what the session had set could not be set on upstream \"{}\"",
-                    self.ground.name(side)
-                )));
-            }
-            if !changed {
-                // RESET ALL: what the leg's task becomes of it is not the session's
-                tidings.settle();
-            }
-        }
-        self.protocol = protocol;
-        Ok(())
-    }
-
-    /// LISTEN is not to be had on a standby.
-    pub(super) fn skips(&self, side: Side, text: &[u8]) -> bool {
-        let recovering = self.legs[side as usize].as_ref().is_some_and(|leg| leg.recovering);
-        let text = text.trim_ascii_start();
-        recovering && text.get(..6).is_some_and(|word| word.eq_ignore_ascii_case(b"LISTEN"))
-    }
-
-    /// The open transaction reaches a leg: BEGIN, and what has been done in it so far.
-    pub(super) async fn begin_on(&mut self, side: Side) -> Result<bool, End> {
-        let Block::Open(modes) = self.block else { return Ok(true) };
-        let in_pipeline = self.protocol == Protocol::Extended;
-        let leg = self.leg(side)?;
-        leg.begun = true;
-        let begin = split::begin(side, modes, leg.recovering);
-        let mut texts = vec![Bytes::from(begin)];
-        texts.extend(self.journal.block().filter(|text| !self.skips(side, text)).cloned());
-        if !in_pipeline {
-            return self.run_on(side, &texts.join(&b";\n"[..]), Pass::Errors).await;
-        }
-        for text in texts {
-            self.run_in_pipeline(side, &text, Pass::Errors).await?;
-        }
-        Ok(true)
-    }
-
-    /// What ran in the open pipeline before BEGIN is part of its transaction.
-    pub(super) async fn begin_where_ran(&mut self) -> Result<(), End> {
-        for side in Side::BOTH {
-            if self.legs[side as usize].as_ref().is_some_and(|leg| leg.ran && !leg.begun) {
-                self.begin_on(side).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A statement that both legs run; `on` answers, and has answered if `done`.
-    pub(super) async fn on_both(
-        &mut self,
-        statement: &Statement,
-        text: &Bytes,
-        keep: bool,
-        done: Option<Side>,
-    ) -> Result<bool, End> {
-        let in_block = !matches!(self.block, Block::None);
-        let mut sides: Vec<Side> = Side::BOTH
-            .into_iter()
-            .filter(|side| if in_block { self.is_begun(*side) } else { self.is_open(*side) })
-            .collect();
-        if sides.is_empty() {
-            let side = self.primary();
-            if !self.ready_leg(side).await? {
-                return Ok(false);
-            }
-            sides.push(side);
-        }
-        if sides.len() > 1 {
-            sides.retain(|side| !self.skips(*side, text));
-        }
-        let mut done = done;
-        for side in sides {
-            if done == Some(side) {
-                continue;
-            }
-            let first = done.is_none();
-            if first && !self.ready_leg(side).await? {
-                return Ok(false);
-            }
-            let pass = if first { Pass::Client } else { Pass::Nothing };
-            if !self.run_on(side, text, pass).await? {
-                if first {
-                    return Ok(false);
-                }
-                return Err(End::Diverged(format!(
-                    "{} succeeded on one leg and failed on upstream \"{}\"",
-                    statement.tag,
-                    self.ground.name(side)
-                )));
-            }
-            done = Some(done.unwrap_or(side));
-        }
-        if keep {
-            self.keep(statement, text)?;
-        }
-        self.done(statement, done.unwrap_or(Side::Read));
-        Ok(true)
-    }
-
-    /// Legs that take part later will have to be told.
-    fn keep(&mut self, statement: &Statement, text: &Bytes) -> Result<(), End> {
-        if declares_task(statement) {
-            return Ok(());
-        }
-        let mut fits = true;
-        if matches!(self.block, Block::None) {
-            let resets = matches!(statement.effect, Effect::ResetAll);
-            for side in Side::BOTH {
-                if !self.is_open(side) {
-                    fits &= self.journal.missed(side, text, resets);
-                }
-            }
-        } else {
-            let local =
-                matches!(statement.effect, Effect::Set { scope: crate::sql::SetScope::Local, .. })
-                    || statement.set_config.iter().any(|call| call.is_local == Some(true));
-            fits = self.journal.noted(Note::Session { text: text.clone(), local });
-        }
-        if fits { Ok(()) } else { Err(too_much()) }
-    }
-
     /// A statement was done on a leg: names follow.
-    pub(super) fn done(&mut self, statement: &Statement, side: Side) {
+    pub(super) fn done(&mut self, statement: &Statement, side: Side) -> Result<(), End> {
         let known = |hold| split::Known {
             side,
             route: Route::To(side),
             judgement: None,
-            text: Bytes::new(),
+            told: Told::default(),
             hold,
         };
         match &statement.effect {
@@ -312,6 +180,7 @@ impl Split {
             Effect::Deallocate(None) => self.statements.clear(),
             Effect::Declare { name, hold } => {
                 self.portals.insert(name.as_bytes(), known(*hold));
+                self.holds(name, *hold && side == Side::Read)?;
             }
             Effect::CloseCursor(Some(name)) => drop(self.portals.remove(name.as_bytes())),
             Effect::CloseCursor(None) => self.portals.clear(),
@@ -319,12 +188,11 @@ impl Split {
                 self.statements.clear();
                 self.portals.clear();
                 self.stirs(Some(statement));
-                for side in Side::BOTH {
-                    drop(self.journal.take_pending(side));
-                }
+                self.journal.discarded();
             }
             _ => {}
         }
+        Ok(())
     }
 
     /// Says once that reads do not see local writes, and that writes read locally.

@@ -89,7 +89,7 @@ impl Split {
         }
         match route {
             Route::Both { keep } => {
-                self.on_both(statement, text, keep, None).await?;
+                self.on_both(statement, &text.clone().into(), keep, None).await?;
                 self.ready_for_query();
                 return Ok(());
             }
@@ -113,7 +113,7 @@ impl Split {
         if statement.effect != Effect::None || statement.copy_in {
             self.quiet(side).await?;
             if !self.leg(side)?.failed {
-                self.done(statement, side);
+                self.done(statement, side)?;
             }
         }
         Ok(())
@@ -193,7 +193,9 @@ impl Split {
         if statements.iter().any(waits) {
             self.quiet(side).await?;
             if !self.leg(side)?.failed {
-                statements.iter().for_each(|statement| self.done(statement, side));
+                for statement in statements {
+                    self.done(statement, side)?;
+                }
             }
         }
         Ok(())
@@ -226,7 +228,7 @@ impl Split {
                 break;
             }
             done = match self.route(statement, class) {
-                Route::Both { keep } => self.on_both(statement, &part, keep, None).await?,
+                Route::Both { keep } => self.on_both(statement, &part.into(), keep, None).await?,
                 Route::To(side) => self.part(statement, &part, side, shift).await?,
                 _ => false,
             };
@@ -268,26 +270,18 @@ impl Split {
         self.goes(statement, side);
         let done = self.run_on(side, part, Pass::Unready(shift)).await?;
         if done {
-            self.done(statement, side);
+            self.done(statement, side)?;
         }
         Ok(done)
     }
 
     /// The end of a string's transaction: its errors are told, not its completion.
     async fn commit_parts(&mut self) -> Result<(), End> {
-        let mut done = true;
-        self.committing = self.is_begun(Side::Write);
-        for side in Side::BOTH {
-            if !self.is_begun(side) {
-                continue;
-            }
-            let end: &[u8] = if done { b"COMMIT" } else { b"ROLLBACK" };
-            done &= self.run_on(side, end, Pass::Errors).await?;
-        }
-        let held = std::mem::take(&mut self.held);
+        let done = self.commit_legs(b"COMMIT", Pass::Errors).await?;
         if done {
-            self.out.extend_from_slice(&held);
+            self.release();
         }
+        self.held.clear();
         self.over(done)
     }
 

@@ -77,8 +77,8 @@ impl Split {
         }
         for (kind, frame) in [
             (Kind::Close, text::own_close(b'S')),
-            (Kind::Parse, text::own_parse(b"SELECT 1")),
-            (Kind::Bind, text::own_bind(portal)),
+            (Kind::Parse, text::own_parse(b"SELECT 1", None)),
+            (Kind::Bind, text::own_bind(portal, None)),
             (Kind::Close, text::close(b'P', portal)),
         ] {
             self.request(other, kind, Pass::Errors, &frame).await?;

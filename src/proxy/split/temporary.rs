@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::leg::{Kind, Pass};
 use super::run::unsupported;
+use super::sync::SYNC;
 use super::{Block, End, Protocol, Split};
 use crate::protocol::HEADER_LENGTH;
 use crate::split::{self, Known, Route, Side, Temporary};
@@ -63,11 +64,11 @@ impl Split {
         let synced = !leg.pipeline;
         leg.kept = Some(BytesMut::new());
         let pass = if inside { Pass::ErrorsAlone } else { Pass::Nothing };
-        self.run_in_pipeline(Side::Write, Temporary::QUESTION.as_bytes(), pass).await?;
+        self.run_in_pipeline(Side::Write, Temporary::QUESTION.as_bytes(), None, pass).await?;
         if synced {
             // it commits nothing
             self.leg(Side::Write)?.ran = false;
-            self.request(Side::Write, Kind::Sync, Pass::Nothing, b"S\0\0\0\x04").await?;
+            self.request(Side::Write, Kind::Sync, Pass::Nothing, SYNC).await?;
         }
         self.quiet(Side::Write).await?;
         let leg = self.leg(Side::Write)?;

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::protocol::{HEADER_LENGTH, body, frontend, message};
+use crate::split::Values;
 
 /// The name of the splitter's own prepared statement, on each leg.
 const OWN: &[u8] = b"pgauthority split";
@@ -12,30 +13,40 @@ pub(super) fn query(frame: &Bytes) -> Option<Bytes> {
     body::query(&frame[HEADER_LENGTH..]).map(|text| frame.slice_ref(text))
 }
 
-/// Name and text of a Parse.
-pub(super) fn parse(frame: &Bytes) -> Option<(Bytes, Bytes)> {
+/// Name and text of a Parse, and what follows them: the types of parameters.
+pub(super) fn parse(frame: &Bytes) -> Option<(Bytes, Bytes, Bytes)> {
     let (name, text) = body::parse(&frame[HEADER_LENGTH..])?;
-    Some((frame.slice_ref(name), frame.slice_ref(text)))
+    let types = frame.slice(HEADER_LENGTH + name.len() + 1 + text.len() + 1..);
+    Some((frame.slice_ref(name), frame.slice_ref(text), types))
+}
+
+/// What follows the names in a Bind, where it has parameters.
+pub(super) fn bound(frame: &Bytes) -> Option<Bytes> {
+    let (portal, statement) = body::bind(&frame[HEADER_LENGTH..])?;
+    let bound = frame.slice(HEADER_LENGTH + portal.len() + 1 + statement.len() + 1..);
+    let formats = usize::from(u16::from_be_bytes(*bound.first_chunk()?));
+    let count = bound.get(2 + 2 * formats..4 + 2 * formats)?;
+    (count != [0; 2]).then_some(bound)
 }
 
 /// A Parse of the splitter's own statement.
-pub(super) fn own_parse(text: &[u8]) -> BytesMut {
+pub(super) fn own_parse(text: &[u8], values: Option<&Values>) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::PARSE, |out| {
         message::put_cstring(out, OWN);
         message::put_cstring(out, text);
-        out.put_u16(0);
+        out.put_slice(values.map_or(&[0; 2], |values| &values.types));
     });
     out
 }
 
 /// A Bind of it to a portal.
-pub(super) fn own_bind(portal: &[u8]) -> BytesMut {
+pub(super) fn own_bind(portal: &[u8], values: Option<&Values>) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::BIND, |out| {
         message::put_cstring(out, portal);
         message::put_cstring(out, OWN);
-        out.put_slice(&[0; 6]);
+        out.put_slice(values.map_or(&[0; 6], |values| &values.bound));
     });
     out
 }

@@ -1,0 +1,96 @@
+//! The end of a pipeline.
+
+use super::leg::{Kind, Pass};
+use super::{Block, End, Split, text};
+use crate::split::Side;
+
+pub(super) const SYNC: &[u8] = b"S\0\0\0\x04";
+
+impl Split {
+    /// Sync: the end of the pipeline, on the legs that have seen something of it.
+    pub(super) async fn sync(&mut self) -> Result<(), End> {
+        let open: Vec<Side> = Side::BOTH
+            .into_iter()
+            .filter(|side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.pipeline))
+            .collect();
+        match open[..] {
+            _ if self.pipeline_failed => {}
+            [] => {
+                self.settle().await?;
+                self.end_pipeline(true)?;
+                self.ready_for_query();
+                return Ok(());
+            }
+            [side] => {
+                self.turn_to(side).await?;
+                let matters = std::mem::take(&mut self.stirred) || self.journal.is_open();
+                if !matters {
+                    self.end_pipeline(true)?;
+                }
+                self.request(side, Kind::Sync, Pass::Client, SYNC).await?;
+                if matters {
+                    self.quiet(side).await?;
+                    let done = !self.leg(side)?.failed;
+                    self.end_pipeline(done)?;
+                }
+                return Ok(());
+            }
+            _ => self.settle().await?,
+        }
+        let done = self.sync_legs(open).await?;
+        self.end_pipeline(done)?;
+        self.committed = false;
+        self.ready_for_query();
+        Ok(())
+    }
+
+    /// Sync on legs that have answered what came before it; outside a block it commits all of them or,
+    /// if something has failed, none. The order is that of COMMIT ([`Split::commit_legs`]).
+    async fn sync_legs(&mut self, mut legs: Vec<Side>) -> Result<bool, End> {
+        let mut failed = self.pipeline_failed;
+        let read_first = self.journal.held().next().is_some();
+        if !read_first {
+            legs.reverse();
+        }
+        for side in legs {
+            if !matches!(self.block, Block::None) {
+                self.request(side, Kind::Sync, Pass::Nothing, SYNC).await?;
+                self.quiet(side).await?;
+                continue;
+            }
+            let leg = self.leg(side)?;
+            if failed && leg.ran && !leg.skipping {
+                // what it has done is undone
+                let frame = text::own_parse(b"SELECT \"pgauthority undo\"", None);
+                self.request(side, Kind::Parse, Pass::Nothing, &frame).await?;
+                self.quiet(side).await?;
+            }
+            let commits = !failed && self.leg(side)?.ran;
+            let pass = if failed || self.committed { Pass::Nothing } else { Pass::Errors };
+            self.request(side, Kind::Sync, pass, SYNC).await?;
+            self.quiet(side).await?;
+            match (side, self.leg(side)?.failed) {
+                (_, false) => self.committed |= side == Side::Write && commits,
+                // the write leg has committed: this one has missed what was set
+                (Side::Read, true) if self.committed => self.leg(side)?.joined = false,
+                (Side::Write, true) if read_first && commits => {
+                    self.take_back().await?;
+                    failed = true;
+                }
+                (_, true) => failed = true,
+            }
+        }
+        Ok(!failed)
+    }
+
+    /// `done`: what ran in it, outside a block, stands.
+    fn end_pipeline(&mut self, done: bool) -> Result<(), End> {
+        self.pipeline_failed = false;
+        if !matches!(self.block, Block::None) {
+            return Ok(());
+        }
+        self.temporary.ended();
+        self.portals.end_transaction();
+        self.transaction_over(done)
+    }
+}

@@ -1,0 +1,322 @@
+//! What both legs are told: a setting reaches a leg once, in order, and before anything newer.
+//!
+//! What stands is told to a leg before anything else goes to it ([`Split::informed`]). What has been
+//! set in the open transaction is told within it, to each leg that takes part ([`Split::begin_on`],
+//! [`Split::join`]), and stands only once that has committed ([`Split::transaction_over`]).
+
+use bytes::Bytes;
+
+use super::leg::{Kind, Pass};
+use super::run::too_much;
+use super::sync::SYNC;
+use super::{Block, End, Protocol, Split};
+use crate::session::declares_task;
+use crate::split::{self, Lasts, Note, Side, Told};
+use crate::sql::quote::identifier;
+use crate::sql::{Effect, SetScope, Statement};
+
+impl Split {
+    /// A leg that is open has been told what it missed.
+    pub(super) async fn informed(&mut self, side: Side) -> Result<(), End> {
+        let in_pipeline = self.leg(side)?.pipeline;
+        let pending = self.journal.take_pending(side, in_pipeline);
+        let protocol = self.protocol;
+        if !in_pipeline {
+            self.protocol = Protocol::Simple;
+        }
+        let tidings = self.leg(side)?.tidings.clone();
+        let changed = tidings.has_changed();
+        let mut pending = pending.into_iter();
+        let task = |split: &Split| split.task_for(side).map(|text| Told::from(Bytes::from(text)));
+        while let Some(missed) = pending.next().or_else(|| task(self)) {
+            if !self.run_told(side, &missed, Pass::Nothing).await? {
+                return Err(End::Diverged(format!(
+                    "what the session had set could not be set on upstream \"{}\"",
+                    self.ground.name(side)
+                )));
+            }
+            if !changed {
+                // RESET ALL: what the leg's task becomes of it is not the session's
+                tidings.settle();
+            }
+        }
+        self.protocol = protocol;
+        Ok(())
+    }
+
+    /// Runs a statement with its parameters, as [`Split::run_on`] does.
+    pub(super) async fn run_told(
+        &mut self,
+        side: Side,
+        told: &Told,
+        pass: Pass,
+    ) -> Result<bool, End> {
+        let Some(values) = &told.values else { return self.run_on(side, &told.text, pass).await };
+        self.run_in_pipeline(side, &told.text, Some(values), pass).await?;
+        self.quiet(side).await?;
+        let done = !self.leg(side)?.failed;
+        if self.protocol == Protocol::Simple {
+            self.request(side, Kind::Sync, Pass::Nothing, SYNC).await?;
+            self.quiet(side).await?;
+            // no pipeline of the client's
+            self.pipeline_failed = false;
+            return Ok(done && !self.leg(side)?.failed);
+        }
+        Ok(done)
+    }
+
+    /// A leg takes part in the transaction of the open pipeline: it is told what that has set.
+    pub(super) async fn join(&mut self, side: Side) -> Result<bool, End> {
+        if std::mem::replace(&mut self.leg(side)?.joined, true) {
+            return Ok(true);
+        }
+        let open: Vec<Told> = self.journal.open().collect();
+        for told in open {
+            self.run_in_pipeline(side, &told.text, told.values.as_ref(), Pass::Errors).await?;
+        }
+        Ok(true)
+    }
+
+    /// The open transaction reaches a leg: BEGIN, and what has been done in it so far.
+    pub(super) async fn begin_on(&mut self, side: Side) -> Result<bool, End> {
+        let Block::Open(modes) = self.block else { return Ok(true) };
+        let in_pipeline = self.protocol == Protocol::Extended;
+        let leg = self.leg(side)?;
+        leg.begun = true;
+        let joined = std::mem::replace(&mut leg.joined, true);
+        let begin = split::begin(side, modes, leg.recovering);
+        let mut texts = vec![Told::from(Bytes::from(begin))];
+        if !joined {
+            texts.extend(self.journal.open());
+        }
+        if in_pipeline {
+            for told in texts {
+                self.run_in_pipeline(side, &told.text, told.values.as_ref(), Pass::Errors).await?;
+            }
+            return Ok(true);
+        }
+        // one message for what has no parameters
+        for part in texts.chunk_by(|one, other| one.values.is_none() && other.values.is_none()) {
+            let plain: Vec<&[u8]> = part.iter().map(|told| &told.text[..]).collect();
+            let text = Bytes::from(plain.join(&b"\n;\n"[..]));
+            let values = part.first().and_then(|told| told.values.clone());
+            if !self.run_told(side, &Told { text, values }, Pass::Errors).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// What ran in the open pipeline before BEGIN is part of its transaction.
+    pub(super) async fn begin_where_ran(&mut self) -> Result<(), End> {
+        for side in Side::BOTH {
+            if self.legs[side as usize].as_ref().is_some_and(|leg| leg.ran && !leg.begun) {
+                self.begin_on(side).await?;
+            }
+        }
+        self.leave_out();
+        Ok(())
+    }
+
+    /// BEGIN in a pipeline: a leg in which nothing has run has no part in the block yet.
+    pub(super) fn leave_out(&mut self) {
+        for leg in self.legs.iter_mut().flatten().filter(|leg| !leg.begun) {
+            leg.joined = false;
+        }
+    }
+
+    /// A statement that both legs run; `done` has answered.
+    pub(super) async fn on_both(
+        &mut self,
+        statement: &Statement,
+        told: &Told,
+        keep: bool,
+        mut done: Option<Side>,
+    ) -> Result<bool, End> {
+        let in_block = !matches!(self.block, Block::None);
+        // no transaction undoes these, and they concern what is there
+        let at_once =
+            matches!(statement.effect, Effect::Deallocate(None) | Effect::CloseCursor(None));
+        // the read leg's report is the client's
+        let reports = self.reports(statement);
+        let takes_part = |side: &Side| match in_block && !at_once {
+            true => self.is_begun(*side) || reports && *side == Side::Read && self.is_open(*side),
+            false => self.is_open(*side),
+        };
+        let mut sides: Vec<Side> = Side::BOTH.into_iter().filter(takes_part).collect();
+        if is_listen(statement) {
+            let Some(listening) = self.listening().await? else { return Ok(false) };
+            sides = listening;
+        } else if sides.is_empty() {
+            sides.push(self.primary());
+        }
+        for side in &sides {
+            let is_there = done == Some(*side) || at_once && in_block && self.is_open(*side);
+            if !is_there && !self.ready_leg(*side).await? {
+                return Ok(false);
+            }
+        }
+        for side in sides {
+            if done == Some(side) {
+                continue;
+            }
+            let first = done.is_none();
+            let pass = if first { Pass::Client } else { Pass::Nothing };
+            if !self.run_told(side, told, pass).await? {
+                if first {
+                    return Ok(false);
+                }
+                return Err(End::Diverged(format!(
+                    "{} succeeded on one leg and failed on upstream \"{}\"",
+                    statement.tag,
+                    self.ground.name(side)
+                )));
+            }
+            done = Some(done.unwrap_or(side));
+        }
+        if keep {
+            self.keep(statement, told)?;
+        }
+        self.done(statement, done.unwrap_or(Side::Read))?;
+        Ok(true)
+    }
+
+    /// Whether the server will report what a statement sets.
+    fn reports(&self, statement: &Statement) -> bool {
+        let is_told = |name: &str| {
+            let mut told = self.told.keys();
+            // what is_superuser follows
+            name.eq_ignore_ascii_case("role")
+                || told.any(|told| told.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        match &statement.effect {
+            Effect::Set { name, .. } | Effect::Reset(name) => is_told(name),
+            Effect::ResetAll => true,
+            _ => statement.set_config.iter().any(|call| call.name.as_deref().is_none_or(is_told)),
+        }
+    }
+
+    /// The legs that LISTEN: each can be notified, so both, but for a standby. `None`: one cannot be
+    /// reached, and the client has been told why.
+    pub(super) async fn listening(&mut self) -> Result<Option<Vec<Side>>, End> {
+        let mut sides = Vec::new();
+        for side in Side::BOTH {
+            if !self.reached(side).await? {
+                return Ok(None);
+            }
+            if !self.leg(side)?.recovering {
+                sides.push(side);
+            }
+        }
+        Ok(Some(sides))
+    }
+
+    /// Every leg that can be notified takes part in the pipeline.
+    pub(super) async fn listens(&mut self, answers: Side) -> Result<bool, End> {
+        let Some(sides) = self.listening().await? else { return Ok(false) };
+        for side in sides.into_iter().filter(|side| *side != answers) {
+            if !self.towards(side).await? {
+                return Ok(false);
+            }
+        }
+        self.turn_to(answers).await
+    }
+
+    /// Legs that take part later will have to be told.
+    fn keep(&mut self, statement: &Statement, told: &Told) -> Result<(), End> {
+        if declares_task(statement) {
+            return Ok(());
+        }
+        let lasts = lasts(statement);
+        let mut fits = true;
+        if matches!(self.block, Block::None) && self.protocol == Protocol::Simple {
+            for side in Side::BOTH {
+                if !self.is_open(side) {
+                    fits &= self.journal.missed(side, told, lasts);
+                }
+            }
+        } else {
+            fits = self.journal.noted(Note::Session(told.clone(), lasts));
+        }
+        if fits { Ok(()) } else { Err(too_much()) }
+    }
+
+    /// A cursor WITH HOLD was declared in the open transaction, where the session reads: that leg
+    /// has to commit first.
+    pub(super) fn holds(&mut self, name: &str, held: bool) -> Result<(), End> {
+        let alone = matches!(self.block, Block::None) && self.protocol == Protocol::Simple;
+        let fits = !held || alone || self.journal.noted(Note::Held(name.into()));
+        if fits { Ok(()) } else { Err(too_much()) }
+    }
+
+    /// The open transaction, a block or a pipeline's, is over: what it set stands, or does not.
+    pub(super) fn transaction_over(&mut self, committed: bool) -> Result<(), End> {
+        let joined = |side: Side| self.legs[side as usize].as_ref().is_some_and(|leg| leg.joined);
+        let absent: Vec<Side> = Side::BOTH.into_iter().filter(|side| !joined(*side)).collect();
+        for leg in self.legs.iter_mut().flatten() {
+            leg.joined = false;
+        }
+        if committed {
+            return if self.journal.committed(&absent) { Ok(()) } else { Err(too_much()) };
+        }
+        for name in self.journal.held() {
+            self.portals.remove(name.as_bytes());
+        }
+        self.journal.rolled_back();
+        Ok(())
+    }
+
+    /// The write leg could not commit what the read leg has committed: its cursors are closed
+    /// again, and settings cannot be taken back.
+    pub(super) async fn take_back(&mut self) -> Result<(), End> {
+        if self.journal.sets() {
+            return Err(End::Diverged(
+                "the transaction failed once its cursor WITH HOLD and its settings had been \
+                 committed where the session reads"
+                    .into(),
+            ));
+        }
+        let protocol = self.protocol;
+        if !self.leg(Side::Read)?.pipeline {
+            self.protocol = Protocol::Simple;
+        }
+        let names: Vec<Box<str>> = self.journal.held().map(Box::from).collect();
+        for name in names {
+            let close = [b"CLOSE ", &identifier(name.as_bytes())[..]].concat();
+            // one that is closed already is as well
+            self.run_on(Side::Read, &close, Pass::Nothing).await?;
+        }
+        self.protocol = protocol;
+        Ok(())
+    }
+}
+
+/// A statement that both legs have to be there for.
+pub(super) fn is_listen(statement: &Statement) -> bool {
+    statement.tag == "LISTEN"
+}
+
+/// How long what a statement sets lasts.
+fn lasts(statement: &Statement) -> Lasts {
+    // RESET ALL leaves these alone
+    let own = |name: &str| {
+        ["role", "session_authorization"].iter().any(|own| name.eq_ignore_ascii_case(own))
+    };
+    let calls = &statement.set_config;
+    match &statement.effect {
+        Effect::Set { scope: SetScope::Local, .. } => Lasts::Locally,
+        Effect::Set { name, .. } | Effect::Reset(name) if !own(name) => Lasts::Resettable,
+        Effect::SetSessionCharacteristics { .. } => Lasts::Resettable,
+        Effect::ResetAll => Lasts::ResetAll,
+        Effect::None if !calls.is_empty() => {
+            let resettable =
+                |name: &Option<Box<str>>| name.as_deref().is_some_and(|name| !own(name));
+            match () {
+                () if calls.iter().all(|call| call.is_local == Some(true)) => Lasts::Locally,
+                () if calls.iter().all(|call| resettable(&call.name)) => Lasts::Resettable,
+                () => Lasts::On,
+            }
+        }
+        _ => Lasts::On,
+    }
+}
