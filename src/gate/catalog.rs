@@ -111,6 +111,10 @@ impl Gate {
         if !judgement.needs_catalog && !judgement.statements.iter().any(by_name) {
             return None;
         }
+        let settles = self.settle_own();
+        if settles.is_some() {
+            return settles;
+        }
         let lookups = self.lookups()?;
         let missing = || self.known(judgement, now).is_some_and(|known| known.missing);
         if !lookups.is_due(now) && (lookups.looked || !missing()) {
@@ -121,7 +125,8 @@ impl Gate {
 
     /// As [`Gate::look_for`], before a type or routine of the database's own is resolved by its OID.
     pub(super) fn look_for_own(&mut self, queries: bool, now: Instant) -> Option<Next> {
-        if self.lookups()?.is_due(now) { self.look_now(queries) } else { None }
+        let due = self.lookups()?.is_due(now);
+        self.settle_own().or_else(|| if due { self.look_now(queries) } else { None })
     }
 
     /// A look, if one can be taken here and now or after a while. `queries`: the message at the front

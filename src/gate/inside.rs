@@ -159,6 +159,17 @@ impl Gate {
         room.then_some(Next::Catalog { private })
     }
 
+    /// What may have taken back by now what only this session sees is answered first: an unanswered
+    /// pipeline may have failed, and COMMIT is a rollback where it has.
+    pub(super) fn settle_own(&mut self) -> Option<Next> {
+        let own = self.lookups.as_ref().is_some_and(|known| known.private && known.uncommitted);
+        let copying = matches!(self.copy, CopyIn::Open { .. });
+        if !own || self.boundaries == 0 || self.skipping || copying {
+            return None;
+        }
+        Some(if self.open { self.flush_and_wait() } else { Next::Wait })
+    }
+
     /// The messages of a look inside the open pipeline: the first of them, where it takes several
     /// turns.
     pub(super) fn begin_inside(&mut self, queries: &[&'static str]) -> Bytes {

@@ -145,6 +145,51 @@ const REPLACED: &[Attack] = &[
         GONE,
     ),
     messages(
+        "a view that a failed pipeline brings back",
+        |_| {
+            vec![
+                f().run(LOCALLY, &[])
+                    .run(DISARMED_VIEW, &[])
+                    .run(NO_LONGER, &[])
+                    .run("TABLE drop_view", &[])
+                    .run("SELECT 1/0", &[])
+                    .sync()
+                    .query("TABLE drop_view"),
+            ]
+        },
+        GONE,
+    ),
+    messages(
+        "a routine that a failed pipeline brings back to the next",
+        |_| {
+            vec![
+                f().run(LOCALLY, &[])
+                    .run(DISARMED, &[])
+                    .run(NO_LONGER, &[])
+                    .run("SELECT drop_it()", &[])
+                    .run("SELECT 1/0", &[])
+                    .sync()
+                    .run("SELECT drop_it()", &[])
+                    .sync(),
+            ]
+        },
+        GONE,
+    ),
+    messages(
+        "a view that the COMMIT of a failed transaction brings back",
+        |_| {
+            vec![
+                f().query("BEGIN"),
+                f().query(LOCALLY),
+                f().query(DISARMED_VIEW),
+                f().query(NO_LONGER),
+                f().query("TABLE drop_view"),
+                f().query("SELECT 1/0").query("COMMIT").query("TABLE drop_view"),
+            ]
+        },
+        GONE,
+    ),
+    messages(
         "a view that a rollback brings back in a string",
         |_| {
             vec![
