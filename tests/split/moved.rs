@@ -149,6 +149,12 @@ fn what_cannot_come_along_keeps_the_session_where_it_is() {
     let set = "SET authority.task = 'run_verification'";
     for (obstacle, remedy, named) in [
         ("CREATE TEMPORARY TABLE own (a int)", "DISCARD TEMP", "temporary relation \"own\""),
+        (
+            "CREATE FUNCTION pg_temp.own() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "DISCARD TEMP",
+            "temporary routine or type \"own\"",
+        ),
+        ("CREATE DOMAIN pg_temp.own AS int", "DISCARD TEMP", "temporary routine or type \"own\""),
         ("DECLARE c CURSOR WITH HOLD FOR SELECT 1", "CLOSE ALL", "cursor \"c\" WITH HOLD"),
         ("SELECT pg_advisory_lock(1)", "SELECT pg_advisory_unlock_all()", "an advisory lock"),
         ("SET ROLE pg_monitor", "RESET ROLE", "role \"pg_monitor\""),
@@ -171,7 +177,7 @@ fn what_cannot_come_along_keeps_the_session_where_it_is() {
         session.sql(remedy);
     }
     let blocked = places.proxy.events("statement_blocked");
-    assert_eq!(blocked.len(), 5);
+    assert_eq!(blocked.len(), 7);
     assert_eq!(blocked[0]["rule"], "task.change");
     assert_eq!(blocked[0]["upstream"], "local");
     session.sql("BEGIN");

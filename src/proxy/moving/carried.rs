@@ -133,6 +133,7 @@ impl Carried {
         let (what, remedy) = match kind {
             b"cursor" => (format!("cursor \"{name}\" WITH HOLD"), "CLOSE ALL"),
             b"temporary" => (format!("temporary relation \"{name}\""), "DISCARD TEMP"),
+            b"made" => (format!("temporary routine or type \"{name}\""), "DISCARD TEMP"),
             b"lock" => ("an advisory lock".to_owned(), "SELECT pg_advisory_unlock_all()"),
             b"PREPARE" => (format!("prepared statement \"{name}\" by PREPARE"), "DEALLOCATE it"),
             b"role" => (format!("role \"{name}\""), "RESET ROLE"),

@@ -58,8 +58,17 @@ pub(super) enum Session {
 
 /// Takes a session where its task leads; it stays where it is if that cannot be.
 pub(super) async fn go(mut old: Session) {
-    let (Some(astray), Some(origin)) = (old.astray(), old.origin()) else { return };
+    let Some(astray) = old.astray() else { return };
     let mut aside = BytesMut::new();
+    let Some(origin) = old.origin() else {
+        // a reload has changed how its entry authenticates
+        let denial = Denial::new(
+            Rule::TaskChange,
+            "the client's own authentication cannot be repeated where the task leads",
+            "connect again",
+        );
+        return stay(old, &astray, &denial, &aside).await;
+    };
     match attempt(&mut old, &origin, &astray, &mut aside).await {
         Ok(new) => replace(old, new, &aside).await,
         Err(Failed::Refused(denial)) => stay(old, &astray, &denial, &aside).await,

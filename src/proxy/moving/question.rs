@@ -66,6 +66,15 @@ SELECT 'temporary', relname::pg_catalog.text, NULL, NULL, NULL
  WHERE relnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
    AND relkind OPERATOR(pg_catalog.<>) 'i' AND relkind OPERATOR(pg_catalog.<>) 't'
 UNION ALL
+SELECT 'made', proname::pg_catalog.text, NULL, NULL, NULL
+  FROM pg_catalog.pg_proc
+ WHERE pronamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+UNION ALL
+SELECT 'made', typname::pg_catalog.text, NULL, NULL, NULL
+  FROM pg_catalog.pg_type
+ WHERE typnamespace OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()
+   AND typtype::pg_catalog.text OPERATOR(pg_catalog.~) '^[der]$'
+UNION ALL
 SELECT 'lock', NULL, NULL, NULL, NULL
   FROM pg_catalog.pg_locks
  WHERE locktype OPERATOR(pg_catalog.=) 'advisory'
