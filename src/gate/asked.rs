@@ -23,6 +23,7 @@ impl Gate {
         if let Some(next) = self.look_at(&judgement, false, now) {
             return Message::Stop(next);
         }
+        let (judgement, _) = self.as_analysed(judgement, None, now);
         let (known, before) = (self.known(&judgement, now), self.before());
         let class = |(index, statement)| {
             self.resolved(known.as_deref(), index, statement, now, before, false).class

@@ -256,7 +256,8 @@ impl Gate {
         }
         let lookups = self.lookups()?;
         let number = lookups.snapshot(now).map_or(0, |snapshot| snapshot.number);
-        let known = judgement.known.get(number, &lookups.path);
+        let temporary = lookups.temporary_for(judgement);
+        let known = judgement.known.get(number, &lookups.path, temporary);
         Some(known.unwrap_or_else(|| lookups.ask(judgement, number, now)))
     }
 
@@ -269,19 +270,13 @@ impl Gate {
                 // what the open pipeline has replaced, the snapshot does not show
                 let replaced =
                     self.before().replaced || self.lookups().is_some_and(Lookups::lacks_own);
-                !replaced
+                let plain = !replaced
                     && self.policy.always_allows(known.strongest)
-                    && !(self.policy.guarded && known.runs_routines)
+                    && !(self.policy.guarded && known.runs_routines);
+                self.may_have_types(plain && known.each.iter().any(|one| one.changes));
+                plain
             }
         }
-    }
-
-    /// Whether a plain text may run code of users: triggers, or what the catalog shows to be behind
-    /// a view.
-    #[inline]
-    pub(super) fn may_run_code(&self, judgement: &Judgement, now: Instant) -> bool {
-        let writes = |known: Arc<Known>| known.strongest >= Class::Write;
-        judgement.strongest >= Class::Write || self.known(judgement, now).is_some_and(writes)
     }
 
     /// What a statement of a text is.
@@ -291,7 +286,7 @@ impl Gate {
         index: usize,
         statement: &Statement,
         now: Instant,
-        Before { changed, replaced, lost }: Before,
+        Before { changed, replaced, lost, types }: Before,
         confirmed: bool,
     ) -> Resolved {
         let (Some(lookups), Some(uses), Some(known)) = (self.lookups(), &statement.uses, known)
@@ -299,6 +294,7 @@ impl Gate {
             return Resolved::as_written(statement);
         };
         let calls = calls(statement, uses);
+        let by_types = uses.calls.iter().any(|call| !call.given.is_empty());
         if (changed && calls) || ((replaced || lookups.lacks_own()) && !confirmed) {
             return unseen(statement, "runs what may be changed before it runs");
         }
@@ -318,13 +314,13 @@ impl Gate {
         let durable = self.state.block() == Block::None && !self.open;
         let relying = !confirmed && !known.relying.is_empty() && (!self.has_token || durable);
         match if relying { known.relying.get(index) } else { known.each.get(index) } {
-            Some(resolved) if !lost => {
+            Some(resolved) if !(lost || types && by_types) => {
                 if resolved.missing && !lookups.is_sure() && calls {
                     return unseen(statement, "calls a routine that the catalog did not have yet");
                 }
                 resolved.clone()
             }
-            _ => lookups.resolve(statement, &Path::Unknown, relying, now),
+            _ => lookups.resolve(statement, &Path::Unknown, relying, now, None),
         }
     }
 
@@ -382,6 +378,7 @@ impl Gate {
             changed: lookups.touched,
             replaced: lookups.replaced,
             lost: false,
+            types: false,
         })
     }
 }
@@ -395,6 +392,8 @@ pub(super) struct Before {
     pub(super) replaced: bool,
     /// Changed `search_path`.
     pub(super) lost: bool,
+    /// Made types, of this session's own too.
+    pub(super) types: bool,
 }
 
 /// Whether a statement may change what the catalog says.

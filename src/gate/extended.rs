@@ -33,8 +33,8 @@ impl Gate {
             Ok(judgement) => judgement,
             Err(stop) => return stop,
         };
-        let types = body::parameter_types(&message[start + text.len() + 1..]);
-        let own: Box<[u32]> = types.filter(|oid| *oid >= FIRST_NORMAL).collect();
+        let types = &message[start + text.len() + 1..];
+        let own = body::parameter_types(types).filter(|oid| *oid >= FIRST_NORMAL).collect();
         let judgement = match self.typed(judgement, own, now) {
             Ok(judgement) => judgement,
             Err(next) => return Message::Stop(next),
@@ -49,7 +49,8 @@ impl Gate {
         if let Some(next) = self.task_before(&judgement) {
             return Message::Stop(next);
         }
-        if !self.is_plain(&judgement, now) {
+        let (judgement, plain) = self.as_analysed(judgement, Some(types), now);
+        if !plain {
             self.lapse(now);
             match self.decide(&judgement, false, now) {
                 Ok(_) => {}

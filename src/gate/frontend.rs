@@ -208,12 +208,8 @@ impl Gate {
 
     fn query(&mut self, judge: &mut impl Judging, message: &[u8], now: Instant) -> Message {
         let Some(text) = body::query(&message[frame::HEADER_LENGTH..]) else {
-            return self.refuse_message(
-                message.len(),
-                malformed_denial("Query"),
-                Form::Query,
-                None,
-            );
+            let denial = malformed_denial("Query");
+            return self.refuse_message(message.len(), denial, Form::Query, None);
         };
         if self.replication && is_replication_command(text) {
             self.owe_boundary(Owed::PlainQuery { writes: false });
@@ -230,7 +226,8 @@ impl Gate {
         if let Some(next) = self.task_before(&judgement) {
             return Message::Stop(next);
         }
-        if self.is_plain(&judgement, now) {
+        let (judgement, plain) = self.as_analysed(judgement, None, now);
+        if plain {
             self.count_plain(&judgement);
             self.owe_boundary(Owed::PlainQuery { writes: self.may_run_code(&judgement, now) });
             return Message::Admit(message.len());

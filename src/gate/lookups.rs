@@ -1,11 +1,13 @@
 //! What a session may rely on of its database's catalog, and what that says of one statement.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use super::look::Looking;
+use super::overloads::Analyses;
 use crate::session::Instant;
 pub(super) use crate::sql::catalog::FIRST_NORMAL;
-use crate::sql::catalog::{Catalog, Known, Path, Resolved};
+use crate::sql::catalog::{Analysed, Catalog, Known, Path, Resolved};
 use crate::sql::{Class, Judgement, Name, Statement, Uses};
 
 /// A catalog as read at some moment.
@@ -64,6 +66,10 @@ pub(super) struct Lookups {
     pub(super) may_read: bool,
     /// The look under way.
     pub(super) under_way: Looking,
+    /// This session may have made types that the snapshot does not show.
+    pub(super) temporary: Cell<bool>,
+    /// Texts as they are analysed.
+    pub(super) analyses: Analyses,
 }
 
 impl Lookups {
@@ -83,6 +89,8 @@ impl Lookups {
             fails_inside: false,
             may_read: false,
             under_way: Looking::default(),
+            temporary: Cell::new(false),
+            analyses: Analyses::new(),
         }
     }
 
@@ -114,9 +122,12 @@ impl Lookups {
         path: &Path,
         relying: bool,
         now: Instant,
+        analysed: Option<Analysed<'_>>,
     ) -> Resolved {
         match (self.snapshot(now), &statement.uses) {
-            (Some(snapshot), _) => snapshot.catalog.resolve(statement, path, relying),
+            (Some(snapshot), _) => {
+                snapshot.catalog.resolve_analysed(statement, path, relying, analysed)
+            }
             (None, Some(uses)) if calls(statement, uses) => {
                 unseen(statement, "calls routines, and the catalog cannot be read")
             }
@@ -131,10 +142,22 @@ impl Lookups {
 }
 
 impl Lookups {
+    /// Whether what a text calls may depend on temporary types, and there may be some.
+    #[inline]
+    pub(super) fn temporary_for(&self, judgement: &Judgement) -> bool {
+        judgement.analysis.is_some() && self.temporary.get()
+    }
+
     pub(super) fn ask(&self, judgement: &Judgement, number: u64, now: Instant) -> Arc<Known> {
         let statements = &judgement.statements;
+        let analysed = judgement.analysis.as_deref().map(|analysis| Analysed {
+            parameters: analysis.parameters.as_deref(),
+            now: number != 0 && analysis.number == number,
+            temporary: self.temporary.get(),
+        });
         let resolve = |relying: bool| -> Box<[Resolved]> {
-            statements.iter().map(|one| self.resolve(one, &self.path, relying, now)).collect()
+            let resolve = |one| self.resolve(one, &self.path, relying, now, analysed);
+            statements.iter().map(resolve).collect()
         };
         let each = resolve(false);
         let relying = if self.has_backstop(now) { resolve(true) } else { Box::default() };
@@ -143,6 +166,7 @@ impl Lookups {
         let known = Arc::new(Known {
             number,
             path: self.path.clone(),
+            temporary: self.temporary_for(judgement),
             strongest: each.iter().map(|one| one.class).max().unwrap_or(Class::Session),
             runs_routines: each.iter().any(|one| one.runs_routines),
             missing: each.iter().zip(calls).any(|(one, calls)| one.missing && calls),

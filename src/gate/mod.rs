@@ -16,6 +16,7 @@ mod look;
 mod lookups;
 mod names;
 mod next;
+mod overloads;
 mod owed;
 mod plan;
 mod refusal;

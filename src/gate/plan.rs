@@ -1,13 +1,15 @@
 //! What a text that may run is going to do, noted when it is sent.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use super::catalog::Before;
 use super::text::ConfirmedStatement;
 use super::{Alike, Decided, Fence, Gate};
-use crate::session::{Batch, Change, Meanings, Names, State, Temporary};
+use crate::session::{Batch, Change, Instant, Meanings, Names, State, Temporary};
+use crate::sql::catalog::Known;
 use crate::sql::{Class, Judgement, Statement};
 
 /// What is to be noted when a text that may run is sent.
@@ -34,6 +36,8 @@ pub(super) struct Plan {
     /// What the text will have done once it is done.
     pub(super) before: Before,
     pub(super) stirs_reports: bool,
+    /// The number of the snapshot by which what PREPARE names is analysed; 0: by none.
+    pub(super) analysing: u64,
     pub(super) fence: Option<Fence>,
 }
 
@@ -70,6 +74,14 @@ impl Gate {
     #[inline]
     pub fn take_tally(&mut self) -> impl Iterator<Item = Alike> {
         self.tally.take()
+    }
+
+    /// Whether a plain text may run code of users: triggers, or what the catalog shows to be behind
+    /// a view.
+    #[inline]
+    pub(super) fn may_run_code(&self, judgement: &Judgement, now: Instant) -> bool {
+        let writes = |known: Arc<Known>| known.strongest >= Class::Write;
+        judgement.strongest >= Class::Write || self.known(judgement, now).is_some_and(writes)
     }
 
     /// Statements that may run, by the class each was decided by.

@@ -131,6 +131,7 @@ impl Gate {
         let mut temporary = self.temporary.clone();
         let known = self.known(judgement, now);
         plan.before = self.before();
+        plan.analysing = self.analysing(now);
         let in_string = judgement.statements.len() > 1;
         for (index, statement) in judgement.statements.iter().enumerate() {
             let in_pipeline = running && self.ran;
@@ -160,6 +161,7 @@ impl Gate {
             plan.before.changed |= changes_catalog(statement) || resolved.changes || brings_back;
             plan.before.replaced |= brings_back;
             plan.before.lost |= moves_path(statement) || resolved.unseen_code;
+            plan.before.types |= statement.makes_types || resolved.changes;
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
@@ -205,6 +207,7 @@ impl Gate {
             self.followable(statement, meaning)?;
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
             plan.unseen |= resolved.unseen_code;
+            plan.before.types |= meaning.makes_types || resolved.changes;
             plan.triggers |= meaning.may_run_unseen_code();
             plan.copies += usize::from(meaning.copy_in);
         }
@@ -273,21 +276,16 @@ impl Gate {
         plan: &mut Plan,
         temporary: &mut Temporary,
     ) {
-        let meaning = |inner: &Statement| -> Meanings {
-            let mut meanings = Meanings::new();
-            meanings.push(Rc::new(Judgement::of(inner.clone())));
-            meanings
-        };
         match &statement.effect {
             Effect::Prepare { name, inner } => {
-                plan.statements.push(index, name, meaning(inner));
+                plan.statements.push(index, name, plan.meaning(inner));
             }
             Effect::Deallocate(Some(name)) => {
                 plan.statements.push(index, name, Meanings::new());
             }
             Effect::Declare { name, .. } => {
                 let query = Statement { effect: Effect::None, ..statement.clone() };
-                plan.portals.push(index, name, meaning(&query));
+                plan.portals.push(index, name, plan.meaning(&query));
             }
             Effect::CloseCursor(Some(name)) => {
                 plan.portals.push(index, name, Meanings::new());
@@ -377,6 +375,7 @@ impl Gate {
         if plan.before.lost || plan.indirect {
             self.lose_path();
         }
+        self.may_have_types(plan.before.types);
         self.stirred |= plan.stirs_reports || plan.unseen;
         if plan.copies > 0 {
             self.copy = CopyIn::Awaited;

@@ -55,7 +55,7 @@ pub(crate) fn row(mut body: &[u8]) -> Option<Vec<Option<&[u8]>>> {
 }
 
 /// The parameter types of a Parse, from what follows its text: as many as are there.
-pub(crate) fn parameter_types(bytes: &[u8]) -> impl Iterator<Item = u32> + '_ {
+pub(crate) fn parameter_types(bytes: &[u8]) -> impl Iterator<Item = u32> + Clone + '_ {
     let types = bytes.get(2..).unwrap_or_default();
     types.chunks_exact(4).map(|oid| oid.iter().fold(0, |all, byte| all << 8 | u32::from(*byte)))
 }

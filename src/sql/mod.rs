@@ -8,6 +8,7 @@ mod cache;
 pub mod catalog;
 mod class;
 mod classify;
+mod effect;
 mod fault;
 pub mod lexer;
 pub mod normalize;
@@ -22,9 +23,7 @@ mod uses;
 pub use cache::{Found, Grammar, Judge, MAX_CACHED_TEXT, Stats};
 pub use class::Class;
 pub use classify::judge;
+pub use effect::{Chain, Effect, Isolation, Modes, SetScope, SetValue};
 pub use fault::SyntaxFault;
-pub use statement::{
-    Bound, Chain, Effect, Isolation, Judgement, Lexing, Modes, SetConfig, SetScope, SetValue,
-    Statement, TempUse,
-};
+pub use statement::{Bound, Judgement, Lexing, SetConfig, Statement, TempUse};
 pub use uses::{Call, CallKind, Given, How, Name, RelationUse, Uses};

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::catalog::{FIRST_NORMAL, Memo, Resolved};
+use super::catalog::{Analysis, FIRST_NORMAL, Memo, Resolved};
+use super::effect::Effect;
 use super::{Class, SyntaxFault, Uses};
 
 /// The tag of text that the grammar cannot read.
@@ -28,6 +29,9 @@ pub struct Judgement {
     pub floor: Class,
     /// What the catalog said of it last.
     pub known: Memo,
+    /// How it was analysed, where that may tell which routines it calls; `None`: types of arguments
+    /// do not count.
+    pub analysis: Option<Box<Analysis>>,
     /// Types of its parameters that are not PostgreSQL's own, by OID, as a Parse gave them: what
     /// they check runs when a value is bound, whatever the text says.
     pub parameters: Box<[u32]>,
@@ -43,6 +47,7 @@ impl Judgement {
             strongest: statements.iter().map(|one| one.class).max().unwrap_or(Class::Session),
             floor: Class::Session,
             known: Memo::default(),
+            analysis: None,
             parameters: Box::default(),
             needs_catalog: statements.iter().any(|one| one.uses.is_some()),
             statements: statements.into(),
@@ -94,6 +99,12 @@ impl Judgement {
             reason: "a cursor that a routine opened".into(),
             ..Statement::new(Class::Write, "FETCH")
         })
+    }
+
+    /// The same text, analysed that way.
+    pub fn analysed(&self, analysis: Analysis) -> Self {
+        let analysis = Some(Box::new(analysis));
+        Judgement { analysis, known: Memo::default(), ..self.clone() }
     }
 
     /// Counts what the catalog says besides the text: nothing that is said of the text itself
@@ -162,6 +173,8 @@ pub struct Statement {
     pub do_or_call: bool,
     /// COPY … FROM STDIN: the server will ask for data.
     pub copy_in: bool,
+    /// It may make types by what it is itself, if only that of a temporary relation's rows.
+    pub makes_types: bool,
     /// Names of the relations and routines it names, as written and folded, for people.
     pub objects: Box<[Box<str>]>,
     /// What made the class what it is, for people (`calls pg_terminate_backend()`); may be empty.
@@ -206,6 +219,7 @@ impl Statement {
             unseen_code: false,
             do_or_call: false,
             copy_in: false,
+            makes_types: false,
             objects: Box::new([]),
             reason: "".into(),
             uses: None,
@@ -251,6 +265,7 @@ impl Statement {
             && !self.do_or_call
             && !self.copy_in
             && self.class <= Class::Write
+            && !self.makes_types
     }
 }
 
@@ -275,146 +290,4 @@ pub struct SetConfig {
     /// The statement is exactly `SELECT set_config(…literals…)`, perhaps several in the target
     /// list and nothing else: only then it can confirm (contract §2).
     pub bare: bool,
-}
-
-/// SET or SET LOCAL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SetScope {
-    /// `SET`, `SET SESSION`.
-    Session,
-    /// `SET LOCAL`.
-    Local,
-}
-
-/// The value of a SET.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SetValue {
-    /// The value as the server will see it (list items joined by `, ` with quotes removed).
-    Text(Box<str>),
-    /// `TO DEFAULT`: the same as RESET, with the statement's scope.
-    Default,
-}
-
-/// A transaction's modes, as far as a statement writes them (manual, "SET TRANSACTION").
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Modes {
-    /// READ WRITE (true), READ ONLY (false).
-    pub read_write: Option<bool>,
-    /// ISOLATION LEVEL.
-    pub isolation: Option<Isolation>,
-    /// DEFERRABLE (true), NOT DEFERRABLE (false).
-    pub deferrable: Option<bool>,
-}
-
-/// An isolation level as written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isolation {
-    /// READ UNCOMMITTED, which is READ COMMITTED.
-    ReadUncommitted,
-    /// READ COMMITTED.
-    ReadCommitted,
-    /// REPEATABLE READ.
-    RepeatableRead,
-    /// SERIALIZABLE.
-    Serializable,
-}
-
-/// COMMIT's and ROLLBACK's `AND CHAIN`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Chain {
-    /// No chain.
-    No,
-    /// `AND CHAIN`: a new transaction starts at once.
-    Yes,
-}
-
-/// What a statement does to the session's state when it succeeds. At most one a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing the proxy keeps track of.
-    None,
-    /// BEGIN, START TRANSACTION.
-    Begin {
-        /// What is written of its modes.
-        modes: Modes,
-    },
-    /// COMMIT, END.
-    Commit(Chain),
-    /// ROLLBACK, ABORT.
-    Rollback(Chain),
-    /// SAVEPOINT.
-    Savepoint(Box<str>),
-    /// RELEASE SAVEPOINT.
-    Release(Box<str>),
-    /// ROLLBACK TO SAVEPOINT.
-    RollbackTo(Box<str>),
-    /// PREPARE TRANSACTION: the transaction leaves the session.
-    PrepareTransaction,
-    /// SET of one parameter; the name as the grammar gives it (compare without case).
-    /// `SET NAMES` is `client_encoding`, `SET TIME ZONE` is `timezone`, `SET ROLE` is `role`,
-    /// `SET SESSION AUTHORIZATION` is `session_authorization`. FROM CURRENT never appears here.
-    Set {
-        /// The parameter.
-        name: Box<str>,
-        /// What it is set to.
-        value: SetValue,
-        /// SET or SET LOCAL.
-        scope: SetScope,
-    },
-    /// SET TRANSACTION. (A SNAPSHOT sets none of the modes.)
-    SetTransaction {
-        /// What is written of its modes.
-        modes: Modes,
-    },
-    /// SET SESSION CHARACTERISTICS AS TRANSACTION.
-    SetSessionCharacteristics {
-        /// What is written of the modes.
-        modes: Modes,
-    },
-    /// RESET name.
-    Reset(Box<str>),
-    /// RESET ALL.
-    ResetAll,
-    /// DISCARD ALL.
-    DiscardAll,
-    /// DISCARD TEMP.
-    DiscardTemp,
-    /// DISCARD PLANS or SEQUENCES.
-    DiscardOther,
-    /// PREPARE name AS …; the inner statement, judged.
-    Prepare {
-        /// The statement's name.
-        name: Box<str>,
-        /// What EXECUTE of it does.
-        inner: Box<Statement>,
-    },
-    /// EXECUTE name, also inside EXPLAIN ANALYZE or CREATE TABLE AS: the prepared statement's
-    /// class counts besides this one's.
-    Execute(Box<str>),
-    /// DEALLOCATE name, or ALL (`None`).
-    Deallocate(Option<Box<str>>),
-    /// DECLARE name CURSOR; `hold`: WITH HOLD. The class of the query is the statement's.
-    Declare {
-        /// The cursor's name.
-        name: Box<str>,
-        /// WITH HOLD.
-        hold: bool,
-    },
-    /// FETCH or MOVE from a cursor: the cursor's class counts besides this one's.
-    Fetch(Box<str>),
-    /// CLOSE name, or ALL (`None`).
-    CloseCursor(Option<Box<str>>),
-    /// CREATE TEMPORARY … of relations with these names. `on_commit_drop`: they go at the end of
-    /// the transaction.
-    CreateTemp {
-        /// The relations created.
-        names: Box<[Box<str>]>,
-        /// ON COMMIT DROP.
-        on_commit_drop: bool,
-    },
-    /// DROP or RENAME of relations: these names are no longer known to be temporary.
-    Forget {
-        /// Unqualified names.
-        names: Box<[Box<str>]>,
-    },
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
-use super::rows::Columns;
+use super::rows::{Columns, rule_events, second, trigger_events};
 use super::tree::{FIRST_NORMAL, Refs};
+use super::types::Fact;
 use super::{Options, Row, Unreadable, definition};
 use crate::sql::classify::{makes_any, reads_any};
 use crate::sql::routines;
@@ -18,7 +19,7 @@ const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
 const JSON: [u32; 2] = [114, 3802];
 
 /// Kinds of rows in the order in which they are taken; later ones refer to earlier ones.
-const KINDS: &[u8] = b"Vnybtrpocsadkieglwhzmv";
+const KINDS: &[u8] = b"Vnybtrpocxsadkieglwhzmv";
 
 pub(super) fn model(
     rows: impl IntoIterator<Item = Row>,
@@ -61,13 +62,14 @@ impl Builder<'_> {
                 }
             }
             b'n' => drop(self.schemas.insert(c.number(1)?, c.text(2)?.into())),
-            b'y' => drop(self.model.builtin_types.insert(c.number(1)?, c.text(2)?.into())),
+            b'y' => self.own_type(c)?,
             b'b' => self.builtin(c)?,
             b't' => self.data_type(c)?,
             b'r' => self.relation(c)?,
             b'p' => self.routine(c)?,
             b'o' => self.operator(c)?,
             b'c' => self.cast(c)?,
+            b'x' => self.model.relatives.add_implicit(c.number(1)?, c.number(2)?),
             b's' => self.class(c)?,
             b'm' => {
                 if let Some(routine) = self.model.routines.get_mut(&c.number(1)?) {
@@ -108,6 +110,30 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// One of PostgreSQL's own types; those of its relations are numbered by initdb.
+    fn own_type(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let oid = c.number(1)?;
+        if oid < 10_000 && c.number(5)? == 0 {
+            self.model.builtin_types.insert(oid, c.text(2)?.into());
+        }
+        self.relate(oid, c, 7)
+    }
+
+    /// What a type is to others; `array`: the column of the array of it.
+    fn relate(&mut self, oid: u32, c: &Columns<'_>, array: usize) -> Result<(), Unreadable> {
+        let inner = c.all_oids(6)?;
+        let inner = |place: usize| inner.get(place).copied().unwrap_or(0);
+        let fact = Fact {
+            kind: c.letter(4)?,
+            row: c.number(5)? != 0,
+            element: inner(0),
+            base: inner(1),
+            array: c.number(array)?,
+        };
+        self.model.relatives.add(oid, self.schema(c, 3)?, c.text(2)?.into(), fact);
+        Ok(())
+    }
+
     fn data_type(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
         let oid = c.number(1)?;
         let user = |oids: Box<[u32]>| {
@@ -130,6 +156,7 @@ impl Builder<'_> {
         if multirange != 0 {
             self.model.types.entry(multirange).or_default().inner.push(oid);
         }
+        self.relate(oid, c, 11)?;
         let known = self.model.types.remove(&oid).map(|before| before.inner).unwrap_or_default();
         let inner = [known, found.inner.clone()].concat();
         self.model.types.insert(oid, Type { inner, ..found });
@@ -177,10 +204,8 @@ impl Builder<'_> {
             language_name: c.text(5)?.into(),
             volatile: c.letter(6)? == b'v',
             inputs: arguments.inputs(),
-            most: arguments.all.len(),
             defaults: c.number(8)? as usize,
-            variadic: c.number(9)? != 0,
-            names: arguments.names(),
+            variadic: c.number(9)?,
             types: arguments
                 .all
                 .iter()
@@ -207,6 +232,7 @@ impl Builder<'_> {
                 .trusted
                 .iter()
                 .any(|one| one.names(&schema, &name, &arguments.inputs(), &self.model)),
+            arguments: arguments.all.into(),
             body: OnceLock::new(),
             schema,
             name: name.clone(),
@@ -387,33 +413,4 @@ pub(super) fn class_of(verdict: routines::Routine) -> Option<Class> {
         routines::Routine::Admin => Class::Admin,
         routines::Routine::SetConfig | routines::Routine::Dynamic => Class::Opaque,
     })
-}
-
-/// The second column where it is an OID.
-fn second(kind: u8, c: &Columns<'_>) -> Result<u32, Unreadable> {
-    match kind {
-        b'a' | b'k' | b'i' | b'g' | b'h' => c.number(2),
-        _ => Ok(0),
-    }
-}
-
-/// `TRIGGER_TYPE_INSERT` and so on of `pg_trigger.h`.
-fn trigger_events(bits: u32) -> How {
-    [(4, How::INSERT), (8, How::DELETE), (16, How::UPDATE), (32, How::TRUNCATE)]
-        .into_iter()
-        .filter(|(bit, _)| bits & bit != 0)
-        .fold(How::default(), |how, (_, event)| how.and(event))
-}
-
-/// The event of a rule. A view's own query runs when it is changed through, too; that of a
-/// materialized one when it is refreshed.
-fn rule_events(event: u8, kind: u8) -> How {
-    match (event, kind) {
-        (b'1', b'm') => How::MAINTAIN,
-        (b'1', _) => How::SELECT.and(How::CHANGE),
-        (b'2', _) => How::UPDATE,
-        (b'3', _) => How::INSERT,
-        (b'4', _) => How::DELETE,
-        _ => How::SELECT.and(How::CHANGE),
-    }
 }

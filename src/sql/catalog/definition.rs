@@ -37,11 +37,6 @@ impl Arguments {
         let given = self.all.iter().filter(|argument| matches!(argument.mode, b'i' | b'b' | b'v'));
         given.map(|argument| argument.data_type).collect()
     }
-
-    /// All names.
-    pub(super) fn names(&self) -> Box<[Box<str>]> {
-        self.all.iter().filter_map(|argument| argument.name.clone()).collect()
-    }
 }
 
 const RECORD: u32 = 2249;

@@ -7,6 +7,15 @@ use std::sync::Arc;
 use super::{Path, Resolved};
 use crate::sql::Class;
 
+/// How a text was analysed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Analysis {
+    /// By the snapshot of this number ([`Known::number`]); 0: by none.
+    pub number: u64,
+    /// With parameters of these types, by OID; `None`: of any.
+    pub parameters: Option<Box<[u32]>>,
+}
+
 /// What the catalog says of each statement of a text.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Known {
@@ -14,6 +23,8 @@ pub struct Known {
     pub number: u64,
     /// The path that it was asked for.
     pub path: Path,
+    /// It was asked for a session that may have temporary types of its own.
+    pub temporary: bool,
     /// Statement by statement.
     pub each: Box<[Resolved]>,
     /// The same where the backstop is relied on for what routines hide; empty: it is not there.
@@ -33,10 +44,11 @@ pub struct Memo(RefCell<Option<Arc<Known>>>);
 impl Memo {
     /// What was said by that snapshot for that path.
     #[inline]
-    pub fn get(&self, number: u64, path: &Path) -> Option<Arc<Known>> {
+    pub fn get(&self, number: u64, path: &Path, temporary: bool) -> Option<Arc<Known>> {
         let known = self.0.borrow();
         let known = known.as_ref()?;
-        (known.number == number && known.path == *path).then(|| Arc::clone(known))
+        let same = known.number == number && known.path == *path && known.temporary == temporary;
+        same.then(|| Arc::clone(known))
     }
 
     /// Keeps an answer instead of the one before.

@@ -12,10 +12,12 @@ mod extensions;
 mod known;
 mod model;
 mod names;
+mod overloads;
 mod path;
 mod rows;
 mod tree;
 mod trusted;
+mod types;
 mod walk;
 
 use std::collections::BTreeSet;
@@ -23,10 +25,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use self::model::Model;
+use self::overloads::Meant;
 use self::walk::{Ground, Outcome, Walk};
 use super::{Class, Statement};
 
-pub use known::{Known, Memo};
+pub use known::{Analysis, Known, Memo};
+pub use overloads::Analysed;
 pub use path::Path;
 pub(crate) use tree::FIRST_NORMAL;
 pub use trusted::Trusted;
@@ -113,6 +117,18 @@ impl Catalog {
     /// A statement without [`Statement::uses`] is what its text says. The parser runs where a body
     /// is needed for the first time: call it on threads that may parse.
     pub fn resolve(&self, statement: &Statement, path: &Path, backstop: bool) -> Resolved {
+        self.resolve_analysed(statement, path, backstop, None)
+    }
+
+    /// As [`Catalog::resolve`], of a statement of which is known how it is analysed: with it, types
+    /// of arguments tell the routines of a name apart.
+    pub fn resolve_analysed(
+        &self,
+        statement: &Statement,
+        path: &Path,
+        backstop: bool,
+        analysed: Option<Analysed<'_>>,
+    ) -> Resolved {
         let Some(uses) = &statement.uses else {
             return Resolved::as_written(statement);
         };
@@ -120,7 +136,8 @@ impl Catalog {
         let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
             || statement.temp.is_some()
             || statement.tag == "REFRESH MATERIALIZED VIEW";
-        let outcome = self.walk(path, backstop, uses.planned, |walk, at| {
+        let about = (path, backstop, uses.planned, analysed);
+        let outcome = self.walk(about, |walk, at| {
             if uses.too_many {
                 walk.raise(Class::Opaque, || "names more than can be followed".into());
             }
@@ -149,6 +166,18 @@ impl Catalog {
         }
     }
 
+    /// The routines that the calls of a statement may mean, by OID, PostgreSQL's own aside.
+    pub fn callees(
+        &self,
+        statement: &Statement,
+        path: &Path,
+        analysed: Option<Analysed<'_>>,
+    ) -> Vec<u32> {
+        let calls = statement.uses.iter().flat_map(|uses| &uses.calls);
+        let meant = calls.map(|call| Meant::of(call, &self.model, path, analysed));
+        meant.flat_map(|meant| names::callees(&meant, path)).collect()
+    }
+
     /// The backstop is installed and cannot be switched off by a session: `pgauthority backstop`
     /// makes event triggers of these events, ENABLE ALWAYS, which only a superuser can.
     pub fn has_backstop(&self) -> bool {
@@ -165,7 +194,8 @@ impl Catalog {
     /// body, `read` included.
     pub fn resolve_routine(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {
         let missing = oid >= tree::FIRST_NORMAL && !self.model.routines.contains_key(&oid);
-        let outcome = self.walk(path, backstop, false, |walk, at| walk.routine(oid, at));
+        let about = (path, backstop, false, None);
+        let outcome = self.walk(about, |walk, at| walk.routine(oid, at));
         Resolved { missing, ..outcome.into() }
     }
 
@@ -173,7 +203,8 @@ impl Catalog {
     /// checks run at Bind.
     pub fn resolve_type(&self, oid: u32, path: &Path, backstop: bool) -> Resolved {
         let missing = oid >= tree::FIRST_NORMAL && !self.model.types.contains_key(&oid);
-        let outcome = self.walk(path, backstop, false, |walk, at| walk.data_type(oid, true, at));
+        let about = (path, backstop, false, None);
+        let outcome = self.walk(about, |walk, at| walk.data_type(oid, true, at));
         Resolved { missing, ..outcome.into() }
     }
 
@@ -181,9 +212,7 @@ impl Catalog {
     /// may have set another one.
     fn walk(
         &self,
-        path: &Path,
-        backstop: bool,
-        planned: bool,
+        (path, backstop, planned, analysed): (&Path, bool, bool, Option<Analysed<'_>>),
         begin: impl Fn(&mut Walk<'_>, walk::At),
     ) -> Outcome {
         let from = |any_path| {
@@ -192,6 +221,7 @@ impl Catalog {
                 migration_tables: &self.migration_tables,
                 backstop,
                 any_path,
+                analysed,
             };
             let (mut walk, at) = Walk::new(ground, path, planned);
             begin(&mut walk, at);

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use super::body::Body;
+use super::definition::Argument;
 use super::tree::Refs;
+use super::types::Types;
 use crate::sql::{Class, How, routines};
 
 /// A map whose keys come from a server.
@@ -34,14 +36,12 @@ pub(super) struct Routine {
     pub volatile: bool,
     /// Types of the input arguments.
     pub inputs: Box<[u32]>,
-    /// How many arguments there are, OUT ones of a procedure included.
-    pub most: usize,
+    /// All arguments, OUT ones included.
+    pub arguments: Box<[Argument]>,
     /// How many of the last input arguments have defaults.
     pub defaults: usize,
-    /// The last input takes any number of arguments.
-    pub variadic: bool,
-    /// Names of all arguments that have one.
-    pub names: Box<[Box<str>]>,
+    /// The last input takes any number of arguments of this type; 0 if not.
+    pub variadic: u32,
     /// Types of arguments and of the result that are not PostgreSQL's own.
     pub types: Box<[u32]>,
     /// Default expressions.
@@ -145,6 +145,8 @@ pub(super) struct Model {
     pub casts: Map<Box<str>, Vec<u32>>,
     /// Names of PostgreSQL's own types, row types aside.
     pub builtin_types: Map<u32, Box<str>>,
+    /// What types are to each other.
+    pub relatives: Types,
     pub event_triggers: Vec<u32>,
     /// Those that are ENABLE ALWAYS: the function and the event.
     pub always: Vec<(u32, Box<str>)>,

@@ -1,9 +1,8 @@
 //! From names in a text to what they may mean: every candidate counts that is not certain to be
 //! none.
 
-use std::ops::RangeInclusive;
-
-use super::model::{Model, Routine};
+use super::model::Model;
+use super::overloads::Meant;
 use super::path::Path;
 use super::walk::{At, Walk};
 use super::{body, definition};
@@ -127,24 +126,21 @@ fn follow_type(walk: &mut Walk<'_>, name: &Name, at: At) -> bool {
 }
 
 fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
-    let model = walk.ground.model;
-    let found = candidates(&model.routine_names, &call.name, |oid| {
-        let routine = model.routines.get(&oid)?;
-        let visible = is_visible(&call.name, &routine.schema, walk.path(at), false);
-        (visible && takes(routine, call)).then_some(oid)
-    });
+    // what a body means, it may have meant by an earlier catalog
+    let analysed = walk.ground.analysed.filter(|_| top);
+    let meant = Meant::of(call, walk.ground.model, walk.path(at), analysed);
+    let found = callees(&meant, walk.path(at));
     let mut known = !found.is_empty();
-    found.into_iter().for_each(|oid| walk.routine(oid, at));
     // a type's name with one argument is a cast
-    if call.kind == CallKind::Function && given(call).contains(&1) {
+    let cast = call.kind == CallKind::Function && meant.may_have(1);
+    found.into_iter().for_each(|oid| walk.routine(oid, at));
+    if cast {
         known |= follow_type(walk, &call.name, at);
     }
     known |= match call.kind {
         CallKind::Procedure => false,
         // PostgreSQL's own are judged by the text
-        CallKind::Function => {
-            routines::lookup(call.name.schema.as_deref(), &call.name.name) != Builtin::Unknown
-        }
+        CallKind::Function => is_own(&call.name),
         CallKind::Sampling => {
             call.name.schema.is_none() && matches!(&*call.name.name, "bernoulli" | "system")
         }
@@ -166,33 +162,19 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     });
 }
 
-/// How many arguments a call may have: PostgreSQL drops parameters of type `void`, which any place
-/// of a statement may make of one whose type is not given (`ParseFuncOrColumn`).
-fn given(call: &Call) -> RangeInclusive<usize> {
-    usize::from(call.arguments.saturating_sub(call.parameters))..=usize::from(call.arguments)
+/// PostgreSQL has a routine of that name itself.
+fn is_own(name: &Name) -> bool {
+    routines::lookup(name.schema.as_deref(), &name.name) != Builtin::Unknown
 }
 
-/// Whether a routine can be what a call means.
-fn takes(routine: &Routine, call: &Call) -> bool {
-    given(call).any(|given| takes_so_many(routine, call, given))
-}
-
-fn takes_so_many(routine: &Routine, call: &Call, given: usize) -> bool {
-    let inputs = routine.inputs.len();
-    let least = inputs.saturating_sub(routine.defaults);
-    let named = call.named.iter().all(|name| routine.names.contains(name));
-    let fits = match (routine.kind == b'p', routine.variadic && !call.variadic) {
-        // OUT arguments stand in a CALL, too
-        (true, false) => (least..=routine.most).contains(&given),
-        (false, false) => (least..=inputs).contains(&given),
-        // the last one may get none
-        (_, true) => given + 1 >= least,
-    };
-    let kind = match call.kind {
-        CallKind::Procedure => routine.kind == b'p',
-        CallKind::Function | CallKind::Sampling => routine.kind != b'p',
-    };
-    kind && named && (fits || call.star)
+/// The routines that a call may mean, PostgreSQL's own aside.
+pub(super) fn callees(meant: &Meant<'_>, path: &Path) -> Vec<u32> {
+    let (name, model) = (&meant.call.name, meant.model);
+    let visible = candidates(&model.routine_names, name, |oid| {
+        let routine = model.routines.get(&oid)?;
+        is_visible(name, &routine.schema, path, false).then_some(oid)
+    });
+    meant.among(visible, is_own(name))
 }
 
 /// `a.f` may be `f(a)`.
@@ -208,7 +190,7 @@ fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
         let takes_one = least <= 1 && !routine.inputs.is_empty() && routine.kind != b'p';
         let takes_rows = of_values
             || routine.inputs.first().is_some_and(|oid| may_be_row(model, *oid))
-            || routine.variadic;
+            || routine.variadic != 0;
         let visible = is_visible(&name, &routine.schema, walk.path(at), false);
         (takes_one && takes_rows && visible).then_some(oid)
     });

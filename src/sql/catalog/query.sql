@@ -39,12 +39,12 @@ WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
       pg_input_is_valid,pg_input_error_info,array_in,array_recv,domain_in,domain_recv,multirange_in,
       multirange_recv,range_in,range_recv,record_in,record_recv,satisfies_hash_partition}'::pg_catalog.name[]))
 UNION ALL
-SELECT 'y', t.oid::pg_catalog.text, t.typname::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 'y', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::pg_catalog.text,
+  t.typtype::pg_catalog.text, t.typrelid::pg_catalog.text,
+  pg_catalog.concat_ws(' ', t.typelem, t.typbasetype), t.typarray::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t
 WHERE t.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
-  AND t.typrelid OPERATOR(pg_catalog.=) 0::pg_catalog.oid
-  AND t.oid OPERATOR(pg_catalog.<) 10000::pg_catalog.oid
 UNION ALL
 SELECT 'o', o.oid::pg_catalog.text, o.oprname::pg_catalog.text, o.oprnamespace::pg_catalog.text,
   o.oprcode::pg_catalog.oid::pg_catalog.text, o.oprcom::pg_catalog.text,
@@ -60,6 +60,11 @@ FROM pg_catalog.pg_cast AS c
 WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
   AND c.castfunc OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
 UNION ALL
+SELECT 'x', c.castsource::pg_catalog.text, c.casttarget::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_cast AS c
+WHERE c.castcontext OPERATOR(pg_catalog.=) 'i'
+UNION ALL
 SELECT 't', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::pg_catalog.text,
   t.typtype::pg_catalog.text, t.typrelid::pg_catalog.text,
   pg_catalog.concat_ws(' ', t.typelem, t.typbasetype, r.rngsubtype),
@@ -68,7 +73,7 @@ SELECT 't', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::
     t.typmodout::pg_catalog.oid, t.typanalyze::pg_catalog.oid, t.typsubscript::pg_catalog.oid,
     r.rngcanonical::pg_catalog.oid, r.rngsubdiff::pg_catalog.oid),
   r.rngmultitypid::pg_catalog.text, r.rngsubopc::pg_catalog.text, t.typdefaultbin::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  t.typarray::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t
   LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid OPERATOR(pg_catalog.=) t.oid
 WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid

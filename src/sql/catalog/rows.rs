@@ -1,6 +1,7 @@
 //! Reading the columns of a row, and the arrays that PostgreSQL writes as text.
 
 use super::{Row, Unreadable};
+use crate::sql::How;
 
 /// One row, column by column.
 pub(super) struct Columns<'r> {
@@ -105,6 +106,35 @@ fn array(text: &str) -> Option<Vec<String>> {
             Some(more) => rest = more,
             None => return (rest == "}").then_some(items),
         }
+    }
+}
+
+/// The second column where it is an OID.
+pub(super) fn second(kind: u8, c: &Columns<'_>) -> Result<u32, Unreadable> {
+    match kind {
+        b'a' | b'k' | b'i' | b'g' | b'h' => c.number(2),
+        _ => Ok(0),
+    }
+}
+
+/// `TRIGGER_TYPE_INSERT` and so on of `pg_trigger.h`.
+pub(super) fn trigger_events(bits: u32) -> How {
+    [(4, How::INSERT), (8, How::DELETE), (16, How::UPDATE), (32, How::TRUNCATE)]
+        .into_iter()
+        .filter(|(bit, _)| bits & bit != 0)
+        .fold(How::default(), |how, (_, event)| how.and(event))
+}
+
+/// The event of a rule. A view's own query runs when it is changed through, too; that of a
+/// materialized one when it is refreshed.
+pub(super) fn rule_events(event: u8, kind: u8) -> How {
+    match (event, kind) {
+        (b'1', b'm') => How::MAINTAIN,
+        (b'1', _) => How::SELECT.and(How::CHANGE),
+        (b'2', _) => How::UPDATE,
+        (b'3', _) => How::INSERT,
+        (b'4', _) => How::DELETE,
+        _ => How::SELECT.and(How::CHANGE),
     }
 }
 

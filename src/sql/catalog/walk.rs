@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::build::class_of;
 use super::model::{Language, Model, Relation, Routine};
+use super::overloads::Analysed;
 use super::path::Path;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::{body, names};
@@ -65,6 +66,8 @@ pub(super) struct Ground<'m> {
     pub backstop: bool,
     /// Nothing is known of any `search_path`.
     pub any_path: bool,
+    /// How the statement is analysed, where that is known.
+    pub analysed: Option<Analysed<'m>>,
 }
 
 /// A walk under way.

@@ -18,10 +18,12 @@ const NUMERIC: u32 = 1700;
 /// Parameters beyond this have no place in a message.
 const MOST_PARAMETERS: usize = 65_535;
 
-/// What an argument says of its type.
-pub(super) fn given(argument: Node<'_>) -> Given {
+/// What an argument says of its type. `numbered`: parameters are those of the message; else they are
+/// whatever PREPARE makes of them, and have the number 0.
+pub(super) fn given(argument: Node<'_>, numbered: bool) -> Given {
+    let number = |parameter| if numbered { number(parameter) } else { Some(0) };
     let certain = match argument.tag() {
-        tag::NamedArgExpr => argument.node(field::arg).map(given),
+        tag::NamedArgExpr => argument.node(field::arg).map(|inner| given(inner, numbered)),
         tag::A_Const => constant(argument).map(Given::Constant),
         tag::TypeCast => argument.node(field::typeName).and_then(cast),
         tag::ParamRef => number(argument).map(|number| Given::Parameter { number, once: false }),
@@ -119,7 +121,8 @@ impl Parameters {
     pub(super) fn settled(&self, calls: BTreeSet<Call>) -> Box<[Call]> {
         let settle = |given: &mut Given| {
             if let Given::Parameter { number, once } = given {
-                *once = !self.doubled && self.again.get(usize::from(*number)) == Some(&false);
+                let again = self.again.get(usize::from(*number));
+                *once = *number > 0 && !self.doubled && again == Some(&false);
             }
         };
         let settled = calls.into_iter().map(|mut call| {
@@ -185,10 +188,12 @@ mod tests {
             ("SELECT f($1), f($2::void)", "void/1, $1/1"),
             ("SELECT f($1) BETWEEN 1 AND 2", "$1+/1"),
             ("CALL p($1)", "$1/1"),
-            // not analysed by itself, or not with the message's parameters
-            ("PREPARE q AS SELECT f($1, 1)", "/1"),
-            ("EXPLAIN SELECT f(1)", "/0"),
-            ("DECLARE c CURSOR FOR SELECT f(1)", "/0"),
+            // not analysed with the message's parameters, or not by itself
+            ("PREPARE q AS SELECT f($1, 1)", "$0+ 23/1"),
+            ("EXPLAIN SELECT f(1)", "23/0"),
+            ("DECLARE c CURSOR FOR SELECT f(1)", "23/0"),
+            ("CREATE TEMP TABLE t AS SELECT f('x'::text)", "text/0"),
+            ("CREATE TEMP VIEW v AS SELECT f(1)", "/0"),
             ("DO $$ BEGIN PERFORM f(1); END $$", "/0"),
             (
                 "SELECT query_to_xml('SELECT f(1)', true, true, ''), g(1)",

@@ -100,6 +100,12 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         Effect::CreateTemp { .. } if scan.unseen_code => Effect::None,
         effect => effect,
     };
+    // what it calls, the catalog knows
+    let known = scan.found.known.class;
+    let makes_types = scan.found.makes
+        || known == Class::Temp
+        || known >= Class::Ddl
+        || known > Class::Read && !utility::MAKES_NO_TYPE.contains(&node.tag());
     let is_temporary = scan.class == Class::Temp || temp_use.is_some();
     Statement {
         class: scan.class,
@@ -115,6 +121,7 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
             && node.flag(field::is_from)
             && !node.has(field::filename)
             && !node.flag(field::is_program),
+        makes_types,
         objects: scan.objects.into(),
         fault: scan.fault.filter(|_| scan.reason == UNREADABLE_BODY).map(Box::new),
         reason: scan.reason.into(),

@@ -12,7 +12,7 @@ use super::given::{Parameters, given, is_parameter};
 use super::names::{Qualified, name, string};
 use super::scan::Scan;
 use super::telling::{MAINTAINING, MAKING, POPULATING, READING};
-use super::utility::{ANALYSED, NAMING};
+use super::utility::{ANALYSED, ANALYSED_WITHIN, NAMING};
 use super::{temporary, utility};
 use crate::sql::routines::Routine;
 use crate::sql::{Call, CallKind, Class, Given, How, Name, RelationUse, Uses};
@@ -86,6 +86,8 @@ pub(in crate::sql) struct Found {
     pub(super) sets: bool,
     planned: bool,
     stored: bool,
+    /// It makes a relation.
+    pub(super) makes: bool,
     populates: bool,
     makes_any: bool,
     reads_all: bool,
@@ -96,9 +98,10 @@ pub(in crate::sql) struct Found {
     fields: BTreeSet<Box<str>>,
     calls: BTreeSet<Call>,
     parameters: Parameters,
-    /// The statement is analysed with the parameters of its message, and its names mean what they
-    /// mean before it: one that is no text within another.
+    /// The statement is analysed before anything of it runs, and is no text within another.
     pub(super) typed: bool,
+    /// And with the parameters of its message.
+    numbered: bool,
     relations: BTreeMap<Name, How>,
     /// Relations that need not be there: WITH queries, and what the statement makes.
     optional: BTreeSet<Box<str>>,
@@ -193,7 +196,7 @@ impl Found {
         let number = |count: usize| u16::try_from(count).unwrap_or(u16::MAX);
         let typed = self.typed && ordered == 0 && self.calls.len() < TYPED_CALLS;
         let mut types: Box<[Given]> = match typed {
-            true => arguments().map(given).collect(),
+            true => arguments().map(|one| given(one, self.numbered)).collect(),
             false => Box::default(),
         };
         if types.iter().all(|one| *one == Given::Anything) {
@@ -270,6 +273,7 @@ impl Found {
     }
 
     fn made(&mut self, relation: Option<Node<'_>>) {
+        self.makes = true;
         self.optional.extend(relation.map(|made| name(Qualified::of_relation(made).name)));
     }
 
@@ -366,7 +370,9 @@ impl Scan<'_> {
         self.found.stored |= kept && self.depth == 0;
         let permanent = kept && temporary::of(node) == temporary::Temp::No;
         self.found.off = permanent || NAMING.contains(&node.tag());
-        self.found.typed = self.depth == 0 && ANALYSED.contains(&node.tag());
+        self.found.numbered = ANALYSED.contains(&node.tag());
+        self.found.typed =
+            self.depth == 0 && (self.found.numbered || ANALYSED_WITHIN.contains(&node.tag()));
         self.found.about(node);
     }
 

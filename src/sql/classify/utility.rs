@@ -164,6 +164,31 @@ pub(super) const ANALYSED: &[u16] = &[
     tag::UpdateStmt,
 ];
 
+/// Statements of which the same holds for a query in them, parameters aside.
+pub(super) const ANALYSED_WITHIN: &[u16] = &[
+    tag::CopyStmt,
+    tag::CreateTableAsStmt,
+    tag::DeclareCursorStmt,
+    tag::ExecuteStmt,
+    tag::ExplainStmt,
+    tag::PrepareStmt,
+];
+
+/// Statements that write, and make no type by themselves.
+pub(super) const MAKES_NO_TYPE: &[u16] = &[
+    tag::CallStmt,
+    tag::CopyStmt,
+    tag::DeleteStmt,
+    tag::ExecuteStmt,
+    tag::InsertStmt,
+    tag::LockStmt,
+    tag::MergeStmt,
+    tag::NotifyStmt,
+    tag::PrepareStmt,
+    tag::SelectStmt,
+    tag::UpdateStmt,
+];
+
 /// Statements that name things and run nothing of them.
 pub(super) const NAMING: &[u16] = &[
     tag::AlterObjectSchemaStmt,

@@ -1,0 +1,32 @@
+CREATE SCHEMA a; CREATE SCHEMA b;
+CREATE TYPE mood AS ENUM ('1', '2');
+CREATE TYPE a.mood2 AS ENUM ('1', '2');
+CREATE DOMAIN whole AS int;
+CREATE DOMAIN a.wholer AS whole;
+CREATE DOMAIN words AS text;
+CREATE DOMAIN list AS int[];
+CREATE DOMAIN moody AS mood;
+CREATE TABLE parent (a int);
+CREATE TABLE child (b text) INHERITS (parent);
+CREATE TABLE other (a int);
+CREATE TYPE pair AS (a int, b text);
+CREATE DOMAIN rows_of AS pair;
+CREATE TYPE span AS RANGE (subtype = int4);
+CREATE TABLE typed OF pair;
+-- a name that comes before PostgreSQL's own where pg_catalog comes last
+CREATE DOMAIN b.date AS int;
+CREATE TYPE b.mood AS ENUM ('1');
+-- casts that are made unwritten
+CREATE FUNCTION to_int(mood) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
+CREATE CAST (mood AS int) WITH FUNCTION to_int(mood) AS IMPLICIT;
+CREATE FUNCTION to_mood(bool) RETURNS a.mood2 IMMUTABLE LANGUAGE sql AS 'SELECT NULL::a.mood2';
+CREATE CAST (bool AS a.mood2) WITH FUNCTION to_mood(bool) AS IMPLICIT;
+CREATE CAST (a.mood2 AS text) WITH INOUT AS IMPLICIT;
+CREATE FUNCTION to_text(pair) RETURNS text IMMUTABLE LANGUAGE sql AS 'SELECT ''''::text';
+CREATE CAST (pair AS text) WITH FUNCTION to_text(pair) AS IMPLICIT;
+CREATE FUNCTION to_bigint(date) RETURNS bigint IMMUTABLE LANGUAGE sql AS 'SELECT 1::bigint';
+CREATE CAST (date AS bigint) WITH FUNCTION to_bigint(date) AS IMPLICIT;
+CREATE FUNCTION to_pair(int) RETURNS pair IMMUTABLE LANGUAGE sql AS 'SELECT NULL::pair';
+CREATE CAST (int AS pair) WITH FUNCTION to_pair(int) AS ASSIGNMENT;
+CREATE FUNCTION to_list(point) RETURNS int[] IMMUTABLE LANGUAGE sql AS 'SELECT NULL::int[]';
+CREATE CAST (point AS int[]) WITH FUNCTION to_list(point) AS IMPLICIT;
