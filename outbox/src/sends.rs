@@ -11,6 +11,9 @@ pub(crate) const SENDS: usize = 256;
 /// How many bytes go at once.
 pub(crate) const BYTES: usize = 256 * 1024;
 
+/// A send ends at once, and a peer that has gone is an error and no signal.
+const FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+
 /// A send to be made, and then what came of it.
 pub(crate) struct Send<T> {
     socket: RawFd,
@@ -95,8 +98,7 @@ impl<T> Sends<T> {
                 // SAFETY: the socket is open (see `add`).
                 let socket = unsafe { BorrowedFd::borrow_raw(one.socket) };
                 let bytes = &self.bytes[one.at..one.at + one.length];
-                let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-                one.sent = rustix::net::send(socket, bytes, flags).map_err(io::Error::from);
+                one.sent = rustix::net::send(socket, bytes, FLAGS).map_err(io::Error::from);
                 Ok(())
             }
             _ => self.submit(),
@@ -121,12 +123,11 @@ impl<T> Sends<T> {
 
     fn submit(&mut self) -> io::Result<()> {
         let count = self.waiting.len();
-        let flags = (SendFlags::DONTWAIT | SendFlags::NOSIGNAL).bits() as i32;
         for (index, one) in self.waiting.iter_mut().enumerate() {
             one.sent = Err(io::ErrorKind::ConnectionAborted.into());
             let bytes = self.bytes[one.at..].as_ptr();
             let entry = opcode::Send::new(types::Fd(one.socket), bytes, one.length as u32)
-                .flags(flags)
+                .flags(FLAGS.bits() as i32)
                 .build()
                 .user_data(index as u64);
             // SAFETY: `bytes` is neither moved nor freed before the completion is seen, or is

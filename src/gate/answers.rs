@@ -8,7 +8,7 @@ use super::catalog::changes_catalog;
 use super::inside::Progress;
 use super::owed::{Owed, Run, take_at};
 use super::{CopyIn, Fate, Gate, Undecided};
-use crate::protocol::{frame, message};
+use crate::protocol::message;
 use crate::session::{Block, Change, Ended, Instant, Status, Tag};
 use crate::sql::{Effect, Statement};
 
@@ -269,7 +269,7 @@ impl Gate {
         self.skipping = syncs == 0;
         let mut out = BytesMut::new();
         for _ in 0..syncs {
-            message::frame(&mut out, frame::frontend::SYNC, |_| {});
+            message::sync(&mut out);
             self.owe_boundary(Owed::Sync);
         }
         out.freeze()

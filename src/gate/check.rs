@@ -20,7 +20,7 @@ use super::refusal::Form;
 use super::{CopyIn, Gate, Next};
 use crate::contract::parameter;
 use crate::protocol::frame::{backend, frontend};
-use crate::protocol::message::{frame, put_cstring};
+use crate::protocol::message::{self, frame, put_cstring};
 
 impl Gate {
     /// Code that cannot be seen has run (`ends`: which may end a transaction).
@@ -63,7 +63,7 @@ impl Gate {
             return Next::Wait;
         }
         let mut out = BytesMut::new();
-        frame(&mut out, frontend::FLUSH, |_| {});
+        message::flush(&mut out);
         Next::Own(out.freeze())
     }
 
@@ -93,10 +93,10 @@ impl Gate {
         }
         let check = Owed::Check(Check { synced, confirmed: false, closes: 2 });
         if synced {
-            frame(&mut out, frontend::SYNC, |_| {});
+            message::sync(&mut out);
             self.owe_boundary(check);
         } else {
-            frame(&mut out, frontend::FLUSH, |_| {});
+            message::flush(&mut out);
             self.owe(check);
         }
         out.freeze()

@@ -23,7 +23,7 @@ use super::look::{Looked, Looking, SAVEPOINT, close, run, undo};
 use super::owed::{Owed, Own};
 use super::{CopyIn, Fence, Gate, Next};
 use crate::protocol::error_response::field;
-use crate::protocol::frame::{backend, frontend};
+use crate::protocol::frame::backend;
 use crate::protocol::message::sync;
 use crate::protocol::{Fields, message};
 use crate::session::Block;
@@ -196,7 +196,7 @@ impl Gate {
             run(&mut out, text);
         }
         close(&mut out);
-        message::frame(&mut out, frontend::FLUSH, |_| {});
+        message::flush(&mut out);
         if let Some(lookups) = &mut self.lookups {
             let under_way = &mut lookups.under_way;
             under_way.stage = stage;

@@ -161,8 +161,8 @@ pub(super) fn undo(private: bool) -> &'static [&'static str] {
 }
 
 /// Runs a statement of the gate's own.
-pub(super) fn run(out: &mut BytesMut, text: &str) {
-    message::run(out, NAME, text.as_bytes());
+pub(super) fn run(out: &mut BytesMut, text: impl AsRef<[u8]>) {
+    message::run(out, NAME, text.as_ref());
 }
 
 /// Close of it.

@@ -21,7 +21,7 @@ use crate::policy::Policy;
 use crate::protocol::message::sync;
 use crate::protocol::{ErrorResponse, body};
 use crate::session::{self, Block};
-use crate::sql::{Class, Effect, Judgement, SetScope, SetValue, Statement};
+use crate::sql::{Class, Effect, Judgement, SetScope, SetValue, Statement, quote};
 
 /// The most parameters that are noted of a session: with as many it cannot move.
 pub const MAX_NOTED: usize = 256;
@@ -202,10 +202,9 @@ impl Gate {
 
     fn put_task_back(&mut self) -> Bytes {
         let mut out = BytesMut::new();
-        run(&mut out, &format!("SHOW {}", parameter::TASK));
+        run(&mut out, format!("SHOW {}", parameter::TASK));
         if let Some(task) = self.state.parameters.task.get() {
-            let task = task.replace('\'', "''");
-            run(&mut out, &format!("SET {} = '{task}'", parameter::TASK));
+            run(&mut out, quote::set(parameter::TASK, task.as_bytes()));
         }
         close(&mut out);
         sync(&mut out);

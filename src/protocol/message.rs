@@ -52,6 +52,13 @@ pub fn backend_key_data(out: &mut BytesMut, process_id: i32, key: &[u8]) {
     });
 }
 
+/// Flush.
+pub const FLUSH: &[u8] = b"H\0\0\0\x04";
+/// Sync.
+pub const SYNC: &[u8] = b"S\0\0\0\x04";
+/// Terminate.
+pub const TERMINATE: &[u8] = b"X\0\0\0\x04";
+
 /// Query, in a buffer of its own.
 pub fn query(text: &[u8]) -> BytesMut {
     let mut out = BytesMut::with_capacity(text.len() + 6);
@@ -91,7 +98,12 @@ pub fn close(out: &mut BytesMut, name: &[u8]) {
 
 /// Sync.
 pub fn sync(out: &mut BytesMut) {
-    frame(out, frontend::SYNC, |_| {});
+    out.put_slice(SYNC);
+}
+
+/// Flush.
+pub fn flush(out: &mut BytesMut) {
+    out.put_slice(FLUSH);
 }
 
 /// ReadyForQuery with a transaction status of `I`, `T` or `E`.

@@ -13,6 +13,11 @@ pub(crate) fn literal(text: &[u8]) -> Vec<u8> {
     out
 }
 
+/// SET of a parameter, which has a plain name.
+pub(crate) fn set(name: &str, value: &[u8]) -> Vec<u8> {
+    [b"SET ", name.as_bytes(), b" = ", &literal(value)].concat()
+}
+
 /// An identifier as SQL has it, quoted.
 pub(crate) fn identifier(name: &[u8]) -> Vec<u8> {
     let mut out = b"\"".to_vec();
@@ -34,5 +39,6 @@ mod tests {
     fn texts_are_quoted_whatever_is_in_them() {
         assert_eq!(literal(br"a'b\c"), br"E'a''b\\c'");
         assert_eq!(identifier(br#"a"b"#), br#""a""b""#);
+        assert_eq!(set("a.b", b"it's"), b"SET a.b = E'it''s'");
     }
 }

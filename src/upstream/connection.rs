@@ -12,6 +12,7 @@ use super::connect::ServerAddress;
 use super::wire::{Message, take_string};
 use crate::config::Upstream;
 use crate::net::Stream;
+use crate::protocol::message;
 
 /// How the tags (contract §2) came to hold on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +115,7 @@ impl Connection {
 
     /// Says Terminate and closes. Failures do not matter: the socket is closed either way.
     pub async fn close(mut self) {
-        let _ = self.stream.write_all(b"X\0\0\0\x04").await;
+        let _ = self.stream.write_all(message::TERMINATE).await;
         let _ = self.stream.shutdown().await;
     }
 }

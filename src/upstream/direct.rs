@@ -20,6 +20,7 @@ use super::wire::{Patience, Wire};
 use crate::config::Upstream;
 use crate::contract::backstop::{Key, PARAMETER};
 use crate::contract::seal::Seal;
+use crate::protocol::message;
 
 /// How long the server may take over one statement: it may wait for a lock.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -209,6 +210,6 @@ impl Direct {
 
     /// Says goodbye; the server's log shows no broken connection.
     pub async fn close(mut self) {
-        let _ = self.wire.write(b"X\0\0\0\x04").await;
+        let _ = self.wire.write(message::TERMINATE).await;
     }
 }

@@ -40,3 +40,4 @@ pub use observe::{Observed, observe};
 pub use open::{Request, open};
 pub use reach::{announcement, reach};
 pub use relay::{NoClient, RelayClient};
+pub use startup::READ_ONLY;

@@ -17,6 +17,7 @@ use super::seal::{self, Found};
 use super::tls::gone;
 use crate::config::Upstream;
 use crate::contract::seal::Seal;
+use crate::protocol::message;
 
 /// Facts about an upstream at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub async fn observe(upstream: &Arc<Upstream>) -> Result<Observed, ConnectError>
     };
     let backstop = installed::read(&mut wire, &mut reports).await.ok();
     // politeness: the server's log shows no broken connection
-    let _ = wire.write(b"X\0\0\0\x04").await;
+    let _ = wire.write(message::TERMINATE).await;
     Ok(Observed {
         peer: made.peer,
         server_version,

@@ -12,6 +12,7 @@ use super::tls::Encryption;
 use super::wire::after;
 use crate::config::Upstream;
 use crate::net::Stream;
+use crate::protocol::message;
 
 /// A stream to the upstream, secured as its `sslmode` says, for whoever speaks the protocol on it.
 /// Retries what may pass until `connect_timeout`.
@@ -50,6 +51,6 @@ pub async fn announcement(
     let mut login = Login::<NoClient>::Own;
     let mut made = establish(upstream, request, &mut login, Purpose::Look).await?;
     // politeness: the server's log shows no broken connection
-    let _ = made.wire.write(b"X\0\0\0\x04").await;
+    let _ = made.wire.write(message::TERMINATE).await;
     Ok(made.logged_in.reports.announced())
 }

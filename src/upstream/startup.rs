@@ -10,7 +10,7 @@ use crate::protocol::options::append;
 use crate::protocol::startup::MAX_STARTUP_PACKET_LENGTH;
 
 /// The read-only default of a guarded connection.
-pub(super) const READ_ONLY: &str = "default_transaction_read_only";
+pub const READ_ONLY: &str = "default_transaction_read_only";
 
 /// The tags of an upstream, by parameter name (contract §2).
 pub(super) fn tags(upstream: &Upstream) -> [(&'static str, &str); 4] {

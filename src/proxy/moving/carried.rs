@@ -13,9 +13,7 @@ use crate::policy::{Denial, Rule};
 use crate::protocol::{Fields, error_response::field, frontend, message};
 use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::quote::{identifier, literal};
-
-/// The read-only default, which guards replicas and read legs.
-pub(super) const GUARD: &str = "default_transaction_read_only";
+use crate::upstream::READ_ONLY;
 
 /// A prepared statement, by Parse: one statement, which Parse does not run.
 #[derive(Debug)]
@@ -92,7 +90,7 @@ impl Carried {
                         self.setting(name, own);
                     }
                 }
-                b"setting" if guarded && name == GUARD => {}
+                b"setting" if guarded && name == READ_ONLY => {}
                 b"setting" if known => self.setting(name, value),
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
                 // its text is all of the string that PREPARE stood in, which must not run again
@@ -229,7 +227,7 @@ impl Prepared {
             out.put_u16(u16::try_from(self.types.len()).unwrap_or_default());
             self.types.iter().for_each(|oid| out.put_u32(*oid));
         });
-        message::frame(&mut out, frontend::SYNC, |_| {});
+        message::sync(&mut out);
         out
     }
 }

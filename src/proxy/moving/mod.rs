@@ -22,7 +22,7 @@ use bytes::BytesMut;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use carried::{Carried, Failed, GUARD, forget, must};
+use carried::{Carried, Failed, forget, must};
 pub(super) use talk::Line;
 
 use super::declare::declare;
@@ -43,10 +43,8 @@ use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
 use crate::split::Side;
-use crate::sql::quote::literal;
-
-/// What the server is told at the end.
-const TERMINATE: &[u8] = b"X\0\0\0\x04";
+use crate::sql::quote;
+use crate::upstream::READ_ONLY;
 
 /// A session that serves its client.
 pub(super) enum Session {
@@ -188,8 +186,8 @@ async fn replace(mut old: Session, new: New, aside: &BytesMut) {
 async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesMut) {
     let (mut ours, theirs) = Stream::pipe();
     let mut client = old.swap(Port::new(theirs, BytesMut::new()));
-    let home = literal(astray.home.as_deref().unwrap_or_default().as_bytes());
-    let text = [&b"SET "[..], parameter::TASK.as_bytes(), b" = ", &home].concat();
+    let home = astray.home.as_deref().unwrap_or_default();
+    let text = quote::set(parameter::TASK, home.as_bytes());
     let mut said = BytesMut::new();
     old.settle_down();
     let back = async {
@@ -264,7 +262,7 @@ impl Session {
     ) -> io::Result<()> {
         match self {
             Session::One(one) => {
-                let own = noted.iter().any(|name| &**name == GUARD);
+                let own = noted.iter().any(|name| &**name == READ_ONLY);
                 let Leg { gate, port, .. } = &mut one.relay.leg;
                 carried.ask(noted, gate.policy().guarded && !own, port, aside).await
             }
@@ -322,11 +320,11 @@ impl Session {
         match self {
             Session::One(mut one) => {
                 one.relay.close_books();
-                let _ = Line::say(&mut one.relay.leg.port, TERMINATE).await;
+                let _ = Line::say(&mut one.relay.leg.port, message::TERMINATE).await;
             }
             Session::Split(mut split) => {
                 for (_, leg) in split.lines() {
-                    let _ = leg.say(TERMINATE).await;
+                    let _ = leg.say(message::TERMINATE).await;
                 }
             }
         }

@@ -9,9 +9,8 @@ use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
 use super::run::{too_much, unsupported};
-use super::sync::SYNC;
 use super::{Block, End, Protocol, Split};
-use crate::protocol::ErrorResponse;
+use crate::protocol::{ErrorResponse, message};
 use crate::split::{self, Note, Side};
 use crate::sql::{Chain, Effect, Modes, Statement};
 
@@ -209,7 +208,7 @@ impl Split {
         }
         self.leg(Side::Read)?.joined = false;
         if self.leg(Side::Read)?.skipping {
-            self.request(Side::Read, Kind::Sync, Pass::Nothing, SYNC).await?;
+            self.request(Side::Read, Kind::Sync, Pass::Nothing, message::SYNC).await?;
             self.quiet(Side::Read).await?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
 use super::told::is_listen;
 use super::{Block, End, Split, text};
-use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
+use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
 use crate::split::{Known, Route, Side, Told, Values};
 use crate::sql::Effect;
 
@@ -40,7 +40,7 @@ impl Split {
                 for side in Side::BOTH {
                     let waits = |leg: &super::Leg| leg.pipeline && !leg.is_quiet();
                     if self.legs[side as usize].as_ref().is_some_and(waits) {
-                        self.send(side, b"H\0\0\0\x04").await?;
+                        self.send(side, message::FLUSH).await?;
                     }
                 }
                 Ok(())

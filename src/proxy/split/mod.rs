@@ -38,7 +38,7 @@ pub(super) use run::unsupported;
 
 use super::moving::{self, Session};
 use crate::net::Stream;
-use crate::protocol::{ErrorResponse, Header, frontend as kind};
+use crate::protocol::{ErrorResponse, Header, frontend as kind, message};
 use crate::split::{Journal, Names, Side, Temporary};
 use crate::sql::Modes;
 
@@ -226,7 +226,7 @@ impl Split {
             kind::TERMINATE => {
                 for side in Side::BOTH {
                     if self.legs[side as usize].is_some() {
-                        let _ = self.send(side, b"X\0\0\0\x04").await;
+                        let _ = self.send(side, message::TERMINATE).await;
                     }
                 }
                 Err(End::Goodbye)
@@ -282,7 +282,7 @@ impl Split {
         // in a pipeline the server answers behind a Flush, and the client waits for that answer if
         // its Sync came while data was taken, where it counts for nothing
         if ends && self.leg(side)?.pipeline {
-            self.send(side, b"H\0\0\0\x04").await?;
+            self.send(side, message::FLUSH).await?;
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::proxy::session::{Kept, Origin};
 use crate::proxy::worker::Worker;
 use crate::split::Side;
 use crate::sql::Statement;
-use crate::sql::quote::literal;
+use crate::sql::quote;
 
 impl Split {
     /// ReadyForQuery, unless the session is to move first.
@@ -61,8 +61,7 @@ impl Split {
             return None;
         }
         let task = self.task.as_deref()?;
-        let set = [b"SET ", parameter::TASK.as_bytes(), b" = ", &literal(task.as_bytes())].concat();
-        Some(set)
+        Some(quote::set(parameter::TASK, task.as_bytes()))
     }
 
     /// Where the session's task leads, if elsewhere.

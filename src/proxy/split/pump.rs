@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::leg::{Kind, Leg, Pass};
 use super::{Block, End, Split};
-use crate::protocol::{HEADER_LENGTH, Header, frontend as kind};
+use crate::protocol::{HEADER_LENGTH, Header, frontend as kind, message};
 use crate::split::Side;
 
 impl Split {
@@ -98,7 +98,7 @@ impl Split {
     pub(super) async fn quiet(&mut self, side: Side) -> Result<(), End> {
         let Some(leg) = &self.legs[side as usize] else { return Ok(()) };
         if leg.pipeline && !leg.is_quiet() && !leg.skipping {
-            self.send(side, b"H\0\0\0\x04").await?;
+            self.send(side, message::FLUSH).await?;
         }
         while self.legs[side as usize].as_ref().is_some_and(|leg| !leg.is_quiet()) {
             if self.leg(side)?.copy_in {

@@ -2,9 +2,8 @@
 
 use super::leg::{Kind, Pass};
 use super::{Block, End, Split, text};
+use crate::protocol::message;
 use crate::split::Side;
-
-pub(super) const SYNC: &[u8] = b"S\0\0\0\x04";
 
 impl Split {
     /// Sync: the end of the pipeline, on the legs that have seen something of it.
@@ -27,7 +26,7 @@ impl Split {
                 if !matters {
                     self.end_pipeline(true)?;
                 }
-                self.request(side, Kind::Sync, Pass::Client, SYNC).await?;
+                self.request(side, Kind::Sync, Pass::Client, message::SYNC).await?;
                 if matters {
                     self.quiet(side).await?;
                     let done = !self.leg(side)?.failed;
@@ -54,7 +53,7 @@ impl Split {
         }
         for side in legs {
             if !matches!(self.block, Block::None) {
-                self.request(side, Kind::Sync, Pass::Nothing, SYNC).await?;
+                self.request(side, Kind::Sync, Pass::Nothing, message::SYNC).await?;
                 self.quiet(side).await?;
                 continue;
             }
@@ -67,7 +66,7 @@ impl Split {
             }
             let commits = !failed && self.leg(side)?.ran;
             let pass = if failed || self.committed { Pass::Nothing } else { Pass::Errors };
-            self.request(side, Kind::Sync, pass, SYNC).await?;
+            self.request(side, Kind::Sync, pass, message::SYNC).await?;
             self.quiet(side).await?;
             match (side, self.leg(side)?.failed) {
                 (_, false) => self.committed |= side == Side::Write && commits,

@@ -4,9 +4,8 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use super::leg::{Kind, Pass};
 use super::run::unsupported;
-use super::sync::SYNC;
 use super::{Block, End, Protocol, Split};
-use crate::protocol::HEADER_LENGTH;
+use crate::protocol::{HEADER_LENGTH, message};
 use crate::split::{self, Known, Route, Side, Temporary};
 use crate::sql::{Class, Effect, Statement};
 
@@ -68,7 +67,7 @@ impl Split {
         if synced {
             // it commits nothing
             self.leg(Side::Write)?.ran = false;
-            self.request(Side::Write, Kind::Sync, Pass::Nothing, SYNC).await?;
+            self.request(Side::Write, Kind::Sync, Pass::Nothing, message::SYNC).await?;
         }
         self.quiet(Side::Write).await?;
         let leg = self.leg(Side::Write)?;

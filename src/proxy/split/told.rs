@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
 use super::run::too_much;
-use super::sync::SYNC;
 use super::{Block, End, Protocol, Split};
+use crate::protocol::message;
 use crate::session::declares_task;
 use crate::split::{self, Lasts, Note, Side, Told};
 use crate::sql::quote::identifier;
@@ -56,7 +56,7 @@ impl Split {
         self.quiet(side).await?;
         let done = !self.leg(side)?.failed;
         if self.protocol == Protocol::Simple {
-            self.request(side, Kind::Sync, Pass::Nothing, SYNC).await?;
+            self.request(side, Kind::Sync, Pass::Nothing, message::SYNC).await?;
             self.quiet(side).await?;
             // no pipeline of the client's
             self.pipeline_failed = false;
