@@ -26,4 +26,4 @@ pub use classify::judge;
 pub use effect::{Chain, Effect, Isolation, Modes, SetScope, SetValue};
 pub use fault::SyntaxFault;
 pub use statement::{Bound, Judgement, Lexing, SetConfig, Statement, TempUse};
-pub use uses::{Call, CallKind, Given, How, Name, RelationUse, Uses};
+pub use uses::{Call, CallKind, Given, How, Name, RelationUse, UNKNOWN, Uses};

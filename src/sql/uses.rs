@@ -94,6 +94,9 @@ pub struct Call {
     pub star: bool,
 }
 
+/// The type of a plain literal, by OID: whatever its place wants.
+pub const UNKNOWN: u32 = 705;
+
 /// What a text says of an argument's type.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Given {

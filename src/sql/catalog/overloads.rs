@@ -6,11 +6,10 @@ use std::ops::RangeInclusive;
 
 use super::model::{Model, Routine};
 use super::path::Path;
-use crate::sql::{Call, CallKind, Given};
+use crate::sql::{Call, CallKind, Given, UNKNOWN};
 
 /// Types in a Parse message.
 const UNSPECIFIED: u32 = 0;
-const UNKNOWN: u32 = 705;
 const VOID: u32 = 2278;
 
 /// What is known of the moment at which a statement is analysed.

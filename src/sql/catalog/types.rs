@@ -5,10 +5,8 @@ use std::collections::HashSet;
 
 use super::model::Map;
 use super::path::Path;
-use crate::sql::Name;
+use crate::sql::{Name, UNKNOWN};
 
-/// The type of a plain literal.
-const UNKNOWN: u32 = 705;
 /// anyarray, anycompatiblearray.
 const ANY_ARRAY: [u32; 2] = [2277, 5078];
 /// Domains over domains, and arrays of arrays of domains, end before.

@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use pgauthority_grammar::{Node, field, tag};
 
 use super::names::{Qualified, name};
-use crate::sql::{Call, Given, Name};
+use crate::sql::{Call, Given, Name, UNKNOWN};
 
 /// Types of constants: `pg_type.dat`.
 const BOOL: u32 = 16;
 const INT8: u32 = 20;
 const INT4: u32 = 23;
-const UNKNOWN: u32 = 705;
 const BIT: u32 = 1560;
 const NUMERIC: u32 = 1700;
 
