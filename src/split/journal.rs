@@ -62,6 +62,9 @@ pub enum Note {
     Session(Told, Lasts),
     /// A cursor WITH HOLD was declared where the session reads.
     Held(Box<str>),
+    /// Something that no leg is told, and that stands once this one has committed: LISTEN, what a
+    /// routine may have set where the session reads.
+    Untold,
 }
 
 impl Note {
@@ -70,6 +73,7 @@ impl Note {
             Note::Savepoint(_, text) => text.len(),
             Note::Session(told, _) => told.len(),
             Note::Held(name) => name.len(),
+            Note::Untold => 0,
         }
     }
 }
@@ -103,6 +107,12 @@ impl Journal {
     /// Something was done in the open transaction.
     #[must_use]
     pub fn noted(&mut self, note: Note) -> bool {
+        let is_untold = |note: &Note| matches!(note, Note::Untold);
+        let mut latest =
+            self.open.iter().rev().take_while(|note| !matches!(note, Note::Savepoint(..)));
+        if is_untold(&note) && latest.any(is_untold) {
+            return true;
+        }
         self.open.push(note);
         self.open.iter().map(Note::len).sum::<usize>() <= LIMIT
     }
@@ -128,13 +138,14 @@ impl Journal {
         self.open.iter().filter_map(|note| match note {
             Note::Savepoint(_, text) => Some(text.clone().into()),
             Note::Session(told, _) => Some(told.clone()),
-            Note::Held(_) => None,
+            Note::Held(_) | Note::Untold => None,
         })
     }
 
     /// How the open transaction ends matters.
     pub fn is_open(&self) -> bool {
-        !self.open.is_empty() || self.telling.iter().any(|telling| !telling.is_empty())
+        self.open.iter().any(|note| !matches!(note, Note::Untold))
+            || self.telling.iter().any(|telling| !telling.is_empty())
     }
 
     /// Cursors WITH HOLD of the open transaction, where the session reads.
@@ -147,9 +158,18 @@ impl Journal {
 
     /// The open transaction has set something for longer than itself.
     pub fn sets(&self) -> bool {
-        self.open
-            .iter()
-            .any(|note| matches!(note, Note::Session(_, lasts) if *lasts != Lasts::Locally))
+        self.open.iter().any(|note| match note {
+            Note::Session(_, lasts) => *lasts != Lasts::Locally,
+            Note::Untold => true,
+            Note::Savepoint(..) | Note::Held(_) => false,
+        })
+    }
+
+    /// The leg where the session reads commits before the one where it writes: whether it is still
+    /// there is known then. Not where it would keep what the other one could still take back; a
+    /// cursor WITH HOLD, which may fail at COMMIT, is closed again.
+    pub fn read_commits_first(&self) -> bool {
+        !self.sets() || self.held().next().is_some()
     }
 
     /// Savepoints open.
@@ -276,6 +296,25 @@ mod tests {
             assert!(journal.missed(Side::Read, &told(text), lasts));
         }
         assert_eq!(texts(journal.take_pending(Side::Read, false)), ["role", "all"]);
+    }
+
+    #[test]
+    fn the_read_leg_commits_first_where_it_would_keep_nothing() {
+        let mut journal = Journal::default();
+        assert!(journal.read_commits_first());
+        assert!(journal.noted(savepoint("s")) && journal.noted(set("a", Locally)));
+        assert!(journal.read_commits_first());
+        for _ in 0..3 {
+            assert!(journal.noted(Note::Untold));
+        }
+        assert!(!journal.read_commits_first());
+        assert_eq!(journal.open.len(), 3);
+        journal.rolled_back_to("s");
+        assert!(journal.read_commits_first());
+        assert!(journal.noted(set("b", On)));
+        assert!(!journal.read_commits_first());
+        assert!(journal.noted(Note::Held("c".into())));
+        assert!(journal.read_commits_first() && journal.sets());
     }
 
     #[test]

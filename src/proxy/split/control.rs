@@ -171,7 +171,7 @@ impl Split {
     pub(super) async fn commit_legs(&mut self, text: &[u8], pass: Pass) -> Result<bool, End> {
         let begun = Side::BOTH.map(|side| self.is_begun(side));
         self.committing = begun[Side::Write as usize];
-        let read_first = self.journal.held().next().is_some();
+        let read_first = self.journal.read_commits_first();
         match begun {
             [true, true] if read_first => {
                 if !self.run_on(Side::Read, text, Pass::Errors).await? {

@@ -5,10 +5,11 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use super::leg::{Kind, Pass};
+use super::told::is_listen;
 use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, backend, frontend, message};
-use crate::split::{self, Route, Side, Told, Values};
+use crate::split::{self, Note, Route, Side, Told, Values};
 use crate::sql::{Class, Effect, Judgement, Statement};
 
 impl Split {
@@ -180,7 +181,9 @@ impl Split {
             Effect::Deallocate(None) => self.statements.clear(),
             Effect::Declare { name, hold } => {
                 self.portals.insert(name.as_bytes(), known(*hold));
-                self.holds(name, *hold && side == Side::Read)?;
+                if *hold && side == Side::Read {
+                    self.note(Note::Held(name.clone()))?;
+                }
             }
             Effect::CloseCursor(Some(name)) => drop(self.portals.remove(name.as_bytes())),
             Effect::CloseCursor(None) => self.portals.clear(),
@@ -191,6 +194,9 @@ impl Split {
                 self.journal.discarded();
             }
             _ => {}
+        }
+        if is_listen(statement) || side == Side::Read && statement.unseen_code {
+            self.note(Note::Untold)?;
         }
         Ok(())
     }

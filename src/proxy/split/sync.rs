@@ -47,7 +47,7 @@ impl Split {
     /// if something has failed, none. The order is that of COMMIT ([`Split::commit_legs`]).
     async fn sync_legs(&mut self, mut legs: Vec<Side>) -> Result<bool, End> {
         let mut failed = self.pipeline_failed;
-        let read_first = self.journal.held().next().is_some();
+        let read_first = self.journal.read_commits_first();
         if !read_first {
             legs.reverse();
         }

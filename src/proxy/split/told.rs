@@ -241,11 +241,10 @@ impl Split {
         if fits { Ok(()) } else { Err(too_much()) }
     }
 
-    /// A cursor WITH HOLD was declared in the open transaction, where the session reads: that leg
-    /// has to commit first.
-    pub(super) fn holds(&mut self, name: &str, held: bool) -> Result<(), End> {
+    /// Something was done in the open transaction, if there is one, that its end decides about.
+    pub(super) fn note(&mut self, note: Note) -> Result<(), End> {
         let alone = matches!(self.block, Block::None) && self.protocol == Protocol::Simple;
-        let fits = !held || alone || self.journal.noted(Note::Held(name.into()));
+        let fits = alone || self.journal.noted(note);
         if fits { Ok(()) } else { Err(too_much()) }
     }
 
