@@ -11,6 +11,7 @@ use std::sync::{LazyLock, Mutex, Once, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// The user as whom root runs the servers, which refuse root.
@@ -154,8 +155,12 @@ impl Drop for Process {
 }
 
 /// A folder of this run, removed when dropped; kept where `KEEP` is set in the environment.
+///
+/// A lock is held on it as long as it is in use, by which other runs tell it from a leftover: a
+/// process id would not do, since a run in another namespace may have the same.
 pub struct Folder {
     path: PathBuf,
+    _in_use: fs::File,
 }
 
 impl Folder {
@@ -165,12 +170,18 @@ impl Folder {
         static SWEEP: Once = Once::new();
         let base = base();
         SWEEP.call_once(|| sweep(&base));
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let path = base.join(format!("run-{}-{number}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        Folder { path }
+        let _no_sweep = locked(&base, FlockOperation::LockShared).unwrap();
+        loop {
+            let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+            let path = base.join(format!("run-{}-{number}", std::process::id()));
+            match fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                made => made.unwrap(),
+            }
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            let in_use = locked(&path, FlockOperation::NonBlockingLockExclusive).unwrap();
+            return Folder { path, _in_use: in_use };
+        }
     }
 
     /// Where it is.
@@ -212,12 +223,10 @@ pub fn base() -> PathBuf {
 
 /// Removes what runs that are over left behind, servers included.
 fn sweep(base: &Path) {
+    let Ok(_alone) = locked(base, FlockOperation::NonBlockingLockExclusive) else { return };
     for entry in fs::read_dir(base).unwrap().flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let Some(run) = name.strip_prefix("run-").and_then(|rest| rest.split('-').next()) else {
-            continue;
-        };
-        if Path::new("/proc").join(run).exists() {
+        let is_run = entry.file_name().to_string_lossy().starts_with("run-");
+        if !is_run || locked(&entry.path(), FlockOperation::NonBlockingLockExclusive).is_err() {
             continue;
         }
         if let Ok(pid_file) = fs::read_to_string(entry.path().join("data/postmaster.pid")) {
@@ -225,6 +234,13 @@ fn sweep(base: &Path) {
         }
         let _ = fs::remove_dir_all(entry.path());
     }
+}
+
+/// The folder at `path`, open and with a lock that ends when it is closed.
+fn locked(path: &Path, lock: FlockOperation) -> io::Result<fs::File> {
+    let folder = fs::File::open(path)?;
+    flock(&folder, lock)?;
+    Ok(folder)
 }
 
 /// Ends a server whose test is gone, if the process of that id is that server still.
