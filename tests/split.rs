@@ -24,6 +24,8 @@ mod item;
 mod lost;
 #[path = "split/moved.rs"]
 mod moved;
+#[path = "split/moving.rs"]
+mod moving;
 #[path = "split/names.rs"]
 mod names;
 #[path = "split/places.rs"]

@@ -183,7 +183,7 @@ impl Event {
         }
         Event {
             rule: Some(denial.rule.id()),
-            sqlstate: Some(denial.rule.sqlstate().into()),
+            sqlstate: Some(denial.sqlstate()),
             class: denial.class.map(Class::as_str),
             command_tag: denial.tag.map(str::to_owned),
             offset: denial.location.unwrap_or(0),

@@ -159,7 +159,7 @@ fn table(judgement: &Judgement, explained: &Explained, sql: &str) -> String {
     table.add_row(["decision", decision(&explained.fate, runs_more(judgement))]);
     if let Fate::Refused(denial) = &explained.fate {
         table.add_row(["rule", denial.rule.id()]);
-        table.add_row(["sqlstate", denial.rule.sqlstate()]);
+        table.add_row(["sqlstate", &denial.sqlstate()]);
         table.add_row(["why", &denial.message]);
         table.add_row(["instead", &denial.full_hint()]);
         if let Some(position) = position(denial, sql) {
@@ -204,7 +204,7 @@ fn object(judgement: &Judgement, explained: &Explained, sql: &str) -> serde_json
         "by_text_alone": runs_more(judgement),
         "confirmed": explained.fate == Fate::RunsConfirmed,
         "rule": denial.map(|denial| denial.rule.id()),
-        "sqlstate": denial.map(|denial| denial.rule.sqlstate()),
+        "sqlstate": denial.map(|denial| denial.sqlstate()),
         "message": denial.map(|denial| &denial.message),
         "hint": denial.map(|denial| denial.full_hint()),
         "position": denial.and_then(|denial| position(denial, sql)),

@@ -162,7 +162,7 @@ impl Gate {
         let last = self.stirring == 0 && run.done == judgement.statements.len();
         let alone = last && judgement.statements.len() == 1;
         self.made(statement, last, alone);
-        self.follow_declared(statement);
+        self.follow_declared(statement, judgement.text.as_ref());
         self.end(ended);
     }
 

@@ -44,7 +44,7 @@ pub use next::{Next, Record, Step};
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
 pub use tally::{Alike, Decided};
-pub use task::{Astray, MAX_NOTED};
+pub use task::{Astray, Declaring, MAX_NOTED};
 pub use text::ConfirmedStatement;
 
 use inside::Progress;

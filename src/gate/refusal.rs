@@ -161,7 +161,7 @@ impl Gate {
             // what is quoted of the text was read as UTF-8
             detail = detail.chars().map(|c| if c.is_ascii() { c } else { '?' }).collect();
         }
-        let mut error = ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
+        let mut error = ErrorResponse::error(denial.sqlstate(), denial.message.clone())
             .with_detail(detail)
             .with_hint(denial.full_hint());
         if let Some(position) = refusal.position(utf8) {

@@ -45,6 +45,21 @@ pub struct Astray {
     /// Names of parameters that have been set in the session and that no server lists as such:
     /// custom ones (`authority.ticket` is one), and some others.
     pub noted: Vec<Box<str>>,
+    /// What has declared it.
+    pub by: Option<Box<Declaring>>,
+}
+
+/// The statement that has declared a task.
+#[derive(Clone, Debug)]
+pub struct Declaring {
+    /// The text that it stands in.
+    pub text: Arc<[u8]>,
+    /// Byte offset there.
+    pub location: u32,
+    /// Its command tag.
+    pub tag: &'static str,
+    /// Its class.
+    pub class: Class,
 }
 
 /// Whether the server may have another task than the session.
@@ -67,6 +82,8 @@ pub(super) struct Task {
     pub(super) astray: bool,
     /// The one of old has been set again, since a reload has changed where it leads.
     declared: bool,
+    /// What has set the one that leads elsewhere.
+    by: Option<Box<Declaring>>,
     /// See [`Astray::noted`].
     noted: BTreeSet<Box<str>>,
     doubt: Doubt,
@@ -110,11 +127,18 @@ impl Gate {
         self.task.declared = false;
     }
 
-    /// A statement is done: it may have declared a task.
-    pub(super) fn follow_declared(&mut self, statement: &Statement) {
+    /// A statement of a text is done: it may have declared a task.
+    pub(super) fn follow_declared(&mut self, statement: &Statement, text: Option<&Arc<[u8]>>) {
+        let declares = self.policy.routed && declares_task(statement);
         let returns = self.policy.displaced && self.policy.split.is_none();
-        self.task.declared |= returns && declares_task(statement);
+        self.task.declared |= returns && declares;
         self.follow_task();
+        if declares && self.task.astray {
+            let &Statement { location, tag, class, .. } = statement;
+            let declaring =
+                |text: &Arc<[u8]>| Box::new(Declaring { text: text.clone(), location, tag, class });
+            self.task.by = text.map(declaring);
+        }
     }
 
     /// A transaction has ended: a task declared in it may be undone.
@@ -132,6 +156,7 @@ impl Gate {
     /// The session stays where it is: the declaration of the task came to nothing.
     pub fn stay(&mut self) {
         self.task.declared = false;
+        self.task.by = None;
         self.follow_task();
     }
 
@@ -140,7 +165,8 @@ impl Gate {
         let task = self.state.parameters.task.get().clone()?;
         let noted = self.task.noted.iter().cloned();
         let home = self.task.home.clone();
-        self.task.astray.then(|| Astray { task, home, noted: noted.collect() })
+        let by = self.task.by.clone();
+        self.task.astray.then(|| Astray { task, home, noted: noted.collect(), by })
     }
 
     /// A text is being sent. `unseen`: it runs code that cannot be seen.

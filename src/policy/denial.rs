@@ -1,5 +1,7 @@
 //! What a refusal says: to the client as an error, to the log as an event.
 
+use std::borrow::Cow;
+
 use super::Rule;
 use crate::sql::{Class, SyntaxFault};
 
@@ -22,6 +24,8 @@ pub struct Denial {
     pub reason: String,
     /// What PostgreSQL's parser said, where `reason` is that it did not take the text.
     pub fault: Option<Box<SyntaxFault>>,
+    /// The SQLSTATE, where it is another than the rule's.
+    pub code: Option<Box<str>>,
 }
 
 impl Denial {
@@ -36,6 +40,15 @@ impl Denial {
             location: None,
             reason: String::new(),
             fault: None,
+            code: None,
+        }
+    }
+
+    /// The SQLSTATE that the client gets.
+    pub fn sqlstate(&self) -> Cow<'static, str> {
+        match &self.code {
+            Some(code) => String::from(&**code).into(),
+            None => self.rule.sqlstate().into(),
         }
     }
 

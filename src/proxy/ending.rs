@@ -37,7 +37,7 @@ impl Relay {
         let (id, receipt) = self.recorder.ended(&mut self.leg.gate, denial);
         self.farewell = Some(receipt);
         let detail = self.leg.gate.detail(denial, &id.to_string());
-        let error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone())
+        let error = ErrorResponse::fatal(denial.sqlstate(), denial.message.clone())
             .with_detail(detail)
             .with_hint(denial.full_hint());
         self.ending = Ending::Flush;

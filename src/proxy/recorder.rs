@@ -161,7 +161,7 @@ impl Recorder {
 /// What a denial says, in an event.
 pub(super) fn describe(event: &mut Event, denial: &Denial) {
     event.rule = Some(denial.rule.id());
-    event.sqlstate = Some(denial.rule.sqlstate().into());
+    event.sqlstate = Some(denial.sqlstate());
     event.class = denial.class.map(|class| class.as_str());
     event.command_tag = denial.tag.map(str::to_owned);
     event.reason = Some(if denial.reason.is_empty() {

@@ -37,12 +37,14 @@ impl From<io::Error> for Refusal {
 }
 
 impl Refusal {
-    /// As the refusal of a statement, in a session that goes on.
+    /// As the refusal of a statement, in a session that goes on: under the server's own SQLSTATE
+    /// where that has said why.
     pub(super) fn into_denial(self, hint: &str) -> Box<Denial> {
         match self {
             Refusal::Denied(denial) => denial,
             Refusal::Upstream(error) => Box::new(Denial {
                 reason: error.detail().unwrap_or_default().to_owned(),
+                code: error.is_verbatim().then(|| error.sqlstate().into()),
                 ..Denial::new(
                     rule_of(&error),
                     error.message().to_owned(),
@@ -93,7 +95,7 @@ impl Newcomer {
         let mut event = self.event(denial.rule, String::new());
         describe(&mut event, &denial);
         let known = self.record(denial.rule, event).await;
-        let mut error = ErrorResponse::fatal(denial.rule.sqlstate(), denial.message.clone());
+        let mut error = ErrorResponse::fatal(denial.sqlstate(), denial.message.clone());
         if denial.rule != Rule::AuthenticationFailed {
             error = error
                 .with_detail(detail(&self.place, denial.rule, &known, None))

@@ -92,6 +92,7 @@ impl Carried {
                 }
                 b"setting" if guarded && name == READ_ONLY => {}
                 b"setting" if known => self.setting(name, value),
+                b"role" if name == value => {}
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
                 // its text is all of the string that PREPARE stood in, which must not run again
                 b"prepared" if from_sql.as_deref() != Some(b"f") => self.hinders(b"PREPARE", &name),
@@ -239,7 +240,7 @@ pub(super) async fn must(
     aside: &mut BytesMut,
 ) -> Result<(), Failed> {
     let mut request = BytesMut::new();
-    message::run(&mut request, NAME, text);
+    message::run(&mut request, &NAME, text);
     message::sync(&mut request);
     match patiently(line, &request, aside).await?.error {
         None => Ok(()),

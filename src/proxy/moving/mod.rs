@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -33,12 +33,12 @@ use super::recorder::describe;
 use super::refuse::{Refusal, detail};
 use super::registry::CancelTarget;
 use super::session::{Kept, One, Origin, placed};
-use super::split::{self, Split};
+use super::split::{self, Split, characters};
 use super::starting;
 use super::worker::Worker;
 use crate::audit::{Event, EventKind};
 use crate::contract::parameter;
-use crate::gate::Astray;
+use crate::gate::{Astray, Declaring};
 use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
@@ -201,7 +201,7 @@ async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesM
         let why = "the task of before could not be set again";
         return old.end(&ErrorResponse::fatal("55000", why)).await;
     }
-    let error = old.refused(denial).await;
+    let error = old.refused(denial, astray.by.as_deref()).await;
     let mut out = aside.clone();
     out.extend_from_slice(&said);
     error.encode(&mut out);
@@ -338,7 +338,7 @@ impl Session {
     }
 
     /// The answer to a task that does not come to pass: on record first.
-    async fn refused(&mut self, denial: &Denial) -> ErrorResponse {
+    async fn refused(&mut self, denial: &Denial, by: Option<&Declaring>) -> ErrorResponse {
         let (place, who) = match self {
             Session::One(one) => one.relay.recorder.told(),
             Session::Split(split) => split.told(),
@@ -346,6 +346,14 @@ impl Session {
         let mut event = Event::new(Uuid::now_v7(), EventKind::StatementBlocked, place.clone(), who);
         describe(&mut event, denial);
         event.in_transaction = Some(false);
+        if let Some(Declaring { text, location, tag, class }) = by {
+            event.class = Some(class.as_str());
+            event.command_tag = Some((*tag).to_owned());
+            event.statement = Some(Bytes::copy_from_slice(text));
+            let before = &text[..text.len().min(*location as usize)];
+            event.position = Some(characters(before) + 1);
+            event.offset = *location;
+        }
         let id = event.id;
         let worker = self.worker();
         let recorded = worker.shared.audit.record(event).await.is_ok();
@@ -354,7 +362,7 @@ impl Session {
         }
         let known = if recorded { format!("event {id}") } else { "not recorded".to_owned() };
         let more = Some(&*denial.reason).filter(|reason| !reason.is_empty());
-        ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
+        ErrorResponse::error(denial.sqlstate(), denial.message.clone())
             .with_detail(detail(&place, denial.rule, &known, more))
             .with_hint(denial.full_hint())
     }

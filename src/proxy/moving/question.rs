@@ -4,15 +4,20 @@
 //! would drop the client's unnamed statement, and the client's timeouts and encoding are put aside.
 
 use std::io;
+use std::sync::LazyLock;
 
 use bytes::BytesMut;
 
 use super::talk::{Line, Reply, patiently};
+use crate::net::random_bytes;
 use crate::protocol::message;
 use crate::sql::quote::literal;
 
-/// The name of the proxy's own statement and portal.
-pub(super) const NAME: &[u8] = b"pgauthority move";
+/// The name of the proxy's own statement and portal: no client's has it, which would be lost.
+pub(super) static NAME: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let random = random_bytes::<8>().unwrap_or_default();
+    format!("pgauthority move {:016x}", u64::from_ne_bytes(random)).into_bytes()
+});
 
 /// Parameters that are put aside for the question, and what they are before it.
 const BEFORE: &str = "
@@ -55,7 +60,7 @@ SELECT 'listens', channel, NULL, NULL, NULL
 UNION ALL
 SELECT 'prepared', name, statement, parameter_types::pg_catalog.oid[]::pg_catalog.text, from_sql
   FROM pg_catalog.pg_prepared_statements
- WHERE NOT name OPERATOR(pg_catalog.~) '^pgauthority '
+ WHERE name OPERATOR(pg_catalog.<>) 'pgauthority move'
 UNION ALL
 SELECT 'cursor', name, NULL, NULL, NULL
   FROM pg_catalog.pg_cursors
@@ -82,10 +87,12 @@ SELECT 'lock', NULL, NULL, NULL, NULL
 UNION ALL
 SELECT 'user', session_user::pg_catalog.text, NULL, NULL, NULL
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS own
-                    WHERE pg_catalog.pg_get_userbyid(own.usesysid) OPERATOR(pg_catalog.=) session_user)
-UNION ALL
-SELECT 'role', pg_catalog.current_setting('role'), NULL, NULL, NULL
- WHERE pg_catalog.current_setting('role') OPERATOR(pg_catalog.<>) 'none'";
+                    WHERE pg_catalog.pg_get_userbyid(own.usesysid) OPERATOR(pg_catalog.=) session_user)";
+
+/// Asks for the role, and which one RESET would return to: that one the new place begins with too,
+/// where the startup packet has named it. The last, since it is in force from there on.
+const ROLE: &str = "
+SELECT 'role', pg_catalog.current_setting('role'), pg_catalog.set_config('role', NULL, true), NULL, NULL";
 
 /// Asks a server what its session has, custom parameters of these names among it. Texts are told in
 /// UTF8.
@@ -97,7 +104,8 @@ pub(super) async fn ask(
     line: &mut impl Line,
     aside: &mut BytesMut,
 ) -> io::Result<Reply> {
-    let state = custom.fold(STATE.as_bytes().to_vec(), |mut text, name| {
+    let state = STATE.replace("'pgauthority move'", &String::from_utf8_lossy(&literal(&NAME)));
+    let state = custom.fold(state.into_bytes(), |mut text, name| {
         let name = literal(name.as_bytes());
         for part in [&b"\nUNION ALL SELECT 'setting', "[..], &name, b", "] {
             text.extend_from_slice(part);
@@ -113,9 +121,10 @@ pub(super) async fn ask(
         BEFORE.as_bytes(),
         ASIDE.as_bytes(),
         &state,
+        ROLE.as_bytes(),
         b"ROLLBACK",
     ] {
-        message::run(&mut request, NAME, text);
+        message::run(&mut request, &NAME, text);
     }
     end(&mut request);
     patiently(line, &request, aside).await
@@ -123,6 +132,6 @@ pub(super) async fn ask(
 
 /// Closes the proxy's own statement: the end of a request.
 pub(super) fn end(request: &mut BytesMut) {
-    message::close(request, NAME);
+    message::close(request, &NAME);
     message::sync(request);
 }

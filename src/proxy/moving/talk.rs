@@ -102,8 +102,8 @@ pub(super) async fn patiently(
     aside: &mut BytesMut,
 ) -> io::Result<Reply> {
     let mut rollback = BytesMut::new();
-    message::run(&mut rollback, NAME, b"ROLLBACK");
-    message::close(&mut rollback, NAME);
+    message::run(&mut rollback, &NAME, b"ROLLBACK");
+    message::close(&mut rollback, &NAME);
     message::sync(&mut rollback);
     let mut tries = 0..PATIENCE;
     loop {

@@ -35,6 +35,7 @@ use leg::Leg;
 use open::Ground;
 pub(super) use open::{Begun, begin};
 pub(super) use run::unsupported;
+pub(super) use text::characters;
 
 use super::moving::{self, Session};
 use crate::net::Stream;

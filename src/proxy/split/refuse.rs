@@ -58,7 +58,7 @@ impl Split {
         if !denial.reason.is_empty() {
             detail += &format!("; {}", denial.told());
         }
-        let mut error = ErrorResponse::error(denial.rule.sqlstate(), denial.message.clone())
+        let mut error = ErrorResponse::error(denial.sqlstate(), denial.message.clone())
             .with_detail(detail)
             .with_hint(denial.full_hint());
         error.position = position;

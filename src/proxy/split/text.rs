@@ -80,7 +80,7 @@ pub(super) fn close(kind: u8, name: &[u8]) -> BytesMut {
 pub(super) const OWN_PORTAL: &[u8] = OWN;
 
 /// The characters of a text, for positions: bytes that begin one in UTF-8.
-pub(super) fn characters(text: &[u8]) -> u32 {
+pub(in crate::proxy) fn characters(text: &[u8]) -> u32 {
     let begin = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
     u32::try_from(begin).unwrap_or(u32::MAX)
 }
