@@ -137,6 +137,31 @@ fn what_a_failed_commit_set_is_set_nowhere() {
 }
 
 #[test]
+fn what_is_set_behind_an_error_that_is_on_its_way_is_set_on_both() {
+    let places = places();
+    for both in [false, true] {
+        for first in [Frames::new().query("SELECT nope"), Frames::new().run("TABLE x", &[]).sync()]
+        {
+            let mut session = session(&places);
+            if both {
+                session.sql(WRITE);
+            }
+            let set = first.run("SET my.a = '1'", &[]).sync();
+            session
+                .send(&set.query("SELECT nope").run("PREPARE p AS SELECT 7", &[]).sync())
+                .unwrap();
+            for code in [&["42703"][..], &[], &["42703"], &[]] {
+                let messages = session.receive_until(b'Z');
+                let told = codes(&messages);
+                assert!(told == code || told == ["42P01"], "{told:?}");
+            }
+            assert_eq!(seen(&mut session), ["app public 1"; 2], "both: {both}");
+            assert_eq!(session.value("EXECUTE p"), "7");
+        }
+    }
+}
+
+#[test]
 fn set_local_belongs_to_its_pipeline() {
     let places = places();
     let local = |text| Frames::new().run(text, &[]).run(WRITE, &[]).run(READ, &[]).sync();

@@ -164,7 +164,6 @@ impl Split {
             return self.ended(side);
         }
         let leg = self.leg(side)?;
-        leg.failed = true;
         leg.copy_in = false;
         let Some(front) = leg.owed.front() else {
             self.out.extend_from_slice(frame);
@@ -179,6 +178,8 @@ impl Split {
             }
             leg.skipping = leg.owed.is_empty();
         }
+        // what stands behind the next ReadyForQuery has not failed with it
+        leg.failed |= leg.owed.len() <= 1;
         let skipping = leg.skipping;
         if undone.iter().any(|owed| matches!(owed.kind, Kind::Begin(_))) {
             // the pipeline failed before it
