@@ -51,6 +51,11 @@ impl Cancelling {
         Cancelling { target, upstreams, turns: Turns::default() }
     }
 
+    /// What it cancels.
+    pub(super) fn target(&self) -> &CancelTarget {
+        &self.target
+    }
+
     /// Has the server cancel what the session runs; returns when that has been passed on, by this
     /// request or by one that began after it came.
     ///
@@ -58,6 +63,9 @@ impl Cancelling {
     /// As [`CancelToken::cancel`](crate::upstream::CancelToken::cancel), or none had its turn in
     /// time.
     pub(super) async fn cancel(&self) -> io::Result<()> {
+        if let CancelTarget::Moving(moving) = &self.target {
+            moving.cancel();
+        }
         let pass = async || {
             let Some(token) = self.target.clone().token() else { return Ok(()) };
             let upstream = self.upstreams.of(token.upstream());

@@ -21,6 +21,14 @@ pub(super) enum Finish {
     Moves,
 }
 
+/// SIGTERM, as a server says it.
+pub(super) fn shutdown() -> ErrorResponse {
+    ErrorResponse::fatal(
+        Rule::Shutdown.sqlstate(),
+        "terminating connection due to administrator command",
+    )
+}
+
 impl Relay {
     /// Goes on where it is.
     pub(super) fn stay(&mut self) {
@@ -56,12 +64,8 @@ impl Relay {
             && matches!(self.hold, Hold::None)
             && matches!(self.pause, Pause::None);
         if idle || self.worker.drain_is_over() {
-            let error = ErrorResponse::fatal(
-                Rule::Shutdown.sqlstate(),
-                "terminating connection due to administrator command",
-            );
             self.ending = Ending::Flush;
-            self.client.send(cx, &error.to_bytes())?;
+            self.client.send(cx, &shutdown().to_bytes())?;
         }
         Ok(())
     }

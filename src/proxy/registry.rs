@@ -3,10 +3,11 @@
 
 use std::hash::Hash;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use dashmap::DashMap;
+use tokio::sync::Notify;
 
 use super::cancelling::{Cancelling, Upstreams};
 use crate::config::Limits;
@@ -28,6 +29,38 @@ pub(super) enum CancelTarget {
     One(CancelToken),
     /// The leg that had its last message.
     Split(Arc<SplitCancel>),
+    /// It is on its way to other upstreams.
+    Moving(Arc<Moving>),
+}
+
+/// What a cancel request ends of a session on its way to other upstreams.
+pub(super) struct Moving {
+    /// Where it is.
+    pub(super) from: CancelTarget,
+    /// The server there is asked what the session has.
+    pub(super) asking: AtomicBool,
+    asked: AtomicBool,
+    told: Notify,
+}
+
+impl Moving {
+    /// A request has come.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Ready once a request has come. Cancel safe.
+    pub(super) async fn cancelled(&self) {
+        while !self.is_cancelled() {
+            self.told.notified().await;
+        }
+    }
+
+    /// Ends the move.
+    pub(super) fn cancel(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.told.notify_one();
+    }
 }
 
 /// What cancels the statements of a split session.
@@ -60,6 +93,10 @@ impl CancelTarget {
                 let legs = split.legs.lock().unwrap_or_else(PoisonError::into_inner);
                 legs.get(last).cloned().flatten()
             }
+            CancelTarget::Moving(moving) if moving.asking.load(Ordering::SeqCst) => {
+                moving.from.clone().token()
+            }
+            CancelTarget::Moving(_) => None,
         }
     }
 }
@@ -103,6 +140,19 @@ pub(super) struct CancelGuard {
 }
 
 impl CancelGuard {
+    /// The session is on its way to other upstreams, until [`CancelGuard::retarget`].
+    pub(super) fn moves(&self) -> Option<Arc<Moving>> {
+        let from = self.keys.sessions.get(&self.key)?.target().clone();
+        let moving = Arc::new(Moving {
+            from,
+            asking: AtomicBool::new(true),
+            asked: AtomicBool::new(false),
+            told: Notify::new(),
+        });
+        self.retarget(CancelTarget::Moving(moving.clone()));
+        Some(moving)
+    }
+
     /// The session's statements run elsewhere from now on.
     pub(super) fn retarget(&self, target: CancelTarget) {
         let cancelling = Cancelling::new(target, Arc::clone(&self.keys.upstreams));

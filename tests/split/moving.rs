@@ -1,8 +1,13 @@
 //! Finer points of a session that moves: what is told of a refused move, and what comes along.
 
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::{Duration, Instant};
+
 use super::places::Places;
+use super::support::process::eventually;
+use super::support::proxy::{PROD, STAGING};
 use super::support::wire::{Frames, Message};
-use super::support::{Major, Wire};
+use super::support::{Major, Proxy, Wire};
 
 const AWAY: &str = "SET authority.task = 'run_verification'";
 const WHERE: &str = "SELECT current_database()";
@@ -109,4 +114,90 @@ fn a_role_that_the_session_began_with_is_there_as_well() {
     }
     session.sql(AWAY);
     assert_eq!(session.value(WHERE), "neon");
+}
+
+/// A proxy whose neon accepts connections and says nothing.
+fn silent(places: &Places) -> (TcpListener, Proxy) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let entry = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"";
+    let there = format!("postgresql://app:x@127.0.0.1:{port}/app?connect_timeout=60");
+    let proxy = Proxy::builder()
+        .upstream_at("neon", PROD, &there, "")
+        .upstream_at("local", STAGING, &places.cluster.url("app", "local"), "")
+        .entry("nova", entry)
+        .start();
+    (listener, proxy)
+}
+
+/// A session on its way to where nobody answers; it is there once this returns.
+fn on_its_way(listener: &TcpListener, proxy: &Proxy) -> (Wire, TcpStream) {
+    let login = proxy.login("nova").options("-c authority.task=unit_tests");
+    let mut session = proxy.try_connect(&login).unwrap();
+    session.sql("SET work_mem = '7MB'");
+    session.send(&Frames::new().query(AWAY)).unwrap();
+    (session, listener.accept().unwrap().0)
+}
+
+fn error_code(messages: &[Message]) -> String {
+    let error = messages.iter().find(|message| message.tag == b'E');
+    error.map(|error| error.fields().code().to_owned()).unwrap_or_default()
+}
+
+#[test]
+fn a_cancel_request_ends_a_move_under_way() {
+    let places = Places::start(Major::V15);
+    let (listener, proxy) = silent(&places);
+    let (mut session, there) = on_its_way(&listener, &proxy);
+    let began = Instant::now();
+    session.cancel().unwrap();
+    assert_eq!(error_code(&session.receive_until(b'Z')), "57014");
+    assert!(began.elapsed() < Duration::from_secs(10));
+    drop(there);
+    assert_eq!(session.value("SHOW authority.task"), "unit_tests");
+    assert_eq!(session.value("SHOW work_mem"), "7MB");
+    assert_eq!(session.value(WHERE), "local");
+    // and what it runs then can be cancelled
+    session.send(&Frames::new().query("SELECT pg_sleep(60)")).unwrap();
+    eventually("the statement to run", Duration::from_secs(10), || {
+        let sleeps = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        (places.cluster.value("postgres", sleeps) == "1").then_some(())
+    });
+    session.cancel().unwrap();
+    assert_eq!(error_code(&session.receive_until(b'Z')), "57014");
+}
+
+#[test]
+fn it_ends_the_question_of_what_the_session_has_too() {
+    let places = Places::start(Major::V15);
+    for task in ["unit_tests", "spanning"] {
+        let mut session = session(&places, &format!("-c authority.task={task}"));
+        session.sql("INSERT INTO w1 VALUES (800); DELETE FROM w1 WHERE a = 800");
+        let mut other = places.cluster.connect("local");
+        other.sql("BEGIN");
+        other.sql("LOCK TABLE pg_catalog.pg_proc IN ACCESS EXCLUSIVE MODE");
+        session.send(&Frames::new().query("SET authority.task = 'run_verification'")).unwrap();
+        eventually("the question to wait", Duration::from_secs(10), || {
+            let waits = "SELECT count(*) FROM pg_stat_activity \
+                         WHERE wait_event_type = 'Lock' AND usename = 'app'";
+            (places.cluster.value("postgres", waits) == "1").then_some(())
+        });
+        session.cancel().unwrap();
+        assert_eq!(error_code(&session.receive_until(b'Z')), "57014", "{task}");
+        other.sql("ROLLBACK");
+        assert_eq!(session.value("SHOW authority.task"), task);
+        session.sql(AWAY);
+        assert_eq!(session.value(WHERE), "neon");
+    }
+}
+
+#[test]
+fn the_proxys_end_does_not_wait_for_a_move_under_way() {
+    let places = Places::start(Major::V15);
+    let (listener, mut proxy) = silent(&places);
+    let (mut session, _there) = on_its_way(&listener, &proxy);
+    let began = Instant::now();
+    proxy.terminate();
+    assert_eq!(error_code(&session.receive_until(b'E')), "57P01");
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }

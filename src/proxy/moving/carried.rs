@@ -5,6 +5,7 @@ use std::io;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::breaking::Breaking;
 use super::question::{self, NAME, end};
 use super::talk::{Line, Reply, exchange, patiently};
 use crate::contract::parameter::{self, Parameter};
@@ -41,6 +42,8 @@ pub(super) enum Failed {
     Refused(Box<Denial>),
     /// The line broke.
     Lost(io::Error),
+    /// The proxy is to end.
+    Drained,
 }
 
 impl From<io::Error> for Failed {
@@ -61,14 +64,14 @@ impl Carried {
         noted: &[Box<str>],
         guarded: bool,
         line: &mut impl Line,
-        aside: &mut BytesMut,
+        (aside, breaking): (&mut BytesMut, &Breaking),
     ) -> io::Result<()> {
         if noted.len() >= MAX_NOTED {
             let many = "what it has set, more than can be told again,".to_owned();
             self.hindrance.get_or_insert((many, "RESET ALL"));
         }
         let custom = noted.iter().map(|name| &**name).filter(|name| name.contains('.'));
-        let Reply { rows, error, .. } = question::ask(custom, line, aside).await?;
+        let Reply { rows, error, .. } = question::ask(custom, line, aside, breaking).await?;
         if let Some(body) = error {
             let why = format!("what it has, which the server does not tell ({}),", said(&body));
             self.hindrance = Some((why, "try again"));
@@ -242,7 +245,7 @@ pub(super) async fn must(
     let mut request = BytesMut::new();
     message::run(&mut request, &NAME, text);
     message::sync(&mut request);
-    match patiently(line, &request, aside).await?.error {
+    match patiently(line, &request, aside, || false).await?.error {
         None => Ok(()),
         Some(body) => {
             let hint = Fields::new(&body).get(field::HINT).map(String::from_utf8_lossy);

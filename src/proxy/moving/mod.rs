@@ -8,6 +8,7 @@
 //! cursors WITH HOLD, advisory locks, a role) keeps the session where it is, with an error; a
 //! confirmation stays behind.
 
+mod breaking;
 mod carried;
 mod question;
 mod talk;
@@ -22,11 +23,12 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use breaking::Breaking;
 use carried::{Carried, Failed, forget, must};
 pub(super) use talk::Line;
 
 use super::declare::declare;
-use super::ending::Finish;
+use super::ending::{Finish, shutdown};
 use super::leg::Leg;
 use super::port::Port;
 use super::recorder::describe;
@@ -35,7 +37,7 @@ use super::registry::CancelTarget;
 use super::session::{Kept, One, Origin, placed};
 use super::split::{self, Split, characters};
 use super::starting;
-use super::worker::Worker;
+use super::worker::{SessionHandle, Worker};
 use crate::audit::{Event, EventKind};
 use crate::contract::parameter;
 use crate::gate::{Astray, Declaring};
@@ -67,13 +69,21 @@ pub(super) async fn go(mut old: Session) {
         );
         return stay(old, &astray, &denial, &aside).await;
     };
-    match attempt(&mut old, &origin, &astray, &mut aside).await {
+    let moving = old.kept().as_ref().and_then(|kept| kept.cancel.moves());
+    let from = moving.as_ref().map(|moving| moving.from.clone());
+    let breaking = Breaking::new(moving, old.handle(), old.worker());
+    let attempted = attempt(&mut old, &origin, &astray, &mut aside, &breaking).await;
+    if let (Some(kept), Some(from)) = (old.kept(), from) {
+        kept.cancel.retarget(from);
+    }
+    match attempted {
         Ok(new) => replace(old, new, &aside).await,
         Err(Failed::Refused(denial)) => stay(old, &astray, &denial, &aside).await,
         Err(Failed::Lost(error)) => {
             let why = format!("the connection was lost as the session moved: {error}");
             old.end(&ErrorResponse::fatal("08006", why)).await;
         }
+        Err(Failed::Drained) => old.end(&shutdown()).await,
     }
 }
 
@@ -90,10 +100,16 @@ async fn attempt(
     origin: &Origin,
     astray: &Astray,
     aside: &mut BytesMut,
+    breaking: &Breaking,
 ) -> Result<New, Failed> {
     let task = &astray.task;
     let mut carried = Carried::default();
-    old.ask(&mut carried, &astray.noted, aside).await?;
+    tokio::select! {
+        biased;
+        asked = old.ask(&mut carried, &astray.noted, aside, breaking) => asked?,
+        drained = breaking.drained() => return Err(drained),
+    }
+    breaking.asked()?;
     carried.hindrance(task).map_err(Failed::Refused)?;
     let worker = old.worker();
     let limit = worker.shared.loaded().config.server.login_timeout;
@@ -107,10 +123,14 @@ async fn attempt(
         new.reports.unsplit(said);
         Ok(new)
     };
-    match timeout(limit, there).await {
-        Ok(Ok(new)) => Ok(new),
+    let arrived = tokio::select! {
+        biased;
+        arrived = timeout(limit, there) => arrived,
+        broken = breaking.broken() => return Err(broken),
+    };
+    match arrived {
         Ok(Err(Failed::Lost(error))) => Err(Failed::Refused(unreachable(error.to_string()))),
-        Ok(Err(refused)) => Err(refused),
+        Ok(arrived) => arrived,
         Err(_) => Err(Failed::Refused(unreachable(format!("no answer in {limit:?}")))),
     }
 }
@@ -198,6 +218,9 @@ async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesM
     };
     if old.meanwhile(back).await.is_err() {
         drop(old.swap(client));
+        if old.worker().drains() {
+            return old.end(&shutdown()).await;
+        }
         let why = "the task of before could not be set again";
         return old.end(&ErrorResponse::fatal("55000", why)).await;
     }
@@ -225,6 +248,14 @@ impl Session {
         match self {
             Session::One(one) => one.relay.worker.clone(),
             Session::Split(split) => split.worker(),
+        }
+    }
+
+    /// How it is woken.
+    fn handle(&self) -> Option<Rc<SessionHandle>> {
+        match self {
+            Session::One(one) => Some(one.relay.handle.clone()),
+            Session::Split(split) => split.handle(),
         }
     }
 
@@ -259,16 +290,17 @@ impl Session {
         carried: &mut Carried,
         noted: &[Box<str>],
         aside: &mut BytesMut,
+        breaking: &Breaking,
     ) -> io::Result<()> {
         match self {
             Session::One(one) => {
                 let own = noted.iter().any(|name| &**name == READ_ONLY);
                 let Leg { gate, port, .. } = &mut one.relay.leg;
-                carried.ask(noted, gate.policy().guarded && !own, port, aside).await
+                carried.ask(noted, gate.policy().guarded && !own, port, (aside, breaking)).await
             }
             Session::Split(split) => {
                 for (side, leg) in split.lines() {
-                    carried.ask(noted, side == Side::Read, leg, aside).await?;
+                    carried.ask(noted, side == Side::Read, leg, (aside, breaking)).await?;
                 }
                 Ok(())
             }

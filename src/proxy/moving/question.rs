@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use bytes::BytesMut;
 
+use super::breaking::Breaking;
 use super::talk::{Line, Reply, patiently};
 use crate::net::random_bytes;
 use crate::protocol::message;
@@ -103,6 +104,7 @@ pub(super) async fn ask(
     custom: impl Iterator<Item = &str>,
     line: &mut impl Line,
     aside: &mut BytesMut,
+    breaking: &Breaking,
 ) -> io::Result<Reply> {
     let state = STATE.replace("'pgauthority move'", &String::from_utf8_lossy(&literal(&NAME)));
     let state = custom.fold(state.into_bytes(), |mut text, name| {
@@ -127,7 +129,7 @@ pub(super) async fn ask(
         message::run(&mut request, &NAME, text);
     }
     end(&mut request);
-    patiently(line, &request, aside).await
+    patiently(line, &request, aside, || breaking.is_cancelled()).await
 }
 
 /// Closes the proxy's own statement: the end of a request.

@@ -92,7 +92,7 @@ pub(in crate::proxy) async fn exchange(
 }
 
 /// As [`exchange`], again where a timeout of the client's, or a cancel request that it has sent, has
-/// ended it. A transaction block that is left open is rolled back.
+/// ended it, until it is `enough`. A transaction block that is left open is rolled back.
 ///
 /// # Errors
 /// As of `exchange`; or the transaction stays open.
@@ -100,6 +100,7 @@ pub(super) async fn patiently(
     line: &mut impl Line,
     request: &[u8],
     aside: &mut BytesMut,
+    enough: impl Fn() -> bool,
 ) -> io::Result<Reply> {
     let mut rollback = BytesMut::new();
     message::run(&mut rollback, &NAME, b"ROLLBACK");
@@ -114,7 +115,7 @@ pub(super) async fn patiently(
             tries.next().ok_or_else(stays)?;
             in_block = exchange(line, &rollback, aside).await?.in_block;
         }
-        if !reply.is_cancelled() || tries.next().is_none() {
+        if !reply.is_cancelled() || enough() || tries.next().is_none() {
             return Ok(reply);
         }
     }

@@ -15,7 +15,7 @@ use crate::protocol::message;
 use crate::proxy::moving::Line;
 use crate::proxy::port::Port;
 use crate::proxy::session::{Kept, Origin};
-use crate::proxy::worker::Worker;
+use crate::proxy::worker::{SessionHandle, Worker};
 use crate::split::Side;
 use crate::sql::Statement;
 use crate::sql::quote;
@@ -105,6 +105,11 @@ impl Split {
 
     pub(in crate::proxy) fn worker(&self) -> Rc<Worker> {
         self.ground.worker.clone()
+    }
+
+    /// How it is woken.
+    pub(in crate::proxy) fn handle(&self) -> Option<Rc<SessionHandle>> {
+        self.ground.entered.as_ref().map(|entered| entered.handle.clone())
     }
 
     pub(in crate::proxy) fn origin(&self) -> Rc<Origin> {

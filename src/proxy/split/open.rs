@@ -45,7 +45,7 @@ pub(in crate::proxy) struct Ground {
     search_path_doubtful: bool,
     cancel: Arc<SplitCancel>,
     /// Under which the splitter is woken for a drain.
-    entered: Option<Entered>,
+    pub(super) entered: Option<Entered>,
     drain_told: Cell<(bool, bool)>,
     pub(super) kept: Option<Kept>,
 }
