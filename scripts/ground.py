@@ -10,6 +10,7 @@ where this process is killed, the kernel tells the servers. Python's standard li
 """
 
 import atexit
+import fcntl
 import os
 import shutil
 import signal
@@ -56,6 +57,25 @@ def run(*command, user=None, env=None, check=True, **options) -> subprocess.Comp
     if check and done.returncode:
         raise Failed(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done
+
+
+def locked(folder: Path) -> int | None:
+    """A lock on a folder, which tells one in use from a leftover; none where it is in use or gone.
+
+    A process id would not do: a run in another namespace may have the same.
+    """
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if folder.exists():
+            return lock
+    except OSError:
+        pass
+    os.close(lock)
+    return None
 
 
 class Server:
@@ -174,16 +194,20 @@ class Ground:
     """The folder of one run and the processes in it."""
 
     def __init__(self):
-        self.folder = None
+        self.folder = self.lock = None
         self.servers = []
 
     def __enter__(self):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
         base = Path(tempfile.gettempdir())
-        for old in base.glob("pgauthority-ground-*-*"):
-            if not Path("/proc", old.name.split("-")[2]).exists():
+        for old in base.glob("pgauthority-ground.*"):
+            lock = locked(old)
+            if lock is not None:
                 shutil.rmtree(old, ignore_errors=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"pgauthority-ground-{os.getpid()}-", dir=base))
+                os.close(lock)
+        while self.lock is None:  # another run can have taken it for a leftover just before
+            self.folder = Path(tempfile.mkdtemp(prefix="pgauthority-ground.", dir=base))
+            self.lock = locked(self.folder)
         self.folder.chmod(0o755)
         atexit.register(self.clean)
         return self

@@ -43,6 +43,7 @@ class Run(Base):
     started_at: Mapped[datetime | None]
 
     agent: Mapped[Agent] = relationship(back_populates="runs")
+    history: Mapped[list["StatusHistory"]] = relationship(order_by="StatusHistory.id")
 
 
 class StatusHistory(Base):
@@ -54,6 +55,15 @@ class StatusHistory(Base):
     run_id: Mapped[int] = mapped_column(ForeignKey("runs.id"))
     status: Mapped[str] = mapped_column(String(16))
     at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Capability(Base):
+    """What agents can do, and how far that is trusted."""
+
+    __tablename__ = "capabilities"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    status: Mapped[str] = mapped_column(String(16), server_default="declared")
 
 
 class CostBudget(Base):

@@ -1,46 +1,49 @@
-"""What spans both places: reads the runs that production has, writes test results locally.
+"""Tests what production has done: reads capabilities and the history of runs, writes test results.
 
-An ordinary SQLAlchemy program; that its reads and writes go to different databases is in its
-`DATABASE_URL` alone. `expire_on_commit=False`, since what it has written cannot be read back.
+An ordinary SQLAlchemy program. That its reads go to one database and its writes to another is in
+its `DATABASE_URL` alone.
 """
 
-from sqlalchemy import String, select, text
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, selectinload
+from sqlalchemy import BigInteger, Identity, String, select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, selectinload, sessionmaker
 
-from .db import Run, connect
+from .db import Capability, Run, connect
+
+# a commit would make SQLAlchemy read again what it has written, where it is not
+Session = sessionmaker(connect(), expire_on_commit=False)
 
 
 class Local(DeclarativeBase):
-    """Tables that only the local database has."""
+    """Tables that are written and not read. Migrations make them, as any other."""
 
 
 class TestResult(Local):
-    """What came of checking a run."""
+    """What came of testing a capability on a run."""
 
     __tablename__ = "test_results"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     run_id: Mapped[int]
-    agent: Mapped[str] = mapped_column(String(64))
+    capability: Mapped[str] = mapped_column(String(64))
     passed: Mapped[bool]
 
 
-TABLE = """CREATE TABLE IF NOT EXISTS test_results
-    (id serial PRIMARY KEY, run_id int NOT NULL, agent varchar(64) NOT NULL, passed bool NOT NULL)"""
-
-
 def main() -> None:
-    """Checks every run that there is, and says how many results it wrote."""
-    with Session(connect(), expire_on_commit=False) as session:
-        session.execute(text(TABLE))
-        runs = session.scalars(select(Run).options(selectinload(Run.agent))).all()
+    """Tests every capability on every run that used it, and says what it read and wrote."""
+    with Session() as session:
+        capabilities = session.scalars(select(Capability).order_by(Capability.name)).all()
+        runs = session.scalars(select(Run).order_by(Run.id).options(selectinload(Run.history))).all()
         results = [
-            TestResult(run_id=run.id, agent=run.agent.name, passed=bool(run.status)) for run in runs
+            TestResult(run_id=run.id, capability=name, passed=run.history[-1].status == "done")
+            for run in runs
+            for name in (capability.name for capability in capabilities)
+            if name in run.plan["steps"]
         ]
         session.add_all(results)
         session.commit()
-    passed = sum(result.passed for result in results)
-    print(f"read {len(runs)} runs from neon, wrote {len(results)} results to local, {passed} passed")
+        passed = sum(result.passed for result in results)
+    print(f"read {len(capabilities)} capabilities and the history of {len(runs)} runs, "
+          f"wrote {len(results)} test results, {passed} passed")  # fmt: skip
 
 
 if __name__ == "__main__":

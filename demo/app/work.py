@@ -5,7 +5,7 @@ from decimal import Decimal
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from .db import Agent, CostRecord, Run, StatusHistory, connect
+from .db import Agent, Capability, CostRecord, Run, StatusHistory, connect
 
 
 def main() -> None:
@@ -15,12 +15,16 @@ def main() -> None:
         if agent is None:
             agent = Agent(name="ada")
             session.add(agent)
-        for priority in (1, 5):
-            run = Run(agent=agent, priority=priority, plan={"steps": ["fetch", "think", "answer"]})
+            session.add(Capability(name="fetch", status="trusted"))
+            session.add(Capability(name="answer"))
+        for priority, steps, end in (1, ["fetch", "answer"], "done"), (5, ["answer"], "failed"):
+            run = Run(agent=agent, priority=priority, plan={"steps": steps})
             session.add(run)
             session.flush()
-            run.status = "done"
-            session.add(StatusHistory(run_id=run.id, status="done"))
+            for status in "running", end:
+                run.status = status
+                session.add(StatusHistory(run_id=run.id, status=status))
+                session.flush()
             session.add(CostRecord(run_id=run.id, amount=Decimal("0.0125") * priority))
         session.commit()
         runs, cost = session.execute(
