@@ -38,6 +38,8 @@ mod scripts;
 mod session;
 #[path = "state/shrink.rs"]
 mod shrink;
+#[path = "split/standby.rs"]
+mod standby;
 #[path = "split/stays.rs"]
 mod stays;
 #[path = "split/tap.rs"]

@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 
-use super::Side;
+use super::{Isolates, Side};
+use crate::sql::Statement;
 
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
 const LIMIT: usize = 256 * 1024;
@@ -16,6 +17,8 @@ pub struct Told {
     pub text: Bytes,
     /// What its parameters stand for, where it has some.
     pub values: Option<Values>,
+    /// What it makes of the isolation level.
+    pub isolates: Isolates,
 }
 
 /// Parameters, as the client sent them.
@@ -28,6 +31,11 @@ pub struct Values {
 }
 
 impl Told {
+    /// A statement that has no parameters.
+    pub fn of(statement: &Statement, text: Bytes) -> Told {
+        Told { text, values: None, isolates: Isolates::of(statement) }
+    }
+
     fn len(&self) -> usize {
         let values = self.values.as_ref();
         self.text.len() + values.map_or(0, |values| values.types.len() + values.bound.len())
@@ -36,7 +44,7 @@ impl Told {
 
 impl From<Bytes> for Told {
     fn from(text: Bytes) -> Told {
-        Told { text, values: None }
+        Told { text, ..Told::default() }
     }
 }
 
@@ -102,6 +110,11 @@ impl Journal {
         pending.retain(|(known, _)| known != told);
         pending.push((told.clone(), lasts));
         pending.iter().map(|(told, _)| told.len()).sum::<usize>() <= LIMIT
+    }
+
+    /// A leg is told something before all that it has missed.
+    pub fn opened(&mut self, side: Side, first: Bytes) {
+        self.pending[side as usize].insert(0, (first.into(), Lasts::On));
     }
 
     /// Something was done in the open transaction.

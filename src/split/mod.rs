@@ -10,7 +10,7 @@ mod route;
 mod temporary;
 
 pub use journal::{Journal, Lasts, Note, Told, Values};
-pub use modes::begin;
+pub use modes::{Isolates, begin};
 pub use names::{Known, Names};
 pub use route::{Route, goes_by_names, read, reads_besides, route, written};
 pub use temporary::Temporary;

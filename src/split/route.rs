@@ -161,10 +161,12 @@ fn is_read_only(name: &str) -> bool {
         || name.eq_ignore_ascii_case("default_transaction_read_only")
 }
 
-/// A write that reads other tables than it writes to: it reads the local ones.
+/// A write that reads tables, be it the one that it writes to: it reads the local ones.
 pub fn reads_besides(statement: &Statement) -> bool {
     let relations = statement.uses.as_deref().map(|uses| &*uses.relations).unwrap_or_default();
-    relations.iter().any(|relation| relation.how == How::SELECT && !relation.optional)
+    let changes = How::CHANGE.and(How::TRUNCATE).and(How::MAINTAIN);
+    let reads = |how: How| how.any(How::SELECT) && (!how.any(changes) || how.any(How::AGAIN));
+    relations.iter().any(|relation| reads(relation.how) && !relation.optional)
 }
 
 /// The relations that a statement changes, for the warning that reads will not see it.
@@ -315,6 +317,10 @@ mod tests {
         assert_eq!(of("INSERT INTO t SELECT * FROM u"), (true, "t".into()));
         assert_eq!(of("UPDATE t SET a = 1 WHERE b"), (false, "t".into()));
         assert_eq!(of("DELETE FROM t USING u"), (true, "t".into()));
+        assert_eq!(of("INSERT INTO t SELECT * FROM t"), (true, "t".into()));
+        assert_eq!(of("DELETE FROM t WHERE a IN (SELECT a FROM t)"), (true, "t".into()));
+        assert_eq!(of("UPDATE t SET a = (SELECT max(a) FROM t)"), (true, "t".into()));
+        assert_eq!(of("INSERT INTO t (a) VALUES (1) RETURNING a"), (false, "t".into()));
         assert_eq!(of("WITH x AS (SELECT 1) INSERT INTO t TABLE x"), (false, "t".into()));
     }
 }

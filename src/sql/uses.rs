@@ -137,6 +137,8 @@ impl How {
     pub const TRUNCATE: How = How(16);
     /// What is stored besides rows is computed: VACUUM, ANALYZE, REFRESH, REINDEX, ALTER TABLE.
     pub const MAINTAIN: How = How(32);
+    /// Rows are read in more places than one: if it is changed, besides the place that says so.
+    pub const AGAIN: How = How(64);
     /// INSERT, UPDATE and DELETE.
     pub const CHANGE: How = How(2 | 4 | 8);
 
@@ -150,7 +152,7 @@ impl How {
         self.0 & other.0 != 0
     }
 
-    /// Each thing in it, by itself.
+    /// Each thing in it, by itself; [`How::AGAIN`] is none.
     pub fn each(self) -> impl Iterator<Item = How> {
         (0..6).map(|bit| How(1 << bit)).filter(move |one| self.any(*one))
     }
@@ -216,6 +218,7 @@ mod tests {
                 (How::DELETE, 'd'),
                 (How::TRUNCATE, 't'),
                 (How::MAINTAIN, 'm'),
+                (How::AGAIN, '+'),
             ];
             let how = letters.iter().filter(|(how, _)| relation.how.any(*how)).map(|(_, c)| c);
             let how: String = how.collect();

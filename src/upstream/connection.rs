@@ -83,6 +83,8 @@ pub struct Connection {
     pub guard: GuardBy,
     /// `search_path` as read at login.
     pub search_path: String,
+    /// Transactions are SERIALIZABLE by default, as read at login.
+    pub serializable: bool,
     /// The host is a transaction pooler (Neon's `-pooler`), which keeps no session state.
     pub pooler: bool,
     /// Another pgauthority's tags, where it is one.

@@ -22,6 +22,7 @@ pub(super) struct Declared {
     pub(super) tags: TagsBy,
     pub(super) guard: GuardBy,
     pub(super) search_path: String,
+    pub(super) serializable: bool,
     pub(super) announced: Option<Announced>,
     pub(super) signable: Option<Signable>,
     pub(super) observations: Vec<String>,
@@ -82,7 +83,7 @@ pub(super) async fn declare(
         seal::require(wire, reports, upstream, wanted.shows_only).await?;
     }
     let mut observations = observations(upstream, reports.parameter("in_hot_standby"));
-    let State { search_path, signable, .. } = state;
+    let State { search_path, serializable, signable, .. } = state;
     if upstream.backstop.is_some() && signable.is_none() && !wanted.shows_only {
         observations.push(format!(
             "upstream \"{}\" does not tell its backend's start: its backstop will refuse what is \
@@ -90,7 +91,7 @@ pub(super) async fn declare(
             upstream.name
         ));
     }
-    Ok(Declared { tags, guard, search_path, announced, signable, observations })
+    Ok(Declared { tags, guard, search_path, serializable, announced, signable, observations })
 }
 
 /// What the server says.
@@ -99,6 +100,7 @@ struct State {
     tags: [String; 4],
     read_only: bool,
     search_path: String,
+    serializable: bool,
     signable: Option<Signable>,
 }
 
@@ -112,11 +114,11 @@ impl State {
         let mut columns = columns.into_iter();
         let mut next = || columns.next().unwrap_or_default();
         let (tags, read_only) = ([next(), next(), next(), next()], next() == "on");
-        let search_path = next();
+        let (search_path, serializable) = (next(), next() == "serializable");
         let rest: Vec<String> = columns.collect();
         let key = upstream.backstop.as_ref();
         let signable = key.and_then(|key| Signable::read(key, &rest, at));
-        State { tags, read_only, search_path, signable }
+        State { tags, read_only, search_path, serializable, signable }
     }
 
     fn tags_hold(&self, upstream: &Upstream) -> bool {
@@ -139,15 +141,17 @@ const READ: &str = "SELECT \
     pg_catalog.current_setting('authority.role', true), \
     pg_catalog.current_setting('authority.env', true), \
     pg_catalog.current_setting('default_transaction_read_only'), \
-    pg_catalog.current_setting('search_path')";
+    pg_catalog.current_setting('search_path'), \
+    pg_catalog.current_setting('default_transaction_isolation')";
 
-const SHOWS: [&str; 6] = [
+const SHOWS: [&str; 7] = [
     "SHOW authority.upstream",
     "SHOW authority.authority",
     "SHOW authority.role",
     "SHOW authority.env",
     "SHOW default_transaction_read_only",
     "SHOW search_path",
+    "SHOW default_transaction_isolation",
 ];
 
 async fn read(

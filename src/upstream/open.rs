@@ -136,6 +136,7 @@ pub async fn open<C: RelayClient>(
         tags: declared.tags,
         guard: declared.guard,
         search_path: declared.search_path,
+        serializable: declared.serializable,
         pooler: declare::is_pooler(upstream),
         announced: declared.announced,
         signable: declared.signable,

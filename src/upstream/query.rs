@@ -20,13 +20,21 @@ pub(super) enum QueryError {
     Server(Bytes),
 }
 
+/// Goes before a statement on a standby, should SERIALIZABLE be the default: there it takes no
+/// snapshot (manual, "Hot Standby").
+const ON_STANDBY: &str = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;";
+
 /// Runs one statement in the simple protocol and gives its rows.
 pub(super) async fn query(
     wire: &mut Wire,
     reports: &mut Reports,
     sql: &str,
 ) -> Result<Vec<Row>, QueryError> {
-    wire.write(&message::query(sql.as_bytes())).await.map_err(QueryError::Io)?;
+    // SHOW takes none, and a physical replication connection knows nothing else
+    let on_standby = !sql.starts_with("SHOW") && reports.parameter("in_hot_standby") == Some("on");
+    let before = if on_standby { ON_STANDBY } else { "" };
+    let text = [before.as_bytes(), sql.as_bytes()].concat();
+    wire.write(&message::query(&text)).await.map_err(QueryError::Io)?;
     let mut rows = Vec::new();
     let mut error = None;
     loop {

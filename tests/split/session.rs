@@ -3,6 +3,7 @@
 use super::places::Places;
 use super::support::Major;
 use super::support::wire::Frames;
+use super::told::codes;
 
 #[test]
 fn reads_come_from_neon_and_writes_go_to_local() {
@@ -100,6 +101,29 @@ fn the_session_says_once_what_reads_and_writes_do_not_see() {
     assert_eq!(notices(&mut session, "SELECT * FROM w1"), 0);
     assert_eq!(notices(&mut session, "INSERT INTO w2 SELECT a FROM w1 WHERE false"), 1);
     assert_eq!(notices(&mut session, "INSERT INTO w2 SELECT a FROM w1 WHERE false"), 0);
+    // the table that it writes to is read as well
+    let mut session = places.session();
+    assert_eq!(notices(&mut session, "DELETE FROM w1 WHERE a = 99"), 0);
+    let text = "DELETE FROM w1 WHERE a IN (SELECT a FROM w1 WHERE false)";
+    assert_eq!(notices(&mut session, text), 1);
+}
+
+#[test]
+fn a_transaction_is_not_chained() {
+    let places = Places::start(Major::V15);
+    for text in ["COMMIT AND CHAIN", "ROLLBACK AND CHAIN"] {
+        for first in ["SELECT 1", "SELECT b FROM r1", "DELETE FROM w1 WHERE a = 99"] {
+            for frames in [Frames::new().query(text), Frames::new().run(text, &[]).sync()] {
+                let mut session = places.session();
+                session.sql("BEGIN");
+                session.sql(first);
+                let answers = session.exchange(&frames);
+                assert_eq!(codes(&answers), ["0A000"], "{first}; {text}");
+                assert_eq!(session.status(), 'E');
+                session.sql("ROLLBACK");
+            }
+        }
+    }
 }
 
 #[test]

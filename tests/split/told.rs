@@ -1,9 +1,8 @@
 //! What both legs are told: a setting reaches each of them once, in order, and only where it stands.
 
 use super::places::Places;
-use super::support::proxy::{Declared, STAGING};
 use super::support::wire::Frames;
-use super::support::{Cluster, Major, Message, Proxy, Wire};
+use super::support::{Cluster, Major, Message, Wire};
 
 /// A write that says as whom it ran, and with what.
 const WRITE: &str = "INSERT INTO w1 SELECT max(a) + 1, current_user || ' ' || \
@@ -31,7 +30,7 @@ fn seen(session: &mut Wire) -> [String; 2] {
     [session.value(READ), session.value(WRITE)]
 }
 
-fn codes(messages: &[Message]) -> Vec<String> {
+pub fn codes(messages: &[Message]) -> Vec<String> {
     let errors = messages.iter().filter(|message| message.tag == b'E');
     errors.map(|message| message.fields().code().to_owned()).collect()
 }
@@ -222,7 +221,7 @@ fn set_config_is_repeated_with_its_parameters() {
 }
 
 /// A notification that comes for what is done in a database.
-fn hears(session: &mut Wire, cluster: &Cluster, database: &str) -> bool {
+pub fn hears(session: &mut Wire, cluster: &Cluster, database: &str) -> bool {
     cluster.sql(database, "NOTIFY heard");
     std::thread::sleep(std::time::Duration::from_millis(200));
     let messages = session.exchange(&Frames::new().query(READ));
@@ -249,33 +248,6 @@ fn listen_hears_both_places_at_once() {
     session.sql("UNLISTEN heard");
     session.sql("ROLLBACK");
     assert!(hears(&mut session, &places.cluster, "local"));
-}
-
-#[test]
-fn listen_skips_a_standby() {
-    let primary = Cluster::builder().start();
-    let standby = primary.replica();
-    primary.wait_for_replica(&standby);
-    let entry = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"\n\
-                 task = \"spanning\"";
-    let replica = Declared("neon", "replica", "prod-like");
-    let proxy = Proxy::builder()
-        .upstream_at("neon", replica, &standby.url("app", "app"), "")
-        .upstream_at("local", STAGING, &primary.url("app", "app"), "")
-        .entry("both", entry)
-        .start();
-    let once = Frames::new().query("LISTEN heard");
-    let block = Frames::new().query("BEGIN").query("LISTEN heard").query("COMMIT");
-    let extended = Frames::new().run("LISTEN heard", &[]).sync();
-    for (frames, ready) in [(once, 1), (block, 3), (extended, 1)] {
-        let mut session = proxy.connect("both");
-        session.send(&frames).unwrap();
-        for _ in 0..ready {
-            let messages = session.receive_until(b'Z');
-            assert!(codes(&messages).is_empty(), "{:?}", codes(&messages));
-        }
-        assert!(hears(&mut session, &primary, "app"));
-    }
 }
 
 #[test]

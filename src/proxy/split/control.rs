@@ -1,20 +1,27 @@
 //! Transaction control: the session's own affair, since its transaction spans both legs.
 //!
 //! The read leg writes nothing, so no two-phase commit is needed: until the write leg has committed,
-//! nothing has. What the read leg can lose is what the transaction has set, and the journal has that;
-//! so the write leg commits first, and a read leg that fails then has missed it like one that took
-//! no part. Only where a cursor WITH HOLD can fail on the read leg does that commit first.
+//! nothing has. The read leg commits first: a failure there leaves nothing. Where it would keep what
+//! the transaction has set, the write leg commits first, and a read leg that fails then has missed
+//! it like one that took no part; with a cursor WITH HOLD, which can fail on the read leg, that
+//! commits first in any case ([`crate::split::Journal::read_commits_first`]).
 
 use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
 use super::run::{too_much, unsupported};
 use super::{Block, End, Protocol, Split};
+use crate::policy::Denial;
 use crate::protocol::{ErrorResponse, message};
 use crate::split::{self, Note, Side};
 use crate::sql::{Chain, Effect, Modes, Statement};
 
 const ROLLBACK: &[u8] = b"ROLLBACK";
+
+/// What COMMIT AND CHAIN is answered with.
+pub(super) fn chain() -> Denial {
+    unsupported("AND CHAIN is not possible", "begin the next one with BEGIN")
+}
 
 impl Split {
     /// Runs a statement of transaction control; the client gets its answer, ReadyForQuery aside.
@@ -28,9 +35,7 @@ impl Split {
         match &statement.effect {
             Effect::Begin { modes } => self.begin(statement, *modes, text).await,
             Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) => {
-                let denial =
-                    unsupported("AND CHAIN is not possible", "begin the next one with BEGIN");
-                self.refuse(denial, Some((statement, text))).await?;
+                self.refuse(chain(), Some((statement, text))).await?;
                 Ok(false)
             }
             Effect::Commit(_) | Effect::Rollback(_) if matches!(self.block, Block::None) => {

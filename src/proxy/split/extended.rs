@@ -3,13 +3,14 @@
 
 use bytes::Bytes;
 
+use super::control::chain;
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
 use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
-use crate::split::{Known, Route, Side, Told, Values};
-use crate::sql::Effect;
+use crate::split::{Isolates, Known, Route, Side, Told, Values};
+use crate::sql::{Chain, Effect};
 
 /// The most that the names at the front of a Bind may take, in bytes.
 const NAMES: usize = 64 * 1024;
@@ -99,6 +100,13 @@ impl Split {
             },
             _ => Route::To(self.primary()),
         };
+        if let [statement] = &judgement.statements[..]
+            && let Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) = statement.effect
+        {
+            // the leg's own gate would refuse it for another reason
+            self.settle().await?;
+            return self.refuse(chain(), Some((statement, &text))).await;
+        }
         let led = judgement.statements.first().and_then(|statement| self.led(statement));
         let listens = judgement.statements.first().is_some_and(is_listen);
         // only once the leg it turns from has answered is it known whether the block has failed
@@ -134,7 +142,11 @@ impl Split {
         }
         let told = match route {
             Route::To(_) => Told::default(),
-            _ => Told { text, values: Some(Values { types, bound: Bytes::new() }) },
+            _ => Told {
+                text,
+                values: Some(Values { types, bound: Bytes::new() }),
+                isolates: judgement.statements.first().map(Isolates::of).unwrap_or_default(),
+            },
         };
         let known = Known { side, route, judgement: Some(judgement), told, hold: false };
         let before = self.statements.insert(&name, known);

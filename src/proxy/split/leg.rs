@@ -9,7 +9,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
 use crate::proxy::moving::Line;
 use crate::proxy::tidings::Tidings;
-use crate::split::Known;
+use crate::split::{Isolates, Known};
+use crate::upstream::Connection;
 
 /// A message that the leg has to answer.
 #[derive(Debug)]
@@ -101,6 +102,8 @@ pub(super) struct Leg {
     pub(super) commits: bool,
     /// The server is in recovery.
     pub(super) recovering: bool,
+    /// Its transactions are SERIALIZABLE by default.
+    pub(super) serializable: bool,
     /// An error came for what was sent last.
     pub(super) failed: bool,
     pub(super) closed: bool,
@@ -109,8 +112,36 @@ pub(super) struct Leg {
     pub(super) farewell: Option<BytesMut>,
 }
 
+/// What a server says at the login.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Server {
+    /// It is in recovery.
+    pub(super) recovering: bool,
+    /// The session's transactions are SERIALIZABLE by default.
+    pub(super) serializable: bool,
+}
+
+impl Server {
+    pub(super) fn of(connection: &Connection) -> Server {
+        let mut reports = connection.parameters.iter();
+        Server {
+            recovering: reports
+                .any(|(name, value)| &name[..] == b"in_hot_standby" && &value[..] == b"on"),
+            serializable: connection.serializable,
+        }
+    }
+
+    /// What it has to be told first.
+    pub(super) fn first(self) -> Option<Bytes> {
+        let isolates = Isolates::Reset(false);
+        let told = isolates.on_standby(self.serializable).filter(|_| self.recovering);
+        told.map(|text| Bytes::from_static(text.as_bytes()))
+    }
+}
+
 impl Leg {
-    pub(super) fn new(pipe: DuplexStream, tidings: Rc<Tidings>, recovering: bool) -> Self {
+    pub(super) fn new(pipe: DuplexStream, tidings: Rc<Tidings>, server: Server) -> Self {
+        let Server { recovering, serializable } = server;
         let (reader, writer) = tokio::io::split(pipe);
         Leg {
             reader,
@@ -129,6 +160,7 @@ impl Leg {
             ran: false,
             commits: false,
             recovering,
+            serializable,
             failed: false,
             closed: false,
             tidings,

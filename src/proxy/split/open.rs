@@ -10,7 +10,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 
-use super::leg::Leg;
+use super::leg::{Leg, Server};
 use super::run::unsupported;
 use super::{Block, Protocol, Split};
 use crate::audit::{Place, Who};
@@ -109,7 +109,7 @@ impl Ground {
     }
 
     /// Puts a relay with a gate of its own on a connection; the splitter is its client.
-    fn start(&self, side: Side, connection: Connection, recovering: bool) -> io::Result<Leg> {
+    fn start(&self, side: Side, connection: Connection, server: Server) -> io::Result<Leg> {
         let law = Law {
             policy: self.policies[side as usize].clone(),
             parameters: self.parameters.clone(),
@@ -142,7 +142,7 @@ impl Ground {
                 tracing::debug!(client = %peer, %error, "leg of a split session broke");
             }
         });
-        Ok(Leg::new(ours, tidings, recovering))
+        Ok(Leg::new(ours, tidings, server))
     }
 }
 
@@ -151,7 +151,7 @@ pub(in crate::proxy) struct Begun {
     ground: Ground,
     side: Side,
     connection: Connection,
-    recovering: bool,
+    server: Server,
 }
 
 /// Opens a split session's first leg: where it reads, or where it writes if that cannot be
@@ -201,7 +201,7 @@ pub(in crate::proxy) async fn begin(
             Err(_) => return Err(refusal),
         },
     };
-    let recovering = is_recovering(&connection);
+    let server = Server::of(&connection);
     if side == Side::Read {
         // the write leg tells these, and corrects them once it is open
         for (name, value) in &mut connection.parameters {
@@ -210,7 +210,7 @@ pub(in crate::proxy) async fn begin(
             }
         }
     }
-    Ok(Begun { ground, side, connection, recovering })
+    Ok(Begun { ground, side, connection, server })
 }
 
 impl Begun {
@@ -241,7 +241,7 @@ impl Begun {
     /// # Errors
     /// No random bytes could be had.
     pub(in crate::proxy) fn session(self, client: Stream) -> io::Result<Split> {
-        let Begun { mut ground, side, connection, recovering } = self;
+        let Begun { mut ground, side, connection, server } = self;
         let told = connection.parameters.iter();
         let told = told.map(|(name, value)| (Box::from(&name[..]), Box::from(&value[..])));
         let told = told.collect();
@@ -250,8 +250,12 @@ impl Begun {
         let mut temporary = Temporary::default();
         temporary.opened(side);
         let task = ground.parameters.task.get().clone();
+        let mut journal = Journal::default();
+        if let Some(first) = server.first() {
+            journal.opened(side, first);
+        }
         let mut legs = [None, None];
-        legs[side as usize] = Some(ground.start(side, connection, recovering)?);
+        legs[side as usize] = Some(ground.start(side, connection, server)?);
         Ok(Split {
             client,
             input: BytesMut::new(),
@@ -260,7 +264,7 @@ impl Begun {
             legs,
             ground,
             block: Block::None,
-            journal: Journal::default(),
+            journal,
             statements: Names::default(),
             portals: Names::default(),
             temporary,
@@ -290,12 +294,15 @@ impl Split {
         let connection = connection
             .map_err(|refusal| refusal.into_denial("statements for the other leg still run"))?;
         let reports = connection.parameters.clone();
-        let recovering = is_recovering(&connection);
-        let leg = self.ground.start(side, connection, recovering).map_err(|error| {
+        let server = Server::of(&connection);
+        let leg = self.ground.start(side, connection, server).map_err(|error| {
             Box::new(Denial::new(Rule::UpstreamUnreachable, error.to_string(), "try again"))
         })?;
         self.legs[side as usize] = Some(leg);
         self.temporary.opened(side);
+        if let Some(first) = server.first() {
+            self.journal.opened(side, first);
+        }
         for (name, value) in &reports {
             let own = name.to_ascii_lowercase().starts_with(b"authority.");
             if !own && self.teller(name) == side {
@@ -304,10 +311,4 @@ impl Split {
         }
         Ok(())
     }
-}
-
-/// The server says that it is a standby.
-fn is_recovering(connection: &Connection) -> bool {
-    let mut reports = connection.parameters.iter();
-    reports.any(|(name, value)| &name[..] == b"in_hot_standby" && &value[..] == b"on")
 }

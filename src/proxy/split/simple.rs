@@ -9,7 +9,7 @@ use super::leg::{Kind, Pass};
 use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::{Header, message};
-use crate::split::{self, Route, Side};
+use crate::split::{self, Route, Side, Told};
 use crate::sql::{Class, Effect, Modes, Statement};
 
 impl Split {
@@ -89,7 +89,8 @@ impl Split {
         }
         match route {
             Route::Both { keep } => {
-                self.on_both(statement, &text.clone().into(), keep, None).await?;
+                let told = Told::of(statement, text.clone());
+                self.on_both(statement, &told, keep, None).await?;
                 self.ready_for_query();
                 return Ok(());
             }
@@ -228,7 +229,9 @@ impl Split {
                 break;
             }
             done = match self.route(statement, class) {
-                Route::Both { keep } => self.on_both(statement, &part.into(), keep, None).await?,
+                Route::Both { keep } => {
+                    self.on_both(statement, &Told::of(statement, part), keep, None).await?
+                }
                 Route::To(side) => self.part(statement, &part, side, shift).await?,
                 _ => false,
             };

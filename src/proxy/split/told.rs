@@ -51,6 +51,42 @@ impl Split {
         told: &Told,
         pass: Pass,
     ) -> Result<bool, End> {
+        let done = self.run_with_values(side, told, pass).await?;
+        if done {
+            self.has_told(side, told).await?;
+        }
+        Ok(done)
+    }
+
+    /// A statement has run that a standby cannot take as it is: what that leg is told behind it.
+    async fn has_told(&mut self, side: Side, told: &Told) -> Result<(), End> {
+        if let Some(text) = self.behind(side, told)
+            && !self.run_on(side, text.as_bytes(), Pass::Nothing).await?
+        {
+            let name = self.ground.name(side);
+            return Err(End::Diverged(format!(
+                "the isolation level could not be set on upstream \"{name}\""
+            )));
+        }
+        Ok(())
+    }
+
+    fn behind(&self, side: Side, told: &Told) -> Option<&'static str> {
+        let leg = self.legs[side as usize].as_ref().filter(|leg| leg.recovering)?;
+        told.isolates.on_standby(leg.serializable)
+    }
+
+    /// What has been done in the open transaction, as a leg is told it.
+    fn noted_for(&self, side: Side) -> Vec<Told> {
+        let with_behind = |told: Told| {
+            let behind = self.behind(side, &told);
+            let behind = behind.map(|text| Told::from(Bytes::from_static(text.as_bytes())));
+            std::iter::once(told).chain(behind)
+        };
+        self.journal.open().flat_map(with_behind).collect()
+    }
+
+    async fn run_with_values(&mut self, side: Side, told: &Told, pass: Pass) -> Result<bool, End> {
         let Some(values) = &told.values else { return self.run_on(side, &told.text, pass).await };
         self.run_in_pipeline(side, &told.text, Some(values), pass).await?;
         self.quiet(side).await?;
@@ -70,8 +106,7 @@ impl Split {
         if std::mem::replace(&mut self.leg(side)?.joined, true) {
             return Ok(true);
         }
-        let open: Vec<Told> = self.journal.open().collect();
-        for told in open {
+        for told in self.noted_for(side) {
             self.run_in_pipeline(side, &told.text, told.values.as_ref(), Pass::Errors).await?;
         }
         Ok(true)
@@ -87,7 +122,7 @@ impl Split {
         let begin = split::begin(side, modes, leg.recovering);
         let mut texts = vec![Told::from(Bytes::from(begin))];
         if !joined {
-            texts.extend(self.journal.open());
+            texts.extend(self.noted_for(side));
         }
         if in_pipeline {
             for told in texts {
@@ -100,7 +135,8 @@ impl Split {
             let plain: Vec<&[u8]> = part.iter().map(|told| &told.text[..]).collect();
             let text = Bytes::from(plain.join(&b"\n;\n"[..]));
             let values = part.first().and_then(|told| told.values.clone());
-            if !self.run_told(side, &Told { text, values }, Pass::Errors).await? {
+            if !self.run_told(side, &Told { text, values, ..Told::default() }, Pass::Errors).await?
+            {
                 return Ok(false);
             }
         }
@@ -158,6 +194,7 @@ impl Split {
         }
         for side in sides {
             if done == Some(side) {
+                self.has_told(side, told).await?;
                 continue;
             }
             let first = done.is_none();

@@ -131,7 +131,8 @@ impl Found {
             return;
         }
         let known = self.relations.entry(owned(found)).or_default();
-        *known = known.and(how);
+        let again = how == How::SELECT && known.any(How::SELECT);
+        *known = known.and(if again { How::AGAIN } else { how });
     }
 
     fn data_type(&mut self, node: Node<'_>, system_too: bool) {
