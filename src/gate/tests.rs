@@ -357,6 +357,24 @@ fn a_name_is_known_by_its_first_63_bytes() {
 }
 
 #[test]
+fn a_backslash_that_may_be_half_a_character_depends_on_all_that_is_unanswered() {
+    const INSERT: &str = "INSERT INTO t VALUES (1)";
+    const HALF: &str = "SELECT E'é\\', 1 --'";
+    // a trigger may have changed the encoding
+    let mut waiting = bench(Role::Prod);
+    assert_eq!(waiting.send(&query(INSERT)), Got::Forwarded);
+    assert_eq!(waiting.send(&query("SELECT 'é'")), Got::Forwarded);
+    assert_eq!(waiting.send(&query(HALF)), Got::Waits);
+    let mut open = bench(Role::Prod);
+    for message in [parse("", INSERT), bind(""), execute(), parse("", "SELECT 'é'")] {
+        assert_eq!(open.send(&message), Got::Forwarded);
+    }
+    assert_eq!(open.send(&parse("", HALF)), Got::Refused(Rule::LexingUnsafe));
+    // and by itself it runs
+    assert_eq!(bench(Role::Prod).send(&query(HALF)), Got::Forwarded);
+}
+
+#[test]
 fn unseen_code_may_roll_a_pipelines_confirmation_back() {
     let mut bench = bench(Role::Prod);
     for text in [CONFIRM, "DO $$ BEGIN ROLLBACK; END $$"] {

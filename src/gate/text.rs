@@ -40,7 +40,8 @@ impl Gate {
     /// Whether the lexing of a text is certain: `None` if it is.
     pub(super) fn lexing(&self, lexing: Lexing) -> Option<Stop> {
         let encoding = lexing.high_bytes && self.reports.client_encoding != Encoding::Utf8;
-        if !(lexing.backslash || encoding) || self.policy.allows_everything() {
+        // while the report says UTF8, what has not been answered may be about to change it
+        if !(lexing.backslash || encoding || lexing.half) || self.policy.allows_everything() {
             return None;
         }
         if self.boundaries > 0 {

@@ -59,11 +59,14 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
     if !FIRST.iter().any(|known| first.eq_ignore_ascii_case(known)) {
         return None;
     }
-    let high_bytes = !text.is_ascii();
-    canonical.push(if high_bytes { HIGH_BYTES } else { ASCII });
+    let lexing = Lexing::of(text, false);
+    if lexing.half {
+        return None;
+    }
+    canonical.push(if lexing.high_bytes { HIGH_BYTES } else { ASCII });
     let mut cutter = Cutter { text, canonical, pos: 0, copied: 0, depth: 0 };
     let end = cutter.cut()?;
-    Some(Shape { end, lexing: Lexing { backslash: false, high_bytes } })
+    Some(Shape { end, lexing })
 }
 
 /// Finds the constants of a text and copies what is between them.

@@ -45,5 +45,5 @@ pub fn survey(text: &[u8]) -> Survey {
     };
     let backslash = if read_to_end { lexer.backslash() } else { memchr(b'\\', text).is_some() };
     bounded &= tokens <= MAX_TOKENS;
-    Survey { lexing: Lexing { backslash, high_bytes: !text.is_ascii() }, bounded }
+    Survey { lexing: Lexing::of(text, backslash), bounded }
 }

@@ -192,6 +192,8 @@ fn surveys() {
     }
     assert!(of("'a' \\ 'b").lexing.backslash, "unreadable, so any backslash counts");
     assert!(of("-- é").lexing.high_bytes);
+    assert!(of("SELECT E'é\\''").lexing.half);
+    assert!(!of("SELECT E'\\é'").lexing.half);
     let nested = |depth| format!("{}1{}", "([".repeat(depth), "])".repeat(depth));
     assert!(of(&nested(MAX_BRACKET_DEPTH / 2)).bounded);
     assert!(!of(&nested(MAX_BRACKET_DEPTH / 2 + 1)).bounded);

@@ -133,4 +133,7 @@ fn the_end_is_that_of_the_last_token() {
     }
     assert!(of("SELECT 'é'").is_some_and(|(_, shape)| shape.lexing.high_bytes));
     assert!(of("SELECT 'e'").is_some_and(|(_, shape)| !shape.lexing.high_bytes));
+    // a backslash that may be half a character
+    assert!(of("SELECT 1 AS \"é\\\"").is_none());
+    assert!(of("SELECT 1 AS \"\\é\"").is_some());
 }
