@@ -24,17 +24,24 @@ pub enum Way {
 pub struct Attack {
     pub name: &'static str,
     pub way: Way,
-    /// Part of a line that a direct run adds to the world (`+…`) or takes from it (`-…`); empty: the
-    /// server does not let it come about either.
+    /// Part of a line that a direct run adds to the world (`+…`) or takes from it (`-…`).
     pub witness: &'static str,
-    /// The newest server on which it works: later ones do not let it come about.
+    /// The servers on which it works: others do not let it come about.
+    since: Major,
     until: Major,
+    /// Of an attack that no server lets come about: the nearest form that they take, for the direct
+    /// run, on a session with nothing unusual.
+    nearest: Option<Way>,
     /// On prod it is what the contract allows: a change to data.
     pub data: bool,
     /// What it says of its own undoing counts from the next string or Sync on: not within one.
     settled: bool,
     /// How the attacker logs in.
     login: Option<fn(Login) -> Login>,
+    /// What a direct session runs first, to be in the state that the proxy's is in.
+    prelude: &'static str,
+    /// Tried as well where the replica's guard was SET after login.
+    set_guard: bool,
     /// The prod entry it is tried on, and the role on a direct connection.
     entry: &'static str,
     user: &'static str,
@@ -50,10 +57,14 @@ pub const fn attack(
         name,
         way: Way::Texts(texts),
         witness,
+        since: Major::V15,
         until: Major::V18,
+        nearest: None,
         data: false,
         settled: false,
         login: None,
+        prelude: "",
+        set_guard: false,
         entry: "prod",
         user: "postgres",
     }
@@ -83,6 +94,26 @@ impl Attack {
         Attack { until, ..self }
     }
 
+    /// On servers older than this it does not work; tried through the proxy all the same.
+    pub const fn since(self, since: Major) -> Attack {
+        Attack { since, ..self }
+    }
+
+    /// No server lets it come about; these do.
+    pub const fn nearest(self, texts: &'static [&'static str]) -> Attack {
+        Attack { nearest: Some(Way::Texts(texts)), ..self }
+    }
+
+    /// As [`Attack::nearest`], texts that are made up.
+    pub const fn nearest_made(self, texts: fn() -> Vec<Vec<u8>>) -> Attack {
+        Attack { nearest: Some(Way::Made(texts)), ..self }
+    }
+
+    /// As [`Attack::nearest`], messages.
+    pub const fn nearest_messages(self, frames: fn(&mut Ground) -> Vec<Frames>) -> Attack {
+        Attack { nearest: Some(Way::Frames(frames)), ..self }
+    }
+
     /// It changes no more than data.
     pub const fn data(self) -> Attack {
         Attack { data: true, ..self }
@@ -95,6 +126,16 @@ impl Attack {
 
     pub const fn login(self, login: fn(Login) -> Login) -> Attack {
         Attack { login: Some(login), ..self }
+    }
+
+    /// A direct session runs this first.
+    pub const fn behind(self, prelude: &'static str) -> Attack {
+        Attack { prelude, ..self }
+    }
+
+    /// Also where the upstream drops startup options, so that the guard was SET after login.
+    pub const fn also_where_the_guard_was_set(self) -> Attack {
+        Attack { set_guard: true, ..self }
     }
 
     /// On another entry of role prod.
@@ -111,38 +152,50 @@ impl Attack {
         self.login.map_or(login.clone(), |change| change(login))
     }
 
+    /// The entries that it is tried on.
+    fn entries(&self) -> Vec<&'static str> {
+        let prod = (!self.data).then_some(self.entry);
+        let replica = if self.user == "mallory" { "replica_mallory" } else { "replica" };
+        let set = self.set_guard.then_some("replica_set");
+        prod.into_iter().chain([replica]).chain(set).collect()
+    }
+
     /// What is sent, write by write, in each form.
     fn forms(&self, ground: &mut Ground) -> Vec<(&'static str, Vec<Frames>)> {
-        let texts: Vec<Vec<u8>> = match self.way {
-            Way::Texts(texts) => texts.iter().map(|text| ground.fill(text).into_bytes()).collect(),
-            Way::Made(texts) => texts(),
-            Way::Frames(frames) => return vec![("messages", frames(ground))],
-        };
-        let run = |frames: Frames, text: &[u8]| {
-            let parse = [b"\0", text, b"\0\0\0"].concat();
-            frames.raw(b'P', &parse).bind("", "", &[]).execute("", 0)
-        };
-        let all = |with: &dyn Fn(Frames, &[u8]) -> Frames| {
-            texts.iter().fold(Frames::new(), |frames, text| with(frames, text))
-        };
-        let each = |with: &dyn Fn(Frames, &[u8]) -> Frames| {
-            texts.iter().map(|text| with(Frames::new(), text)).collect()
-        };
-        let query = |frames: Frames, text: &[u8]| frames.query_bytes(text);
-        let synced = |frames: Frames, text: &[u8]| run(frames, text).sync();
-        let mut forms = vec![("simple", each(&query)), ("extended", each(&synced))];
-        if texts.len() == 1 {
-            let open = run(Frames::new(), b"SELECT 1");
-            forms.push(("pipelined", vec![run(open, &texts[0]).sync()]));
-            return forms;
-        }
-        forms.push(("simple, in a row", vec![all(&query)]));
-        forms.push(("pipelined, synced", vec![all(&synced)]));
-        if !self.settled {
-            forms.push(("pipelined", vec![all(&run).sync()]));
-        }
-        forms
+        forms(self.way, self.settled, ground)
     }
+}
+
+fn forms(way: Way, settled: bool, ground: &mut Ground) -> Vec<(&'static str, Vec<Frames>)> {
+    let texts: Vec<Vec<u8>> = match way {
+        Way::Texts(texts) => texts.iter().map(|text| ground.fill(text).into_bytes()).collect(),
+        Way::Made(texts) => texts(),
+        Way::Frames(frames) => return vec![("messages", frames(ground))],
+    };
+    let run = |frames: Frames, text: &[u8]| {
+        let parse = [b"\0", text, b"\0\0\0"].concat();
+        frames.raw(b'P', &parse).bind("", "", &[]).execute("", 0)
+    };
+    let all = |with: &dyn Fn(Frames, &[u8]) -> Frames| {
+        texts.iter().fold(Frames::new(), |frames, text| with(frames, text))
+    };
+    let each = |with: &dyn Fn(Frames, &[u8]) -> Frames| {
+        texts.iter().map(|text| with(Frames::new(), text)).collect()
+    };
+    let query = |frames: Frames, text: &[u8]| frames.query_bytes(text);
+    let synced = |frames: Frames, text: &[u8]| run(frames, text).sync();
+    let mut forms = vec![("simple", each(&query)), ("extended", each(&synced))];
+    if texts.len() == 1 {
+        let open = run(Frames::new(), b"SELECT 1");
+        forms.push(("pipelined", vec![run(open, &texts[0]).sync()]));
+        return forms;
+    }
+    forms.push(("simple, in a row", vec![all(&query)]));
+    forms.push(("pipelined, synced", vec![all(&synced)]));
+    if !settled {
+        forms.push(("pipelined", vec![all(&run).sync()]));
+    }
+    forms
 }
 
 /// What came of one run.
@@ -157,7 +210,7 @@ struct Outcome {
     guard: String,
 }
 
-fn carry_out(port: u16, login: &Login, writes: &[Frames]) -> Outcome {
+fn carry_out(port: u16, login: &Login, prelude: &str, writes: &[Frames]) -> Outcome {
     let mut outcome = Outcome::default();
     let mut wire = match Wire::tcp(port, login) {
         Ok(wire) => wire,
@@ -167,6 +220,9 @@ fn carry_out(port: u16, login: &Login, writes: &[Frames]) -> Outcome {
             return outcome;
         }
     };
+    if !prelude.is_empty() {
+        wire.sql(prelude);
+    }
     for frames in writes {
         if let Err(error) = send(&mut wire, frames, &mut outcome) {
             outcome.hangs = error.kind() == io::ErrorKind::TimedOut;
@@ -174,11 +230,33 @@ fn carry_out(port: u16, login: &Login, writes: &[Frames]) -> Outcome {
             return outcome;
         }
     }
-    let _ = wire.try_sql("ROLLBACK");
-    outcome.guard = wire
-        .try_sql("SHOW default_transaction_read_only")
-        .map_or_else(|error| error.to_string(), |rows| rows[0][0].clone().unwrap_or_default());
+    match settle(&mut wire) {
+        Ok(guard) => outcome.guard = guard,
+        Err(error) => {
+            outcome.hangs = error.kind() == io::ErrorKind::TimedOut;
+            outcome.ended = true;
+        }
+    }
     outcome
+}
+
+/// Waits until everything sent has been answered, however often; what the session then says of its
+/// read-only guard.
+fn settle(wire: &mut Wire) -> io::Result<String> {
+    const GUARD: &str = "default_transaction_read_only";
+    wire.send(&Frames::new().query("ROLLBACK").query(&format!("SHOW {GUARD}")))?;
+    let mut shown = false;
+    loop {
+        let message = wire.receive()?;
+        match message.tag {
+            b'T' => shown = message.body[2..].starts_with(GUARD.as_bytes()),
+            b'D' if shown => {
+                wire.receive_until(b'Z');
+                return Ok(message.columns()[0].clone().unwrap_or_default());
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Sends one write and takes its answers up to the last ReadyForQuery that it calls for.
@@ -234,7 +312,7 @@ pub fn assault_behind_changes(ground: &mut Ground, attacks: &[Attack], restore: 
         let login = ground.login("prod");
         for (form, writes) in attack.forms(ground) {
             let before = ground.world();
-            let outcome = carry_out(ground.proxy.port, &login, &writes);
+            let outcome = carry_out(ground.proxy.port, &login, "", &writes);
             let lines = difference(&before, &ground.world());
             if outcome.hangs || lines.iter().any(|line| line.contains(attack.witness)) {
                 let errors = outcome.errors;
@@ -256,13 +334,7 @@ pub fn assault(ground: &mut Ground, attacks: &[Attack]) {
     let mut faults = Vec::new();
     let mut before = ground.world();
     for attack in &attacks {
-        for role in ["prod", "replica"] {
-            let entry = match (role, attack.user) {
-                ("prod", _) if attack.data => continue,
-                ("prod", _) => attack.entry,
-                (_, "mallory") => "replica_mallory",
-                _ => "replica",
-            };
+        for entry in attack.entries() {
             faults.extend(through(ground, attack, entry, &mut before));
         }
     }
@@ -276,7 +348,7 @@ fn through(ground: &mut Ground, attack: &Attack, entry: &str, before: &mut World
     let login = attack.login_to(ground.login(entry));
     let forms = attack.forms(ground);
     for (form, writes) in &forms {
-        let outcome = carry_out(ground.proxy.port, &login, writes);
+        let outcome = carry_out(ground.proxy.port, &login, "", writes);
         let about = format!("{} ({form}) on {entry}", attack.name);
         if std::env::var_os("REDTEAM").is_some() {
             eprintln!("-- {about}: {outcome:#?}");
@@ -295,7 +367,7 @@ fn through(ground: &mut Ground, attack: &Attack, entry: &str, before: &mut World
     ground.reset();
     *before = ground.world();
     for (form, writes) in attack.forms(ground) {
-        let outcome = carry_out(ground.proxy.port, &login, &writes);
+        let outcome = carry_out(ground.proxy.port, &login, "", &writes);
         let after = ground.world();
         let lines = difference(before, &after).join("\n    ");
         if !lines.is_empty() {
@@ -320,13 +392,18 @@ fn would_work(ground: &mut Ground, attacks: &[&Attack]) -> Vec<String> {
     ground.reset();
     let mut before = ground.world();
     let major = ground.cluster.major();
-    let works = |attack: &&&Attack| !attack.witness.is_empty() && attack.until >= major;
+    let works = |attack: &&&Attack| (attack.since..=attack.until).contains(&major);
     for attack in attacks.iter().filter(works) {
-        let login = attack.login_to(ground.direct(attack.user));
+        assert!(!attack.witness.is_empty(), "{}: nothing would show that it works", attack.name);
+        let plain = ground.direct(attack.user);
+        let (login, prelude, forms) = match attack.nearest {
+            Some(way) => (plain, "", forms(way, attack.settled, ground)),
+            None => (attack.login_to(plain), attack.prelude, attack.forms(ground)),
+        };
         let mut worked = false;
         let mut seen = Vec::new();
-        for (form, writes) in attack.forms(ground) {
-            let outcome = carry_out(ground.cluster.port(), &login, &writes);
+        for (form, writes) in forms {
+            let outcome = carry_out(ground.cluster.port(), &login, prelude, &writes);
             let after = ground.world();
             let lines = difference(&before, &after);
             worked = lines.iter().any(|line| line.contains(attack.witness));

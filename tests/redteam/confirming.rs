@@ -38,7 +38,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("in options, escaped into another value", &[DROP], GONE).login(|login| {
         login.options("-c application_name=x\\ -c\\ authority.confirm_prod_migrations=true")
     }),
-    attack("by a parameter of the protocol's own", &[DROP], "")
+    attack("by a parameter of the protocol's own", &[DROP], GONE)
         .login(|login| login.parameter("_pq_.authority.confirm_prod_migrations", "true")),
     attack("by a key that looks like it", &[DROP], GONE)
         .login(|login| login.parameter("authority_confirm_prod_migrations.x", "true")),
@@ -380,7 +380,15 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack("another parameter", &["SET authority.confirm_prod_migration = true", DROP], GONE),
     attack(
-        "FROM CURRENT",
+        "a routine's setting FROM CURRENT",
+        &[
+            "CREATE FUNCTION loot() RETURNS int LANGUAGE sql SET authority.confirm_prod_migrations FROM CURRENT AS 'SELECT 1'",
+            DROP,
+        ],
+        GONE,
+    ),
+    attack(
+        "a routine's own setting",
         &[
             "CREATE FUNCTION loot() RETURNS int LANGUAGE sql SET authority.confirm_prod_migrations = true AS 'SELECT 1'",
             DROP,

@@ -5,10 +5,10 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::attack::{Attack, assault, attack};
-use super::ground::{Ground, major};
+use super::ground::{Ground, admit, major};
 use super::support::cluster::PASSWORD;
 use super::support::process::eventually;
-use super::support::proxy::{PROD, REPLICA};
+use super::support::proxy::{PROD, REPLICA, STAGING};
 use super::support::wire::Frames;
 use super::support::{CertificateAuthority, Cluster, Proxy, Wire};
 
@@ -31,11 +31,15 @@ pub const ATTACKS: &[Attack] = &[
     attack("replication said twice, last false", &["DROP TABLE victims"], GONE).login(|login| {
         login.parameter("replication", "database").parameter("replication", "false")
     }),
-    attack("another database in a second key", &["DROP TABLE victims"], "")
-        .login(|login| login.parameter("database", "postgres")),
-    attack("another user in a second key", &["DROP TABLE victims"], "")
-        .login(|login| login.parameter("user", "reader")),
+    attack("another database in a second key", &["DROP TABLE victims"], GONE)
+        .login(|login| login.parameter("database", "postgres"))
+        .nearest(&["DROP TABLE victims"]),
+    attack("another user in a second key", &["DROP TABLE victims"], GONE)
+        .login(|login| login.parameter("user", "reader"))
+        .nearest(&["DROP TABLE victims"]),
     attack("a role in options", &["DROP TABLE victims"], GONE)
+        .login(|login| login.options("-c role=mallory")),
+    attack("a replication role in options", &["DROP TABLE victims"], GONE)
         .login(|login| login.options("-c session_replication_role=replica")),
     attack("options that only a superuser may set", &["DROP TABLE victims"], GONE)
         .login(|login| login.options("-c allow_system_table_mods=on -c log_statement=none")),
@@ -56,7 +60,12 @@ impl Doors {
     fn start() -> Doors {
         let cluster = Cluster::builder().major(major()).start();
         cluster.sql("app", "SET ROLE app; CREATE TABLE victims (id int)");
+        // whom the server itself lets in without a password: for the direct runs
+        cluster.sql("app", "CREATE ROLE door LOGIN; GRANT app TO door");
+        admit(&cluster, "host app door 127.0.0.1/32 trust");
         let authority = CertificateAuthority::new();
+        let both = "neon = \"prod\"\nlocal = \"local\"\ntask = \"spanning\"\n\
+                    auth = \"trust\"\nusers = [\"app\"]";
         let proxy = Proxy::builder()
             .tls(&authority, "allow")
             .upstream("prod", PROD, &cluster)
@@ -65,6 +74,10 @@ impl Doors {
             .scram("prod_scram", "prod", "")
             .relayed("prod_relay", "prod", "")
             .trusted("replica", "replica", "")
+            .scram("replica_scram", "replica", "")
+            .relayed("replica_relay", "replica", "")
+            .upstream("local", STAGING, &cluster)
+            .entry("both", both)
             .start();
         Doors { cluster, authority, proxy }
     }
@@ -78,11 +91,25 @@ impl Doors {
     fn victims(&self) -> String {
         self.cluster.value("app", "SELECT to_regclass('victims')")
     }
+
+    /// That what was sent in vain drops the table where nothing lies about it, straight to the
+    /// server.
+    fn works_direct(&self) {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.cluster.port())).unwrap();
+        let query = Frames::new().query("DROP TABLE victims").terminate().bytes;
+        stream.write_all(&[packet("door", "app"), query].concat()).unwrap();
+        rest(&mut stream);
+        assert_eq!(self.victims(), "");
+    }
 }
 
 /// A startup packet as bytes.
 fn startup(entry: &str) -> Vec<u8> {
-    let body = format!("\0\x03\0\0user\0app\0database\0{entry}\0\0");
+    packet("app", entry)
+}
+
+fn packet(user: &str, database: &str) -> Vec<u8> {
+    let body = format!("\0\x03\0\0user\0{user}\0database\0{database}\0\0");
     [&u32::try_from(body.len() + 4).unwrap().to_be_bytes(), body.as_bytes()].concat()
 }
 
@@ -98,12 +125,17 @@ fn rest(stream: &mut TcpStream) -> Vec<u8> {
 fn bytes_before_tls_are_nobodys() {
     let doors = Doors::start();
     let request = [0, 0, 0, 8, 4, 210, 22, 47];
-    let hidden = [startup("prod"), Frames::new().query("DROP TABLE victims").bytes].concat();
-    for injected in [hidden.clone(), startup("prod"), vec![0], [&request[..], &hidden].concat()] {
-        let mut stream = doors.tcp();
-        stream.write_all(&[&request[..], &injected].concat()).unwrap();
-        let answer = rest(&mut stream);
-        assert!(!answer.contains(&b'Z'), "a session came of it: {answer:?}");
+    let drop = "DROP TABLE victims";
+    for entry in ["prod", "replica", "prod_relay", "replica_relay"] {
+        let simple = [startup(entry), Frames::new().query(drop).bytes].concat();
+        let extended = [startup(entry), Frames::new().run(drop, &[]).sync().bytes].concat();
+        let again = [&request[..], &simple].concat();
+        for injected in [simple, extended, startup(entry), vec![0], again] {
+            let mut stream = doors.tcp();
+            stream.write_all(&[&request[..], &injected].concat()).unwrap();
+            let answer = rest(&mut stream);
+            assert!(!answer.contains(&b'Z'), "a session came of it: {answer:?}");
+        }
     }
     // GSSENCRequest is declined, and a second request too many is not served for ever
     let mut stream = doors.tcp();
@@ -117,6 +149,7 @@ fn bytes_before_tls_are_nobodys() {
     // and TLS as it should be still works
     let login = doors.proxy.login("prod").tls(doors.authority.pem(), "localhost");
     assert_eq!(doors.proxy.try_connect(&login).unwrap().value("SELECT 1"), "1");
+    doors.works_direct();
 }
 
 /// Startup packets whose lengths or strings lie: no session, and the proxy goes on.
@@ -124,39 +157,56 @@ fn bytes_before_tls_are_nobodys() {
 fn startup_packets_that_lie_are_refused() {
     let doors = Doors::start();
     let query = Frames::new().query("DROP TABLE victims").bytes;
-    let packet = |body: &[u8], length: usize| {
-        [&u32::try_from(length).unwrap().to_be_bytes(), body, &query].concat()
-    };
-    let whole = startup("prod")[4..].to_vec();
     let mut faults = Vec::new();
-    for (name, bytes) in [
-        ("too short to be one", packet(&whole, 3)),
-        ("nothing but a length", packet(&whole, 4)),
-        ("a length that cuts its strings", packet(&whole, 20)),
-        ("a length beyond what is allowed", packet(&whole, 10_001)),
-        ("a length of 2 GB", packet(&whole, 0x7fff_ffff)),
-        ("no terminator", packet(b"\0\x03\0\0user\0app\0database\0prod", 29)),
-        ("a key without its value", packet(b"\0\x03\0\0user\0app\0database\0", 25)),
-        ("strings behind the terminator", packet(b"\0\x03\0\0user\0app\0\0database\0prod\0\0", 32)),
-        ("no user", packet(b"\0\x03\0\0database\0prod\0\0", 23)),
-        ("an empty user", packet(b"\0\x03\0\0user\0\0database\0prod\0\0", 29)),
-        ("protocol 2", packet(b"\0\x02\0\0user\0app\0database\0prod\0\0", 32)),
-        ("protocol 4", packet(b"\0\x04\0\0user\0app\0database\0prod\0\0", 32)),
-        ("an entry that does not exist", packet(b"\0\x03\0\0user\0app\0database\0nova\0\0", 32)),
-        ("a user who is not admitted", packet(b"\0\x03\0\0user\0eve\0database\0prod\0\0", 32)),
-        ("another user first", packet(b"\0\x03\0\0user\0app\0user\0eve\0database\0prod\0\0", 41)),
-    ] {
+    for (entry, (name, bytes)) in ["prod", "replica"]
+        .into_iter()
+        .flat_map(|entry| lying(entry, &query).into_iter().map(move |packet| (entry, packet)))
+    {
         let mut stream = doors.tcp();
         let _ = stream.write_all(&bytes);
         let _ = stream.shutdown(std::net::Shutdown::Write);
         let answer = rest(&mut stream);
         if answer.windows(6).any(|part| part == [b'Z', 0, 0, 0, 5, b'I']) {
-            faults.push(format!("{name}: a session came of it"));
+            faults.push(format!("{entry}, {name}: a session came of it"));
         }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert_eq!(doors.victims(), "victims");
-    assert_eq!(doors.proxy.connect("prod").value("SELECT 1"), "1");
+    for entry in ["prod", "replica"] {
+        assert_eq!(doors.proxy.connect(entry).value("SELECT 1"), "1");
+    }
+    doors.works_direct();
+}
+
+/// Startup packets to an entry whose lengths or strings lie, a Query behind each.
+fn lying(entry: &str, query: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    // a length that is `off` the true one, or one of its own
+    let of = |body: &str, length: usize| {
+        [&u32::try_from(length).unwrap().to_be_bytes(), body.as_bytes(), query].concat()
+    };
+    let off = |body: String, off: usize| of(&body, body.len() + 4 - off);
+    let true_of = |body: String| off(body, 0);
+    let head = "\0\x03\0\0user\0app\0";
+    let whole = format!("{head}database\0{entry}\0\0");
+    vec![
+        ("too short to be one", of(&whole, 3)),
+        ("nothing but a length", of(&whole, 4)),
+        ("a length that cuts its strings", of(&whole, 20)),
+        ("a length that cuts its terminator", off(whole.clone(), 1)),
+        ("a length beyond what is allowed", of(&whole, 10_001)),
+        ("a length of 2 GB", of(&whole, 0x7fff_ffff)),
+        ("a length of 4 GB", of(&whole, 0xffff_ffff)),
+        ("no terminator", true_of(format!("{head}database\0{entry}"))),
+        ("a key without its value", true_of(format!("{head}database\0"))),
+        ("strings behind the terminator", true_of(format!("{head}\0database\0{entry}\0\0"))),
+        ("no user", true_of(format!("\0\x03\0\0database\0{entry}\0\0"))),
+        ("an empty user", true_of(format!("\0\x03\0\0user\0\0database\0{entry}\0\0"))),
+        ("protocol 2", true_of(whole.replace("\x03", "\x02"))),
+        ("protocol 4", true_of(whole.replace("\x03", "\x04"))),
+        ("an entry that does not exist", true_of(format!("{head}database\0nova\0\0"))),
+        ("a user who is not admitted", true_of(whole.replace("app", "eve"))),
+        ("another user first", true_of(format!("{head}user\0eve\0database\0{entry}\0\0"))),
+    ]
 }
 
 /// A password message: its kind and its body.
@@ -227,7 +277,7 @@ fn malformed_scram_opens_nothing() {
         ),
     ];
     let mut faults = Vec::new();
-    for entry in ["prod_scram", "prod_relay"] {
+    for entry in ["prod_scram", "prod_relay", "replica_scram", "replica_relay"] {
         for (name, answers) in exchanges {
             let mut stream = doors.tcp();
             stream.write_all(&startup(entry)).unwrap();
@@ -249,16 +299,25 @@ fn malformed_scram_opens_nothing() {
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert_eq!(doors.victims(), "victims");
-    assert_eq!(doors.proxy.connect("prod_scram").value("SELECT 1"), "1");
-    assert_eq!(doors.proxy.connect("prod_relay").value("SELECT 1"), "1");
+    for entry in ["prod_scram", "prod_relay", "replica_scram", "replica_relay"] {
+        assert_eq!(doors.proxy.connect(entry).value("SELECT 1"), "1");
+    }
+    doors.works_direct();
 }
 
 /// Keys that are guessed, cut, or another session's cancel nothing.
 #[test]
 fn a_guessed_key_cancels_nothing() {
     let doors = Doors::start();
-    let mut target = doors.proxy.connect("prod");
-    let other = doors.proxy.connect("prod");
+    // the last has two sessions of the server's, and one key
+    for entry in ["prod", "replica", "both"] {
+        guess(&doors, entry);
+    }
+}
+
+fn guess(doors: &Doors, entry: &str) {
+    let mut target = doors.proxy.connect(entry);
+    let other = doors.proxy.connect(entry);
     let (process, secret) = target.key.clone();
     target.send(&Frames::new().query("SELECT pg_sleep(1.5), 'done'")).unwrap();
     let mut guesses: Vec<(u32, Vec<u8>)> = vec![
@@ -273,13 +332,17 @@ fn a_guessed_key_cancels_nothing() {
         (0, secret.clone()),
         (u32::MAX, secret.clone()),
     ];
-    // the server's own number of the session, with each key that a guess could start from
+    // the server's own numbers of the session, with each key that a guess could start from
     let own = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'";
-    let own = eventually("the statement runs", Duration::from_secs(5), || {
-        doors.cluster.sql("postgres", own).first().and_then(|row| row[0].clone())
+    eventually("the statement runs", Duration::from_secs(5), || {
+        (!doors.cluster.sql("postgres", own).is_empty()).then_some(())
     });
-    if own != process.to_string() {
-        guesses.push((own.parse().unwrap(), secret.clone()));
+    let all = "SELECT pid FROM pg_stat_activity WHERE usename = 'app'";
+    for row in doors.cluster.sql("postgres", all) {
+        let number = row[0].as_deref().unwrap().parse().unwrap();
+        if number != process {
+            guesses.push((number, secret.clone()));
+        }
     }
     for bit in 0..32 {
         let mut key = secret.clone();

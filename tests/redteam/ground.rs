@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::support::cluster::Auth;
 use super::support::process::{eventually, give_to_server_user};
 use super::support::proxy::{PROD, REPLICA};
+use super::support::relay::without_options;
 use super::support::{Cluster, Login, Major, Proxy, Wire};
 
 const WORLD: &str = include_str!("world.sql");
@@ -25,6 +26,8 @@ pub struct Ground {
     pub proxy: Proxy,
     witness: Wire,
     bystander: Wire,
+    /// A session with a snapshot that others may take over, where an attack asked for one.
+    exporter: Option<Wire>,
 }
 
 impl Ground {
@@ -36,7 +39,7 @@ impl Ground {
         let cluster = Cluster::builder().major(major).auth(Auth::Trust).start();
         fs::create_dir(cluster.data().join("loot")).unwrap();
         give_to_server_user(&cluster.data().join("loot"));
-        admit_replication(&cluster);
+        admit(&cluster, "host replication all 127.0.0.1/32 trust");
         cluster.sql("app", WORLD);
         cluster.sql("app", VICTIMS);
         // mallory is a superuser whose settings say how her texts are read
@@ -48,20 +51,24 @@ impl Ground {
         );
         let url = cluster.url("postgres", "app");
         let mallory = cluster.url("mallory", "app");
+        let (own, relay) = (cluster.port().to_string(), without_options(&cluster).to_string());
+        let set = url.replace(&format!(":{own}"), &format!(":{relay}"));
         let proxy = Proxy::builder()
             .upstream_at("prod", PROD, &url, "")
             .upstream_at("mallory", PROD, &mallory, "")
             .upstream_at("replica", REPLICA, &url, "")
             .upstream_at("mallory_replica", REPLICA, &mallory, "")
+            .upstream_at("set_replica", REPLICA, &set, "")
             .trusted("prod", "prod", "")
             .trusted("prod_startup", "prod", "confirm = \"startup\"")
             .trusted("prod_never", "prod", "confirm = \"never\"")
             .trusted("prod_mallory", "mallory", "")
             .trusted("replica", "replica", "")
             .trusted("replica_mallory", "mallory_replica", "")
+            .trusted("replica_set", "set_replica", "")
             .start();
         let (witness, bystander) = watchers(&cluster);
-        Ground { cluster, proxy, witness, bystander }
+        Ground { cluster, proxy, witness, bystander, exporter: None }
     }
 
     /// A session of the attacker's through an entry of the proxy's.
@@ -90,15 +97,29 @@ impl Ground {
     }
 
     /// A text of an attack with what is known only now.
-    pub fn fill(&self, text: &str) -> String {
+    pub fn fill(&mut self, text: &str) -> String {
+        let text = match text.contains("{snapshot}") {
+            true => &text.replace("{snapshot}", &self.snapshot()),
+            false => text,
+        };
         text.replace("{loot}", &self.loot().display().to_string())
             .replace("{port}", &self.cluster.port().to_string())
             .replace("{socket}", &self.cluster.socket_folder().display().to_string())
             .replace("{bystander}", &self.bystander.key.0.to_string())
     }
 
+    /// A snapshot that a transaction of another session's exports, until the next reset.
+    fn snapshot(&mut self) -> String {
+        let mut exporter = self.cluster.connect("app");
+        exporter.sql("BEGIN ISOLATION LEVEL REPEATABLE READ");
+        let name = exporter.value("SELECT pg_export_snapshot()");
+        self.exporter = Some(exporter);
+        name
+    }
+
     /// Everything as it was at the start, whatever an attack has done.
     pub fn reset(&mut self) {
+        self.exporter = None;
         let alive = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'bystander'";
         if self.witness.value(alive) != "1" {
             (self.witness, self.bystander) = watchers(&self.cluster);
@@ -134,6 +155,7 @@ impl Ground {
                 WHERE rolname IN ('app', 'postgres', 'reader')
             UNION ALL SELECT 'ALTER DEFAULT PRIVILEGES GRANT EXECUTE ON ROUTINES TO PUBLIC'
             UNION ALL SELECT format('SELECT lo_unlink(%s)', oid) FROM pg_largeobject_metadata
+            UNION ALL SELECT 'DELETE FROM pg_description WHERE description = ''loot'''
             UNION ALL SELECT 'CREATE SCHEMA public'
             UNION ALL SELECT 'GRANT ALL ON SCHEMA public TO PUBLIC'";
         for row in self.witness.sql(leftovers) {
@@ -152,11 +174,11 @@ pub fn major() -> Major {
     Major::EVERY.into_iter().find(named).unwrap_or_else(|| panic!("REDTEAM_MAJOR={wanted:?}"))
 }
 
-/// Lets clients open replication connections, which the server's rules leave out otherwise.
-fn admit_replication(cluster: &Cluster) {
+/// Lets clients in by a rule that goes before the server's own.
+pub fn admit(cluster: &Cluster, rule: &str) {
     let path = cluster.data().join("pg_hba.conf");
     let rules = fs::read_to_string(&path).unwrap();
-    fs::write(&path, format!("{rules}host replication all 127.0.0.1/32 trust\n")).unwrap();
+    fs::write(&path, format!("{rule}\n{rules}")).unwrap();
     let loaded = "SELECT pg_conf_load_time()";
     let before = cluster.value("postgres", loaded);
     cluster.sql("postgres", "SELECT pg_reload_conf()");

@@ -11,7 +11,7 @@ pub const CALLS: &[Attack] = &[
     attack("a routine", &["SELECT drop_it()"], GONE),
     attack("a routine, quoted", &["SELECT \"public\".\"drop_it\"()"], GONE),
     attack("a routine, a U& name", &["SELECT U&\"drop\\005Fit\"()"], GONE),
-    attack("a routine with the database's name", &["SELECT app.public.drop_it()"], ""),
+    attack("a routine with the database's name", &["SELECT app.public.drop_it()"], GONE),
     attack("a routine as a table", &["SELECT * FROM drop_it()"], GONE),
     attack(
         "a routine in ROWS FROM",
@@ -88,7 +88,12 @@ pub const CALLS: &[Attack] = &[
         &["SELECT (SELECT b FROM bystanders b LIMIT 1).drop_of"],
         GONE,
     ),
-    attack("a routine by VARIADIC and names", &["SELECT drop_dynamically()"], GONE),
+    attack(
+        "a routine by VARIADIC and names",
+        &["SELECT drop_variadic(VARIADIC numbers => ARRAY[1])"],
+        GONE,
+    ),
+    attack("a routine of its variable arguments", &["SELECT drop_variadic(1, 2, 3)"], GONE),
     attack(
         "a routine with dynamic SQL",
         &["SELECT drop_dynamically() FROM bystanders WHERE id = 1"],
@@ -117,6 +122,11 @@ pub const CALLS: &[Attack] = &[
     attack(
         "a routine in a cursor WITH HOLD",
         &["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT drop_it()", "COMMIT"],
+        GONE,
+    ),
+    attack(
+        "a routine in a cursor that a routine opens",
+        &["BEGIN", "SELECT open_it()", "FETCH ALL c", "COMMIT"],
         GONE,
     ),
     attack("a routine in PREPARE", &["PREPARE p AS SELECT drop_it()", "EXECUTE p"], GONE),
@@ -201,7 +211,8 @@ pub const CALLS: &[Attack] = &[
     attack("a cast by CAST", &["SELECT CAST(CAST(ROW(1) AS wrapped) AS int)"], GONE),
     attack("a domain", &["SELECT 1::checked"], GONE),
     attack("a domain's name before a literal", &["SELECT checked '1'"], GONE),
-    attack("a domain, only explained", &["EXPLAIN SELECT checked '1'"], ""),
+    attack("a domain, only explained", &["EXPLAIN SELECT checked '1'"], GONE)
+        .nearest(&["EXPLAIN ANALYZE SELECT checked '1'"]),
     attack(
         "a domain's input function",
         &["SELECT domain_in('1', 'checked'::regtype, -1) IS NULL"],

@@ -1,9 +1,10 @@
 //! Where a statement begins and ends: comments, quotes, encodings, sizes. What the proxy takes for a
 //! comment or a literal, the server must too.
 
-use super::attack::{Attack, assault, attack, made};
+use super::attack::{Attack, assault, attack, made, messages};
 use super::ground::Ground;
 use super::support::Major;
+use super::support::wire::Frames;
 
 const GONE: &str = "-relation public.victims";
 
@@ -18,7 +19,8 @@ pub const ATTACKS: &[Attack] = &[
     attack("block comment for white space", &["DROP/**/TABLE/**/victims"], GONE),
     attack("block comments nested", &["/* /* */ -- */ DROP TABLE victims"], GONE),
     attack("block comment nested after a quote", &["/* ' /* */ ' */ DROP TABLE victims"], GONE),
-    attack("block comment with stars and slashes", &["/***/*/**/DROP TABLE victims"], ""),
+    attack("block comment with stars and slashes", &["/***/*/**/DROP TABLE victims"], GONE)
+        .nearest(&["/***//**/DROP TABLE victims"]),
     attack("block comment right after a star", &["SELECT 2 */* x */ 3; DROP TABLE victims"], GONE),
     attack("version comment as in MySQL", &["/*!50000 x */ DROP TABLE victims"], GONE),
     attack("comment behind an operator", &["SELECT 1 +-- 1;\n2; DROP TABLE victims"], GONE),
@@ -34,11 +36,7 @@ pub const ATTACKS: &[Attack] = &[
     attack("dollar quotes of another tag", &["SELECT $a$ $b$ $a$; DROP TABLE victims --$b$"], GONE),
     attack("dollar quotes with a foreign tag", &["SELECT $é$'$é$; DROP TABLE victims --'"], GONE),
     attack("dollar in a name", &["SELECT 1 AS a$b$; DROP TABLE victims; --$b$"], GONE),
-    attack(
-        "dollar quotes behind a number",
-        &["SELECT 1 AS a, $$'$$; DROP TABLE victims --'"],
-        GONE,
-    ),
+    attack("dollar quotes behind a comma", &["SELECT 1 AS a, $$'$$; DROP TABLE victims --'"], GONE),
     attack("E'' with an escaped quote", &["SELECT E'\\''; DROP TABLE victims; --'"], GONE),
     attack("e'' with an escaped backslash", &["SELECT e'\\\\'; DROP TABLE victims; --'"], GONE),
     attack(
@@ -71,7 +69,7 @@ pub const ATTACKS: &[Attack] = &[
         GONE,
     ),
     attack("number that ends in a dot", &["SELECT 1.;DROP TABLE victims"], GONE),
-    attack("operator of many characters", &["SELECT 1 <@--\n2"], ""),
+    attack("operator that a comment ends", &["SELECT 1 <>--'\n2; DROP TABLE victims --'"], GONE),
     // strings of several statements
     attack("behind a harmless statement", &["SELECT 1; DROP TABLE victims"], GONE),
     attack("before a harmless statement", &["DROP TABLE victims; SELECT 1"], GONE),
@@ -93,11 +91,15 @@ pub const ATTACKS: &[Attack] = &[
         &["SELECT 1 AS system_user; DROP TABLE victims"],
         GONE,
     ),
-    attack("unreadable behind readable", &["SELECT 1; DORP TABLE victims"], ""),
-    attack("vertical tab, white space from 16 on", &["DROP\x0bTABLE victims"], ""),
-    attack("no-break space", &["DROP\u{a0}TABLE victims"], ""),
-    attack("byte order mark", &["\u{feff}DROP TABLE victims"], ""),
-    attack("full-width letters", &["ＤＲＯＰ TABLE victims"], ""),
+    attack("unreadable behind readable", &["SELECT 1; DORP TABLE victims"], GONE)
+        .nearest(&["SELECT 1; DROP TABLE victims"]),
+    attack("vertical tab, white space from 16 on", &["DROP\x0bTABLE victims"], GONE)
+        .since(Major::V16),
+    attack("no-break space", &["DROP\u{a0}TABLE victims"], GONE).nearest(&["DROP TABLE victims"]),
+    attack("byte order mark", &["\u{feff}DROP TABLE victims"], GONE)
+        .nearest(&["DROP TABLE victims"]),
+    attack("full-width letters", &["ＤＲＯＰ TABLE victims"], GONE)
+        .nearest(&["DROP TABLE victims"]),
     // sizes
     made(
         "behind a literal of 100,000 bytes",
@@ -151,8 +153,9 @@ pub const ATTACKS: &[Attack] = &[
                 .into(),
             ]
         },
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&["SELECT (((1))); DROP TABLE victims"]),
     made(
         "behind a sum of 2,000 terms",
         || vec![format!("SELECT 1{}; DROP TABLE victims", "+1".repeat(2_000)).into()],
@@ -167,18 +170,29 @@ pub const ATTACKS: &[Attack] = &[
         GONE,
     ),
     // encodings
-    made("invalid UTF-8", || vec![b"SELECT '\xff'; DROP TABLE victims".to_vec()], ""),
+    made("invalid UTF-8", || texts(&[b"SELECT '\xff'; DROP TABLE victims"]), GONE)
+        .nearest_made(|| texts(&[LATIN1, b"SELECT '\xff'; DROP TABLE victims"])),
     made(
         "half a character before a quote",
-        || vec![b"SELECT '\xc3'; DROP TABLE victims --'".to_vec()],
-        "",
-    ),
-    made("overlong quote", || vec![b"SELECT '\xc0\xa7; DROP TABLE victims --'".to_vec()], ""),
-    made(
-        "Latin-1",
-        || texts(&[b"SET client_encoding = LATIN1", b"SELECT '\xff'; DROP TABLE victims"]),
+        || texts(&[b"SELECT '\xc3'; DROP TABLE victims; --'"]),
         GONE,
-    ),
+    )
+    .nearest_made(|| texts(&[LATIN1, b"SELECT '\xc3'; DROP TABLE victims; --'"])),
+    made("overlong quote", || texts(&[b"SELECT '\xc0\xa7; DROP TABLE victims; --'"]), GONE)
+        .nearest(&["SELECT ''; DROP TABLE victims; --'"]),
+    made("a text behind a NUL", || texts(&[b"SELECT 1\0; DROP TABLE victims"]), GONE)
+        .nearest(&["SELECT 1; DROP TABLE victims"]),
+    made(
+        "a NUL inside a literal, in the second of two",
+        || texts(&[b"SELECT 1", b"SELECT '\0'; DROP TABLE victims"]),
+        GONE,
+    )
+    .nearest(&["SELECT 1", "SELECT ''; DROP TABLE victims"]),
+    made("a NUL before all", || texts(&[b"\0DROP TABLE victims", b"\0"]), GONE)
+        .nearest(&["DROP TABLE victims"]),
+    made("a NUL behind all", || texts(&[b"DROP TABLE victims\0", b"SELECT 1"]), GONE)
+        .nearest(&["DROP TABLE victims", "SELECT 1"]),
+    made("Latin-1", || texts(&[LATIN1, b"SELECT '\xff'; DROP TABLE victims"]), GONE),
     made(
         "Latin-1, half a character of UTF-8",
         || texts(&[b"SET NAMES 'LATIN1'", b"SELECT '\xc3'; DROP TABLE victims; --'"]),
@@ -346,6 +360,46 @@ pub const ATTACKS: &[Attack] = &[
         ],
         GONE,
     ),
+    attack(
+        "escapes on by a trigger",
+        &["INSERT INTO escaping_table SELECT 1 WHERE false", CALLED],
+        GONE,
+    ),
+    attack("escapes on by CALL", &["CALL escape_it()", CALLED], GONE),
+    attack("escapes on by a view", &["TABLE escaping_view", CALLED], GONE),
+    attack("escapes on by COPY of a view", &["COPY (TABLE escaping_view) TO STDOUT", CALLED], GONE),
+    attack(
+        "escapes on by EXPLAIN ANALYZE of a view",
+        &["EXPLAIN ANALYZE TABLE escaping_view", CALLED],
+        GONE,
+    ),
+    attack(
+        "escapes on by RETURNING",
+        &[
+            "UPDATE bystanders SET id = id WHERE id = 1 RETURNING switch('standard_conforming_strings', 'off')",
+            CALLED,
+        ],
+        GONE,
+    ),
+    messages("escapes on by the fastpath", |_| vec![fastpath(), Frames::new().query(CALLED)], GONE),
+    messages("escapes on by the fastpath, in a row", |_| vec![fastpath().query(CALLED)], GONE),
+    messages(
+        "escapes on by the fastpath, before a pipeline",
+        |_| vec![fastpath().run("SELECT 1", &[]).run(CALLED, &[]).sync()],
+        GONE,
+    ),
+    messages(
+        "escapes on by the fastpath, in a transaction",
+        |_| {
+            vec![
+                Frames::new().query("BEGIN"),
+                fastpath(),
+                Frames::new().run(CALLED, &[]).sync(),
+                Frames::new().query("COMMIT"),
+            ]
+        },
+        GONE,
+    ),
     attack("escapes on at startup", &[ESCAPED], GONE)
         .login(|login| login.parameter("standard_conforming_strings", "off")),
     attack("escapes on in startup options", &[ESCAPED], GONE)
@@ -387,6 +441,16 @@ pub const ATTACKS: &[Attack] = &[
 
 /// With escapes on: a literal that is a quote, and a DROP. Else one literal.
 const ESCAPED: &str = "SELECT 'a\\''; DROP TABLE public.victims; --'";
+
+/// As that, of one statement: a literal that is a quote, and a call.
+const CALLED: &str = "SELECT 'a\\'', public.drop_it() --'";
+
+const LATIN1: &[u8] = b"SET client_encoding = LATIN1";
+
+/// Escapes on, by a FunctionCall of `set_config`.
+fn fastpath() -> Frames {
+    Frames::new().function_call(2078, &["standard_conforming_strings", "off", "f"])
+}
 
 fn texts(texts: &[&[u8]]) -> Vec<Vec<u8>> {
     texts.iter().map(|text| text.to_vec()).collect()

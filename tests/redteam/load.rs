@@ -1,11 +1,13 @@
 //! Texts made to be expensive: each is judged in bounded time, and meanwhile others are served.
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::ground::Ground;
 use super::support::wire::Frames;
+use super::support::{Message, Wire};
 
 /// How long another session's `SELECT 1` may take while an expensive text is judged. Generous: the
 /// tests share their machine.
@@ -115,13 +117,55 @@ fn expensive() -> Vec<(&'static str, Vec<u8>)> {
     .collect()
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    Simple,
+    Extended,
+    /// Behind a harmless statement, and before the Sync.
+    Pipelined,
+}
+
+/// Each entry and each form; not each of both together, which takes twice as long.
+const TRIED: [(&str, Form); 4] = [
+    ("prod", Form::Simple),
+    ("prod", Form::Pipelined),
+    ("replica", Form::Simple),
+    ("replica", Form::Extended),
+];
+
+impl Form {
+    fn frames(self, text: &[u8]) -> Frames {
+        let frames = match self {
+            Form::Simple => return Frames::new().query_bytes(text),
+            Form::Extended => Frames::new(),
+            Form::Pipelined => Frames::new().run("SELECT 1", &[]),
+        };
+        let parse = [b"\0", text, b"\0\0\0"].concat();
+        frames.raw(b'P', &parse).bind("", "", &[]).execute("", 0).sync()
+    }
+
+    /// The error that it has to be, or what completed instead.
+    fn answer(self, attacker: &mut Wire) -> io::Result<Message> {
+        // what was before it in the pipeline
+        let mut before = matches!(self, Form::Pipelined);
+        loop {
+            let message = attacker.receive()?;
+            match message.tag {
+                b'C' if before => before = false,
+                b'E' | b'C' => return Ok(message),
+                _ => {}
+            }
+        }
+    }
+}
+
 #[test]
 fn what_is_expensive_to_judge_stalls_nobody() {
     let mut ground = Ground::start();
     let before = ground.world();
     let mut faults = Vec::new();
     for (name, text) in expensive() {
-        for entry in ["prod", "replica"] {
+        for (entry, form) in TRIED {
             // several on each of the proxy's threads
             let mut others: Vec<_> = (0..4).map(|_| ground.proxy.connect("prod")).collect();
             let mut attacker = ground.proxy.connect(entry);
@@ -139,27 +183,22 @@ fn what_is_expensive_to_judge_stalls_nobody() {
                     slowest
                 });
                 let started = Instant::now();
-                let sent = attacker.send(&Frames::new().query_bytes(&text));
-                let answer = sent.and_then(|()| {
-                    loop {
-                        let message = attacker.receive()?;
-                        if matches!(message.tag, b'E' | b'C') {
-                            return Ok(message);
-                        }
-                    }
-                });
+                let sent = attacker.send(&form.frames(&text));
+                let answer = sent.and_then(|()| form.answer(&mut attacker));
                 done.store(true, Ordering::Relaxed);
                 (watch.join().unwrap(), started.elapsed(), answer)
             });
             match answer {
                 Ok(message) if message.tag == b'E' => {}
-                other => faults.push(format!("{name} on {entry}: {other:?}")),
+                other => faults.push(format!("{name} ({form:?}) on {entry}: {other:?}")),
             }
             if slowest > STALL || took > LIMIT {
-                faults.push(format!("{name} on {entry}: {took:?}, others waited {slowest:?}"));
+                faults.push(format!(
+                    "{name} ({form:?}) on {entry}: {took:?}, others waited {slowest:?}"
+                ));
             }
             if std::env::var_os("REDTEAM").is_some() {
-                eprintln!("{name} on {entry}: {took:?}, others waited {slowest:?}");
+                eprintln!("{name} ({form:?}) on {entry}: {took:?}, others waited {slowest:?}");
             }
         }
     }

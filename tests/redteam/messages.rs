@@ -3,8 +3,8 @@
 
 use super::attack::{Attack, SKIPPED, assault, messages};
 use super::ground::Ground;
-use super::support::Major;
 use super::support::wire::Frames;
+use super::support::{Major, Wire};
 
 const GONE: &str = "-relation public.victims";
 const ROW: &str = "+row public.victims";
@@ -89,11 +89,11 @@ pub const ATTACKS: &[Attack] = &[
             let (a, b) = (format!("{}a", "n".repeat(63)), format!("{}b", "n".repeat(63)));
             vec![
                 f().parse(&a, "SELECT 1", &[]).sync(),
-                f().parse(&b, DROP, &[]).sync(),
-                f().bind("", &b, &[]).execute("", 0).sync(),
+                f().close_statement(&b).parse(&b, DROP, &[]).sync(),
+                f().bind("", &a, &[]).execute("", 0).sync(),
             ]
         },
-        "",
+        GONE,
     ),
     messages(
         "a SQL PREPARE whose name is cut",
@@ -119,12 +119,12 @@ pub const ATTACKS: &[Attack] = &[
     messages(
         "a denied Parse, no Sync, then a Query",
         |_| {
-            let mut pipeline = f().parse("s", DROP, &[]).query("SELECT 1").sync();
-            pipeline.labels.push(SKIPPED.to_owned());
-            vec![pipeline, f().query("EXECUTE s")]
+            let pipeline = f().parse("s", DROP, &[]).query("SELECT 1").sync();
+            vec![skipped(pipeline), f().query("EXECUTE s")]
         },
-        "",
-    ),
+        GONE,
+    )
+    .until(Major::V17),
     messages(
         "a denied Parse of the unnamed statement behind another",
         |_| {
@@ -223,7 +223,31 @@ pub const ATTACKS: &[Attack] = &[
         GONE,
     ),
     messages(
-        "a cursor that a routine opens",
+        "an Execute of a cursor that a routine opens",
+        |_| {
+            vec![
+                f().query("BEGIN"),
+                f().query("SELECT open_it()"),
+                f().execute("c", 0).sync(),
+                f().query("COMMIT"),
+            ]
+        },
+        GONE,
+    ),
+    messages(
+        "a temporary table dropped by EXECUTE twice",
+        |_| {
+            vec![
+                f().query("CREATE TEMP TABLE victims (n int)"),
+                f().parse("s", DROP, &[]).sync(),
+                f().query("EXECUTE s"),
+                f().query("EXECUTE s"),
+            ]
+        },
+        GONE,
+    ),
+    messages(
+        "a portal with the name of a closed cursor",
         |_| {
             vec![
                 f().query("BEGIN"),
@@ -260,8 +284,9 @@ pub const ATTACKS: &[Attack] = &[
     messages(
         "several statements in one Parse",
         |_| vec![f().run("SELECT 1; DROP TABLE victims", &[]).sync()],
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&["SELECT 1; DROP TABLE victims"]),
     messages(
         "DDL between two harmless ones of a pipeline",
         |_| vec![f().run("SELECT 1", &[]).run(DROP, &[]).run("SELECT 2", &[]).sync()],
@@ -302,18 +327,83 @@ pub const ATTACKS: &[Attack] = &[
     messages(
         "a Query during COPY",
         |_| vec![f().query("COPY victims FROM STDIN").query(DROP).copy_done()],
-        "",
-    ),
+        GONE,
+    )
+    .nearest_messages(|_| vec![f().query("COPY victims FROM STDIN").copy_done().query(DROP)]),
     messages(
         "a Parse during COPY",
         |_| vec![f().query("COPY victims FROM STDIN").run(DROP, &[]).copy_fail("x").sync()],
-        "",
-    ),
+        GONE,
+    )
+    .nearest_messages(|_| {
+        vec![f().query("COPY victims FROM STDIN").copy_fail("x").run(DROP, &[]).sync()]
+    }),
     messages(
         "a FunctionCall during COPY",
         |_| vec![f().query("COPY victims FROM STDIN").function_call(964, &["4242"]).copy_fail("x")],
-        "",
-    ),
+        "-large object 4242",
+    )
+    .nearest_messages(|_| {
+        vec![f().query("COPY victims FROM STDIN").copy_fail("x").function_call(964, &["4242"])]
+    }),
+    messages(
+        "a Query during a COPY that Execute began",
+        |_| vec![skipped(begun().query(DROP).copy_done().sync())],
+        GONE,
+    )
+    .nearest_messages(|_| vec![begun().copy_done().sync().query(DROP)]),
+    messages(
+        "a Query during a COPY that Execute began, data behind it",
+        |_| {
+            let pipeline = begun().copy_data(b"9\tx\n").query(DROP).copy_data(b"8\tx\n");
+            vec![skipped(pipeline.copy_fail("x").sync()), f().query("SELECT 1")]
+        },
+        GONE,
+    )
+    .nearest_messages(|_| vec![begun().copy_fail("x").sync().query(DROP)]),
+    messages(
+        "a Parse during a COPY that Execute began",
+        |_| vec![begun().run(DROP, &[]).copy_done().sync(), f().query("SELECT 1")],
+        GONE,
+    )
+    .nearest_messages(|_| vec![begun().copy_done().run(DROP, &[]).sync()]),
+    messages(
+        "a Bind during a COPY that Execute began",
+        |_| {
+            vec![
+                f().parse("s", DROP, &[]).sync(),
+                begun().bind("", "s", &[]).execute("", 0).copy_done().sync(),
+            ]
+        },
+        GONE,
+    )
+    .nearest_messages(|_| {
+        vec![
+            f().parse("s", DROP, &[]).sync(),
+            begun().copy_done().bind("", "s", &[]).execute("", 0).sync(),
+        ]
+    }),
+    messages(
+        "a FunctionCall during a COPY that Execute began",
+        |ground| {
+            let oid = ground.value("SELECT 'drop_it()'::regprocedure::oid").parse().unwrap();
+            vec![skipped(begun().function_call(oid, &[]).copy_done().sync())]
+        },
+        GONE,
+    )
+    .nearest_messages(|ground| {
+        let oid = ground.value("SELECT 'drop_it()'::regprocedure::oid").parse().unwrap();
+        vec![begun().copy_done().sync().function_call(oid, &[])]
+    }),
+    messages(
+        "a Sync during a COPY that Execute began, then a Query",
+        |_| {
+            let pipeline = begun().sync().flush().query(DROP).copy_done().sync();
+            vec![skipped(skipped(pipeline)), f().query("SELECT 1")]
+        },
+        GONE,
+    )
+    .nearest_messages(|_| vec![begun().copy_done().sync().query(DROP)]),
     messages(
         "DDL behind a COPY in its string",
         |_| {
@@ -334,8 +424,15 @@ pub const ATTACKS: &[Attack] = &[
                     .copy_fail("x"),
             ]
         },
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&[DROP]),
+    messages(
+        "a message inside CopyData of a COPY that Execute began",
+        |_| vec![begun().copy_data(&f().query(DROP).bytes).copy_done().sync()],
+        GONE,
+    )
+    .nearest(&[DROP]),
     messages(
         "CopyData and CopyDone without COPY",
         |_| vec![f().copy_data(b"9\tx\n").copy_done().query("SELECT 1"), f().query(DROP)],
@@ -410,8 +507,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     messages(
         "FunctionCall of pg_terminate_backend",
-        |ground| vec![f().function_call(2096, &[&ground.fill("{bystander}")])],
-        "",
+        |ground| vec![f().function_call(2096, &[&ground.fill("{bystander}"), "0"])],
+        "-bystander",
     ),
     messages(
         "FunctionCall of lo_unlink",
@@ -452,13 +549,15 @@ pub const ATTACKS: &[Attack] = &[
     messages(
         "a text behind the terminator of a Query",
         |_| vec![f().query_bytes(b"SELECT 1\0; DROP TABLE victims"), f().query("SELECT 1")],
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&["SELECT 1; DROP TABLE victims"]),
     messages(
         "a Query without a terminator",
         |_| vec![f().raw(b'Q', b"DROP TABLE victims"), f().query("SELECT 1")],
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&[DROP]),
     messages(
         "a Parse with a second text",
         |_| {
@@ -469,8 +568,40 @@ pub const ATTACKS: &[Attack] = &[
                     .sync(),
             ]
         },
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&["SELECT 1", DROP]),
+    messages(
+        "a Parse with a second text, in a pipeline",
+        |_| {
+            vec![
+                f().run("SELECT 1", &[])
+                    .raw(b'P', b"\0SELECT 1\0\0\0DROP TABLE victims\0\0\0")
+                    .bind("", "", &[])
+                    .execute("", 0)
+                    .sync()
+                    .run("SELECT 1", &[])
+                    .sync(),
+            ]
+        },
+        GONE,
+    )
+    .nearest(&["SELECT 1", DROP]),
+    messages(
+        "a NUL in the name of a statement, in a pipeline",
+        |_| {
+            vec![
+                f().parse("s", "SELECT 1", &[])
+                    .raw(b'P', b"s\0SELECT 1\0DROP TABLE victims\0\0\0")
+                    .raw(b'B', b"\0s\0s\0\0\0\0\0\0")
+                    .execute("", 0)
+                    .sync(),
+                f().query("SELECT 1"),
+            ]
+        },
+        GONE,
+    )
+    .nearest(&[DROP]),
     messages(
         "a Parse with more types than there are",
         |_| {
@@ -481,22 +612,36 @@ pub const ATTACKS: &[Attack] = &[
                     .sync(),
             ]
         },
-        "",
-    ),
+        GONE,
+    )
+    .nearest(&[DROP]),
     messages(
         "a Bind without terminators",
-        |_| vec![f().parse("s", "SELECT 1", &[]).raw(b'B', b"s").execute("", 0).sync()],
-        "",
-    ),
+        |_| vec![f().parse("s", DROP, &[]).raw(b'B', b"s").execute("", 0).sync()],
+        GONE,
+    )
+    .nearest(&[DROP]),
     messages(
         "an Execute without a row limit",
-        |_| vec![f().parse("", "SELECT 1", &[]).bind("", "", &[]).raw(b'E', b"\0").sync()],
-        "",
-    ),
+        |_| vec![f().parse("", DROP, &[]).bind("", "", &[]).raw(b'E', b"\0").sync()],
+        GONE,
+    )
+    .nearest(&[DROP]),
 ];
 
 fn f() -> Frames {
     Frames::new()
+}
+
+/// A COPY begun by Execute.
+fn begun() -> Frames {
+    f().run("COPY victims FROM STDIN", &[])
+}
+
+/// One of the messages that call for ReadyForQuery is skipped, or taken for COPY's.
+fn skipped(mut frames: Frames) -> Frames {
+    frames.labels.push(SKIPPED.to_owned());
+    frames
 }
 
 #[test]
@@ -510,12 +655,18 @@ fn no_order_of_messages_gets_through() {
 fn no_length_hides_a_message() {
     let mut ground = Ground::start();
     let before = ground.world();
-    let hidden = f().query(DROP).bytes;
-    for entry in ["prod", "replica"] {
+    let hidden =
+        [f().query(DROP).query(DROP).bytes, f().run(DROP, &[]).sync().run(DROP, &[]).sync().bytes];
+    for (entry, hidden) in [
+        ("prod", &hidden[0]),
+        ("prod", &hidden[1]),
+        ("replica", &hidden[0]),
+        ("replica", &hidden[1]),
+    ] {
         for length in [0_u32, 1, 3, 4, 5, 7, 64, 0x3fff_ffff, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
             for tag in *b"QPBEDCFSHXdcfp\0~" {
                 let mut wire = ground.proxy.connect(entry);
-                let lie = [&[tag][..], &length.to_be_bytes(), &hidden, &hidden].concat();
+                let lie = [&[tag][..], &length.to_be_bytes(), hidden].concat();
                 // it may be closed while we write
                 let _ = wire.send_bytes(&lie);
                 let _ = wire.send(&f().sync());
@@ -525,4 +676,14 @@ fn no_length_hides_a_message() {
     assert_eq!(ground.proxy.connect("prod").value("SELECT 1"), "1");
     // whatever was still under way is over once a statement of our own is through
     assert_eq!(ground.world(), before);
+    // behind a length that is true, each of them is a message
+    for hidden in &hidden {
+        let login = ground.direct("postgres");
+        let mut wire = Wire::tcp(ground.cluster.port(), &login).unwrap();
+        wire.send_bytes(&[&b"S\0\0\0\x04"[..], hidden].concat()).unwrap();
+        (0..3).for_each(|_| drop(wire.receive_until(b'Z')));
+        assert_eq!(ground.value("SELECT to_regclass('victims') IS NULL"), "t");
+        drop(wire);
+        ground.reset();
+    }
 }

@@ -17,12 +17,16 @@ fn guarded(login: Login) -> Login {
 }
 
 const fn way(name: &'static str, texts: &'static [&'static str]) -> Attack {
-    attack(name, texts, ROW).data().login(guarded)
+    attack(name, texts, ROW).data().login(guarded).also_where_the_guard_was_set()
 }
 
-/// One that the server itself lets come to nothing today.
-const fn nowhere(name: &'static str, texts: &'static [&'static str]) -> Attack {
-    attack(name, texts, "").data().login(guarded)
+/// One that the server itself lets come to nothing today, and what it takes instead.
+const fn nowhere(
+    name: &'static str,
+    texts: &'static [&'static str],
+    nearest: &'static [&'static str],
+) -> Attack {
+    way(name, texts).nearest(nearest)
 }
 
 pub const ATTACKS: &[Attack] = &[
@@ -80,8 +84,24 @@ pub const ATTACKS: &[Attack] = &[
     )
     .until(Major::V15),
     way(
-        "SET TRANSACTION SNAPSHOT",
+        "BEGIN with an isolation level, READ WRITE",
         &["BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE", CALL, "COMMIT"],
+    ),
+    way(
+        "SET TRANSACTION SNAPSHOT",
+        &[
+            "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            "SET TRANSACTION READ WRITE",
+            "SET TRANSACTION SNAPSHOT '{snapshot}'",
+            CALL,
+            "COMMIT",
+        ],
+    ),
+    way(
+        "SET TRANSACTION SNAPSHOT in a string",
+        &[
+            "BEGIN ISOLATION LEVEL REPEATABLE READ, READ WRITE; SET TRANSACTION SNAPSHOT '{snapshot}'; SELECT write_it(); COMMIT",
+        ],
     ),
     way(
         "ROLLBACK AND CHAIN",
@@ -110,6 +130,7 @@ pub const ATTACKS: &[Attack] = &[
     nowhere(
         "set_config, local",
         &["BEGIN", "SELECT set_config('transaction_read_only', 'off', true)", CALL, "COMMIT"],
+        &["BEGIN", "SET LOCAL transaction_read_only = off", CALL, "COMMIT"],
     ),
     way(
         "set_config in a query",
@@ -160,6 +181,10 @@ pub const ATTACKS: &[Attack] = &[
             "UPDATE pg_settings SET setting = 'off' WHERE name = 'default_transaction_read_only'",
             CALL,
         ],
+        &[
+            "UPDATE pg_settings SET setting = 'off' WHERE name = 'default_transaction_read_only'",
+            CALL,
+        ],
     ),
     way("DO", &["DO $$ BEGIN SET default_transaction_read_only = off; END $$", CALL]),
     way(
@@ -169,7 +194,11 @@ pub const ATTACKS: &[Attack] = &[
         ],
     ),
     way("CALL that commits", &["CALL flip_commit_and_write()"]),
-    nowhere("a routine that sets and writes", &["SELECT flip_and_write()"]),
+    nowhere(
+        "a routine that sets and writes",
+        &["SELECT flip_and_write()"],
+        &["SELECT flip_and_write()"],
+    ),
     way(
         "a routine that sets, and one that writes",
         &["SELECT switch('default_transaction_read_only', 'off')", CALL],
@@ -177,6 +206,7 @@ pub const ATTACKS: &[Attack] = &[
     nowhere(
         "a routine that sets for the transaction",
         &["BEGIN", "SELECT switch('transaction_read_only', 'off')", CALL, "COMMIT"],
+        &["SELECT switch('default_transaction_read_only', 'off')", CALL],
     ),
     way(
         "RESET ALL behind an option",
@@ -190,15 +220,20 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack("at startup", &[CALL], ROW)
         .data()
+        .also_where_the_guard_was_set()
         .login(|login| login.parameter("default_transaction_read_only", "off")),
     attack("in startup options", &[CALL], ROW)
         .data()
+        .also_where_the_guard_was_set()
         .login(|login| login.options("-c default_transaction_read_only=off")),
-    attack("in startup options, twice", &[CALL], ROW).data().login(|login| {
-        login.options("-c default_transaction_read_only=on --default-transaction-read-only=off")
-    }),
+    attack("in startup options, twice", &[CALL], ROW).data().also_where_the_guard_was_set().login(
+        |login| {
+            login.options("-c default_transaction_read_only=on --default-transaction-read-only=off")
+        },
+    ),
     attack("transaction_read_only at startup", &[CALL], ROW)
         .data()
+        .also_where_the_guard_was_set()
         .login(|login| login.parameter("transaction_read_only", "off")),
     attack(
         "by a session with another role",
@@ -216,9 +251,20 @@ pub const ATTACKS: &[Attack] = &[
                     .sync(),
             ]
         },
-        "",
+        ROW,
     )
-    .data(),
+    .data()
+    .login(guarded)
+    .also_where_the_guard_was_set()
+    .nearest_messages(|_| {
+        vec![
+            f().run("SET default_transaction_read_only = on", &[]).sync(),
+            f().run("SELECT set_config('default_transaction_read_only', 'off', false)", &[])
+                .sync()
+                .run(CALL, &[])
+                .sync(),
+        ]
+    }),
     messages(
         "SET and a routine, one pipeline each",
         |_| {
@@ -232,7 +278,8 @@ pub const ATTACKS: &[Attack] = &[
         ROW,
     )
     .data()
-    .login(guarded),
+    .login(guarded)
+    .also_where_the_guard_was_set(),
     messages(
         "BEGIN READ WRITE parsed, harmless at Bind",
         |_| {
@@ -248,7 +295,8 @@ pub const ATTACKS: &[Attack] = &[
         ROW,
     )
     .data()
-    .login(guarded),
+    .login(guarded)
+    .also_where_the_guard_was_set(),
     messages(
         "EXECUTE of a SET that Parse prepared",
         |_| {
@@ -261,7 +309,8 @@ pub const ATTACKS: &[Attack] = &[
         ROW,
     )
     .data()
-    .login(guarded),
+    .login(guarded)
+    .also_where_the_guard_was_set(),
     messages(
         "set_config by the fastpath",
         |_| {
@@ -273,11 +322,101 @@ pub const ATTACKS: &[Attack] = &[
         ROW,
     )
     .data()
-    .login(guarded),
+    .login(guarded)
+    .also_where_the_guard_was_set(),
 ];
+
+/// Ways on where the guard was SET after login, since the upstream drops startup options: what
+/// takes a setting back takes the guard off.
+pub const SET: &[Attack] = &[
+    back("RESET", &["RESET default_transaction_read_only", CALL]),
+    back("RESET, and a plain write", &["RESET default_transaction_read_only", WRITE]),
+    back("RESET ALL", &["RESET ALL", CALL]),
+    back("RESET ALL, and a plain write", &["RESET ALL", WRITE]),
+    back("RESET ALL in a string", &["RESET ALL; COMMIT; SELECT write_it()"]),
+    back("RESET ALL in a string, behind a read", &["SELECT 1; RESET ALL", CALL]),
+    back("RESET ALL in a string, before a read", &["RESET ALL; SELECT 1", CALL]),
+    back("RESET ALL in a transaction", &["BEGIN", "RESET ALL", "COMMIT", CALL]),
+    back(
+        "RESET ALL behind a savepoint",
+        &["BEGIN", "SAVEPOINT s", "RESET ALL", "RELEASE s", "COMMIT", CALL],
+    ),
+    back("RESET ALL twice", &["RESET ALL", "RESET ALL", CALL]),
+    back("RESET ALL in DO", &["DO $$ BEGIN RESET ALL; END $$", CALL]),
+    back("DISCARD ALL", &["DISCARD ALL", CALL]),
+    back("DISCARD ALL, and a plain write", &["DISCARD ALL", WRITE]),
+    back("SET TO DEFAULT", &["SET default_transaction_read_only TO DEFAULT", CALL]),
+    back(
+        "SET TO DEFAULT in a transaction",
+        &["BEGIN", "SET default_transaction_read_only TO DEFAULT", "COMMIT", CALL],
+    ),
+    back(
+        "set_config of NULL",
+        &["SELECT set_config('default_transaction_read_only', NULL, false)", CALL],
+    ),
+    back("SET on, then RESET ALL", &["SET default_transaction_read_only = on", "RESET ALL", CALL]),
+    back(
+        "SET LOCAL on, then RESET",
+        &[
+            "BEGIN",
+            "SET LOCAL default_transaction_read_only = on",
+            "RESET default_transaction_read_only",
+            "COMMIT",
+            CALL,
+        ],
+    ),
+    back(
+        "RESET ALL behind a setting of the proxy's",
+        &["SET authority.ticket = 'x'", "RESET ALL", CALL],
+    ),
+    back(
+        "RESET ALL that fails, then one that does not",
+        &["BEGIN", "RESET ALL", "SELECT 1/0", "COMMIT", "RESET ALL", CALL],
+    ),
+    back(
+        "the way back, by a routine",
+        &["SELECT switch('default_transaction_read_only', NULL)", CALL],
+    ),
+    messages(
+        "RESET ALL and a call in one pipeline",
+        |_| vec![f().run("RESET ALL", &[]).sync().run(CALL, &[]).sync().run(WRITE, &[]).sync()],
+        ROW,
+    )
+    .data()
+    .also_where_the_guard_was_set()
+    .behind(GUARD),
+    messages(
+        "RESET ALL parsed, and run by EXECUTE",
+        |_| vec![f().parse("s", "RESET ALL", &[]).sync(), f().query("EXECUTE s").query(CALL)],
+        ROW,
+    )
+    .data()
+    .also_where_the_guard_was_set()
+    .behind(GUARD),
+    messages(
+        "RESET ALL behind what was answered by Flush",
+        |_| vec![f().run("SELECT 1", &[]).flush().run("RESET ALL", &[]).sync(), f().query(CALL)],
+        ROW,
+    )
+    .data()
+    .also_where_the_guard_was_set()
+    .behind(GUARD),
+];
+
+const GUARD: &str = "SET default_transaction_read_only = on";
+
+/// One that takes back what was SET.
+const fn back(name: &'static str, texts: &'static [&'static str]) -> Attack {
+    attack(name, texts, ROW).data().also_where_the_guard_was_set().behind(GUARD)
+}
 
 fn f() -> Frames {
     Frames::new()
+}
+
+#[test]
+fn nothing_takes_back_a_guard_that_was_set() {
+    assault(&mut Ground::start(), SET);
 }
 
 #[test]

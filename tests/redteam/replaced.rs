@@ -22,7 +22,7 @@ const DISARMED_VIEW: &str = "CREATE OR REPLACE VIEW drop_view AS SELECT 1 AS n";
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION harmless_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DROP TABLE victims; RETURN NEW; END'";
 
 /// Everything as it was: also the table, where an attack got through.
-const RESTORE: &str = "CREATE OR REPLACE FUNCTION harmless() RETURNS int LANGUAGE plpgsql AS \
+pub const RESTORE: &str = "CREATE OR REPLACE FUNCTION harmless() RETURNS int LANGUAGE plpgsql AS \
     'BEGIN RETURN 1; END'; \
     CREATE OR REPLACE FUNCTION harmless_check(int) RETURNS boolean LANGUAGE plpgsql AS \
     'BEGIN RETURN true; END'; \
@@ -33,7 +33,7 @@ const RESTORE: &str = "CREATE OR REPLACE FUNCTION harmless() RETURNS int LANGUAG
     CREATE TABLE IF NOT EXISTS victims (id int PRIMARY KEY, name text)";
 
 /// On prod alone: nobody replaces anything on a replica.
-const REPLACED: &[Attack] = &[
+pub const REPLACED: &[Attack] = &[
     attack(
         "a routine",
         &["SELECT harmless()", CONFIRM, ROUTINE, WITHDRAW, "SELECT harmless()"],
@@ -545,7 +545,11 @@ pub const LITERALS: &[Attack] = &[
         ],
         GONE,
     ),
-    attack("a name of nextval", &["SELECT 1 AS a", "SELECT 1 AS b", "SELECT drop_it() AS b"], GONE),
+    attack(
+        "a call where a literal was",
+        &["SELECT 1 AS a", "SELECT 1 AS b", "SELECT drop_it() AS b"],
+        GONE,
+    ),
 ];
 
 const XML: &str = "SELECT table_to_xml('bystanders', true, true, '')";

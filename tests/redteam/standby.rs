@@ -11,7 +11,8 @@ use super::support::proxy::REPLICA;
 use super::support::wire::Frames;
 use super::support::{Cluster, Login, Proxy, Wire};
 
-/// The attack; what would be seen of it on the standby or on its primary.
+/// The attack; what would be seen of it on the standby or on its primary. Empty: the standby itself
+/// does not let it come about, and its primary does.
 const ATTACKS: &[(&str, &str, &str)] = &[
     ("a file by COPY", "COPY (SELECT 1) TO '{loot}/file'", "file"),
     ("a file by a program", "COPY (SELECT 1) TO PROGRAM 'cat > {loot}/file'", "file"),
@@ -96,6 +97,17 @@ fn a_standby_is_left_alone_with_all_that_it_can_reach() {
         "CREATE TABLE victims (id int); INSERT INTO victims VALUES (1); CREATE SEQUENCE counter; \
          SELECT lo_from_bytea(4242, 'x'); CREATE EXTENSION dblink; CREATE EXTENSION postgres_fdw",
     );
+    primary.sql(
+        "app",
+        &format!(
+            "CREATE SERVER itself FOREIGN DATA WRAPPER postgres_fdw \
+             OPTIONS (host '{}', port '{}', dbname 'app'); \
+             CREATE USER MAPPING FOR postgres SERVER itself OPTIONS (user 'postgres'); \
+             CREATE FOREIGN TABLE far (id int) SERVER itself OPTIONS (table_name 'victims')",
+            primary.socket_folder().display(),
+            primary.port()
+        ),
+    );
     fs::create_dir(primary.data().join("loot")).unwrap();
     give_to_server_user(&primary.data().join("loot"));
     let standby = primary.replica();
@@ -147,6 +159,13 @@ fn a_standby_is_left_alone_with_all_that_it_can_reach() {
             faults.push(format!("{name}: it does not work direct: {said:?}"));
         }
         let _ = fs::remove_file(ground.standby.data().join("loot/file"));
+    }
+    for (name, text, _) in ATTACKS.iter().filter(|(_, _, witness)| witness.is_empty()) {
+        let login = Login::new("postgres", "app");
+        let on = |port| Wire::tcp(port, &login).unwrap().try_sql(text).map(|_| ());
+        if let Err(said) = on(ground.primary.port()) {
+            faults.push(format!("{name}: it does not work on the primary: {said}"));
+        }
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }

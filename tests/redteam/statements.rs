@@ -36,7 +36,8 @@ pub const DATA: &[Attack] = &[
     attack("setval in ORDER BY", &["SELECT 1 ORDER BY setval('counter', 99)"], "+row public.counter").data(),
     attack("setval as a table", &["SELECT * FROM LATERAL ROWS FROM (setval('counter', 99)) AS x(n)"], "+row public.counter").data(),
     attack("setval in a cursor", &["BEGIN", "DECLARE c CURSOR FOR SELECT setval('counter', 99)", "FETCH c", "COMMIT"], "+row public.counter").data(),
-    attack("setval in a cursor that is moved", &["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT setval('counter', 99)", "COMMIT"], "+row public.counter").data(),
+    attack("setval in a cursor that is moved", &["BEGIN", "DECLARE c CURSOR FOR SELECT setval('counter', 99)", "MOVE ALL c", "COMMIT"], "+row public.counter").data(),
+    attack("setval in a cursor WITH HOLD", &["BEGIN", "DECLARE c CURSOR WITH HOLD FOR SELECT setval('counter', 99)", "COMMIT"], "+row public.counter").data(),
     attack("setval in arguments of EXECUTE", &["PREPARE p(bigint) AS SELECT $1", "EXECUTE p(setval('counter', 99))"], "+row public.counter").data(),
     attack("setval with its schema quoted", &["SELECT \"pg_catalog\".\"setval\"('counter', 99)"], "+row public.counter").data(),
     attack("setval with a U& name", &["SELECT U&\"set\\0076al\"('counter', 99)"], "+row public.counter").data(),
@@ -137,7 +138,7 @@ pub const STRONGER: &[Attack] = &[
         GONE,
     ),
     attack(
-        "a temporary table dropped by EXECUTE twice",
+        "a temporary table dropped twice",
         &["CREATE TEMP TABLE victims (n int)", "DROP TABLE victims", "DROP TABLE victims"],
         GONE,
     ),
@@ -172,9 +173,18 @@ pub const STRONGER: &[Attack] = &[
         GONE,
     ),
     attack(
-        "a name cut at 63 bytes",
+        "a temporary table and another in one DROP",
         &["CREATE TEMP TABLE x (n int)", "DROP TABLE x, victims"],
         GONE,
+    ),
+    attack(
+        "a temporary table whose name is cut at 63 bytes",
+        &[
+            "CREATE TEMP TABLE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnna (n int)",
+            "DROP TABLE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnb",
+            "DROP TABLE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnc",
+        ],
+        "-relation public.nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn",
     ),
     attack(
         "a temporary sequence that a column needs",
@@ -183,8 +193,9 @@ pub const STRONGER: &[Attack] = &[
             "ALTER TABLE victims ALTER id SET DEFAULT nextval('s')",
             "DROP SEQUENCE s CASCADE",
         ],
-        "",
-    ),
+        "+column public.victims.id",
+    )
+    .nearest(&["ALTER TABLE victims ALTER id SET DEFAULT nextval('counter')"]),
     attack(
         "pg_temp that a search_path names first",
         &["SET search_path = pg_temp, public", "DROP TABLE victims"],
@@ -429,8 +440,18 @@ pub const STRONGER: &[Attack] = &[
         GONE,
     ),
     attack(
-        "cursor_to_xml and query_to_xml of a call",
+        "query_to_xml of a call",
         &["SELECT query_to_xml('SELECT drop_it()', true, true, '')"],
+        GONE,
+    ),
+    attack(
+        "cursor_to_xml of a call",
+        &[
+            "BEGIN",
+            "DECLARE c CURSOR FOR SELECT drop_it()",
+            "SELECT cursor_to_xml('c', 1, true, true, '')",
+            "COMMIT",
+        ],
         GONE,
     ),
     attack("ts_stat of a call", &["SELECT ts_stat('SELECT to_tsvector(drop_it()::text)')"], GONE),

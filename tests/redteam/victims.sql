@@ -3,6 +3,7 @@ CREATE TABLE victims (id int PRIMARY KEY, name text);
 INSERT INTO victims VALUES (1, 'anne'), (2, 'bert'), (3, 'carl');
 CREATE TABLE bystanders (id int PRIMARY KEY, name text);
 COMMENT ON TABLE bystanders IS 'kept';
+CREATE TABLE nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn (id int);
 CREATE SEQUENCE counter;
 SELECT lo_from_bytea(4242, 'precious');
 CREATE EXTENSION dblink;
@@ -15,6 +16,10 @@ $$ BEGIN DROP TABLE IF EXISTS public.victims; RETURN 1; END $$;
 CREATE FUNCTION drop_of(bystanders) RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
 INSERT INTO bystanders VALUES (1, 'x'), (2, 'y');
+CREATE FUNCTION drop_variadic(VARIADIC numbers int[]) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE public.victims; RETURN 1; END $$;
+CREATE FUNCTION open_it() RETURNS refcursor LANGUAGE plpgsql AS
+$$ DECLARE c refcursor := 'c'; BEGIN OPEN c FOR SELECT drop_it(); RETURN c; END $$;
 CREATE FUNCTION drop_dynamically() RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN EXECUTE 'DR' || 'OP TABLE victims'; RETURN 1; END $$;
 CREATE FUNCTION pretends_to_be_stable() RETURNS int STABLE LANGUAGE plpgsql AS
@@ -99,6 +104,50 @@ $$ BEGIN
     COMMIT;
     INSERT INTO victims VALUES (9, 'mallory');
 END $$;
+CREATE VIEW escaping_view AS SELECT set_config('standard_conforming_strings', 'off', false) AS n;
+CREATE PROCEDURE escape_it() LANGUAGE plpgsql AS
+$$ BEGIN PERFORM set_config('standard_conforming_strings', 'off', false); END $$;
+CREATE FUNCTION escape_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN SET standard_conforming_strings = off; RETURN NULL; END $$;
+CREATE TABLE escaping_table (n int);
+CREATE TRIGGER escapes BEFORE INSERT ON escaping_table
+    FOR EACH STATEMENT EXECUTE FUNCTION escape_for_a_trigger();
+CREATE FUNCTION sjis_it() RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN SET client_encoding = 'SJIS'; RETURN 1; END $$;
+CREATE FUNCTION sjis_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM set_config('client_encoding', 'SJIS', false); RETURN NULL; END $$;
+CREATE TABLE sjis_table (n int);
+CREATE TRIGGER sjis BEFORE INSERT ON sjis_table
+    FOR EACH STATEMENT EXECUTE FUNCTION sjis_for_a_trigger();
+CREATE VIEW sjis_view AS SELECT set_config('client_encoding', 'SJIS', false) AS n;
+CREATE PROCEDURE sjis_procedure() LANGUAGE plpgsql AS
+$$ BEGIN SET client_encoding = 'SJIS'; END $$;
+
+-- what migration tools keep, and what leads to it
+CREATE TABLE alembic_version (version_num text PRIMARY KEY);
+INSERT INTO alembic_version VALUES ('1a2b');
+CREATE SCHEMA other CREATE TABLE schema_migrations (version text);
+INSERT INTO other.schema_migrations VALUES ('1');
+CREATE VIEW versions AS SELECT * FROM alembic_version;
+CREATE TABLE releases (id int PRIMARY KEY);
+INSERT INTO releases VALUES (1);
+CREATE TABLE flyway_schema_history (release int REFERENCES releases ON DELETE CASCADE);
+INSERT INTO flyway_schema_history VALUES (1);
+CREATE TABLE all_versions (version int);
+CREATE TABLE goose_db_version () INHERITS (all_versions);
+INSERT INTO goose_db_version VALUES (1);
+CREATE TABLE parts (version int) PARTITION BY LIST (version);
+CREATE TABLE knex_migrations PARTITION OF parts FOR VALUES IN (1, 2);
+CREATE FUNCTION bump_it() RETURNS int LANGUAGE sql AS
+$$ UPDATE public.alembic_version SET version_num = 'loot' RETURNING 1 $$;
+CREATE FUNCTION bump_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN UPDATE public.alembic_version SET version_num = 'loot'; RETURN NULL; END $$;
+CREATE TABLE bumping_table (n int);
+CREATE TRIGGER bumps BEFORE INSERT ON bumping_table
+    FOR EACH STATEMENT EXECUTE FUNCTION bump_for_a_trigger();
+CREATE TABLE bumping_rule (n int);
+CREATE RULE bumps AS ON INSERT TO bumping_rule
+    DO ALSO UPDATE alembic_version SET version_num = 'loot';
 
 -- harmless until they are replaced
 CREATE FUNCTION harmless() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;

@@ -13,8 +13,8 @@ BEGIN
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE c.oid >= 16384 AND c.relpersistence <> 't'
     UNION ALL
-    SELECT format('column %s.%s %s %s', a.attrelid::regclass, a.attname, a.atttypid::regtype,
-                  a.attnotnull)
+    SELECT format('column %s.%s %s %s %s', a.attrelid::regclass, a.attname, a.atttypid::regtype,
+                  a.attnotnull, a.atthasdef)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
     WHERE c.oid >= 16384 AND c.relpersistence <> 't' AND c.relkind IN ('r', 'v', 'm', 'f')
       AND a.attnum > 0

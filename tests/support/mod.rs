@@ -12,6 +12,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod process;
 pub mod proxy;
+pub mod relay;
 pub mod tools;
 pub mod traffic;
 pub mod transcript;
