@@ -14,6 +14,8 @@ mod attack;
 mod confirming;
 #[path = "redteam/doors.rs"]
 mod doors;
+#[path = "redteam/encodings.rs"]
+mod encodings;
 #[path = "redteam/ground.rs"]
 mod ground;
 #[path = "redteam/hidden.rs"]
@@ -24,6 +26,8 @@ mod lexing;
 mod load;
 #[path = "redteam/messages.rs"]
 mod messages;
+#[path = "redteam/migrations.rs"]
+mod migrations;
 #[path = "redteam/newest.rs"]
 mod newest;
 #[path = "redteam/read_only.rs"]
