@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit fuzz soak fuzz-state oracle migrations-corpus traffic demo bench clean
+.PHONY: help install build test lint unit fuzz soak fuzz-state oracle redteam migrations-corpus traffic demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,13 @@ soak: ## three minutes of everything at once: 11,000 clients, crashes, a full di
 oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 10 minutes (ORACLE_SECONDS=280 on each, ORACLE_SEED=1)
 	@scripts/install.sh build test
 	ORACLE_SECONDS=$${ORACLE_SECONDS:-280} $(CARGO) test --locked --test oracle -- --nocapture --test-threads 2
+
+redteam: ## every attack of tests/redteam/ on PostgreSQL 15 to 18, 8 minutes (MAJORS=18 REDTEAM=name for some)
+	@scripts/install.sh build test
+	@failed=0; for major in $${MAJORS:-15 16 17 18}; do \
+		echo "== PostgreSQL $$major"; \
+		REDTEAM_MAJOR=$$major $(CARGO) test --locked --test redteam -- --test-threads 2 || failed=1; \
+	done; exit $$failed
 
 traffic: ## record what the clients of tests/clients/ send anew, for the oracle
 	@scripts/install.sh build test
