@@ -84,7 +84,7 @@ fn the_tour_goes_through() {
         .map(|(chapter, _)| chapter.split_once('\n').unwrap().1)
         .unwrap_or_else(|| panic!("{printed}"));
     let expected = "
-     where the rows are, and where they are not:
+     where the rows are, and where they are not (docs/orms.md says what that means):
                      neon: …/nova_prod             local: …/nova_staging
      capabilities    answer  declared              none
                      fetch  trusted
