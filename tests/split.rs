@@ -18,6 +18,8 @@ mod declared;
 mod equal;
 #[path = "split/generator.rs"]
 mod generator;
+#[path = "split/implicit.rs"]
+mod implicit;
 #[path = "state/item.rs"]
 mod item;
 #[path = "split/lost.rs"]

@@ -12,7 +12,7 @@ mod temporary;
 pub use journal::{Journal, Lasts, Note, Told, Values};
 pub use modes::{Isolates, begin};
 pub use names::{Known, Names};
-pub use route::{Route, goes_by_names, read, reads_besides, route, written};
+pub use route::{Route, goes_by_names, minds_blocks, read, reads_besides, route, written};
 pub use temporary::Temporary;
 
 /// A leg.

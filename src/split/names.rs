@@ -52,6 +52,11 @@ impl Names {
         }
     }
 
+    /// Something on this leg has a name.
+    pub fn is_any_on(&self, side: Side) -> bool {
+        self.known.values().any(|known| known.side == side)
+    }
+
     /// The end of a transaction: portals end, but those WITH HOLD.
     pub fn end_transaction(&mut self) {
         self.known.retain(|_, known| known.hold);

@@ -141,6 +141,16 @@ pub fn goes_by_names(statement: &Statement, class: Class) -> bool {
         && route(statement, class, &Temporary::default()) == Route::To(Side::Read)
 }
 
+/// Whether a statement may run, or warn, otherwise within a transaction block, be it implicit, than
+/// by itself.
+pub fn minds_blocks(statement: &Statement) -> bool {
+    let anywhere = [
+        "SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "COPY", "SHOW", "EXPLAIN", "EXECUTE",
+        "FETCH", "MOVE",
+    ];
+    !anywhere.contains(&statement.tag)
+}
+
 /// A statement that would run on both legs for its set_config.
 fn sets(statement: &Statement) -> bool {
     !statement.set_config.is_empty() && statement.class <= Class::Read

@@ -186,10 +186,6 @@ fn extended(random: &mut Random, items: &mut Vec<Item>) {
         }
         0..7 => {
             let text = statement(random);
-            // what was only prepared before it is the other leg's affair
-            if text.contains("ISOLATION") && is_open(items) {
-                items.push(Item::Sync);
-            }
             // which of two errors comes first where a name is taken is not the same on two legs
             if !name.is_empty() {
                 items.push(Item::CloseStatement(name));

@@ -7,7 +7,7 @@ use super::support::wire::Frames;
 use super::support::{Login, Major, Wire};
 
 /// What one database with the tables of both places answers, and what the session does.
-fn answers(places: &Places, frames: &[Frames]) -> [Vec<String>; 2] {
+pub fn answers(places: &Places, frames: &[Frames]) -> [Vec<String>; 2] {
     places.fill();
     [(places.cluster.port(), "whole"), (places.proxy.port, "both")].map(|(port, database)| {
         let login = Login::new("app", database).password(PASSWORD);
@@ -21,11 +21,11 @@ fn answers(places: &Places, frames: &[Frames]) -> [Vec<String>; 2] {
     })
 }
 
-fn pipeline(texts: &[&str]) -> Frames {
+pub fn pipeline(texts: &[&str]) -> Frames {
     texts.iter().fold(Frames::new(), |frames, text| frames.run(text, &[])).sync()
 }
 
-fn query(text: &str) -> Frames {
+pub fn query(text: &str) -> Frames {
     Frames::new().query(text)
 }
 

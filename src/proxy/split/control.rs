@@ -13,7 +13,7 @@ use super::run::{too_much, unsupported};
 use super::{Block, End, Protocol, Split};
 use crate::policy::Denial;
 use crate::protocol::{ErrorResponse, message};
-use crate::split::{self, Note, Side};
+use crate::split::{self, Lasts, Note, Side};
 use crate::sql::{Chain, Effect, Modes, Statement};
 
 const ROLLBACK: &[u8] = b"ROLLBACK";
@@ -89,7 +89,7 @@ impl Split {
     /// False: it cannot on one leg, and there is no block.
     async fn has_begun_where_ran(&mut self) -> Result<bool, End> {
         for side in Side::BOTH {
-            if self.legs[side as usize].as_ref().is_some_and(|leg| leg.ran && !leg.begun) {
+            if self.has_part(side) {
                 self.begin_on(side).await?;
                 self.quiet(side).await?;
             }
@@ -119,7 +119,8 @@ impl Split {
                 return Ok(false);
             }
             Block::Failed(Some(side), _) => side,
-            Block::Open(_) | Block::None => self.primary(),
+            Block::Open(_) => self.primary(),
+            Block::None => self.executing().unwrap_or(self.primary()),
         };
         if !self.ready_leg(first).await? || !self.run_on(first, text, Pass::Client).await? {
             return Ok(false);
@@ -128,6 +129,15 @@ impl Split {
             self.follow(first.other(), text).await?;
         }
         Ok(true)
+    }
+
+    /// A leg on which something has run in the open pipeline, or been planned.
+    fn executing(&self) -> Option<Side> {
+        let planned =
+            |side: &Side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.planned);
+        let mut sides = Side::BOTH.into_iter().rev();
+        let executed = sides.clone().find(|side| self.executed(*side) > 0);
+        executed.or_else(|| sides.find(planned))
     }
 
     /// The other leg does what the first has done.
@@ -157,6 +167,7 @@ impl Split {
         if both {
             self.follow_over(text).await?;
         }
+        self.portals.end_transaction();
         self.transaction_over(commits)?;
         Ok(true)
     }
@@ -287,7 +298,19 @@ impl Split {
 
     /// SET TRANSACTION: legs that come later get the modes with their BEGIN.
     async fn set_transaction(&mut self, modes: Modes, text: &Bytes) -> Result<bool, End> {
-        let Block::Open(open) = &mut self.block else { return self.within(text).await };
+        let Block::Open(open) = &mut self.block else {
+            let done = self.within(text).await?;
+            // for what comes later in the open pipeline
+            let read_write = modes.read_write.filter(|write| !write);
+            let modes = Modes { read_write, ..modes };
+            if done && modes != Modes::default() {
+                let recovering = self.legs.iter().flatten().any(|leg| leg.recovering);
+                let begin = split::begin(Side::Write, modes, recovering);
+                let set = Bytes::from(begin.replacen("BEGIN", "SET TRANSACTION", 1));
+                self.note(Note::Session(set.into(), Lasts::Locally))?;
+            }
+            return Ok(done);
+        };
         open.read_write = modes.read_write.or(open.read_write);
         open.isolation = modes.isolation.or(open.isolation);
         open.deferrable = modes.deferrable.or(open.deferrable);

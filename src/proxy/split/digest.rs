@@ -129,7 +129,7 @@ impl Split {
                 }
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
                 if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
-                    leg.owed.pop_front();
+                    leg.answered(kind, &frame[HEADER_LENGTH..]);
                 }
                 while let Some(&Owed { kind: Kind::Begin(tag), .. }) = self.leg(side)?.owed.front()
                 {

@@ -141,7 +141,10 @@ impl Split {
             return Ok(());
         }
         let told = match route {
-            Route::To(_) => Told::default(),
+            Route::To(_) => {
+                self.leg(side)?.planned = true;
+                Told::default()
+            }
             _ => Told {
                 text,
                 values: Some(Values { types, bound: Bytes::new() }),
@@ -227,6 +230,7 @@ impl Split {
             }
             _ => None,
         };
+        self.leg(side)?.planned |= matches!(known.route, Route::To(_));
         let before = self.portals.insert(&portal, known);
         let named = Named { portal: true, name: portal, before };
         self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
@@ -334,6 +338,7 @@ impl Split {
                 if is_listen(statement) && !self.listens(known.side).await? {
                     return Ok(());
                 }
+                self.pipelines(statement, known.side).await?;
                 self.stirred = true;
                 self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
                 self.quiet(known.side).await?;
@@ -353,6 +358,7 @@ impl Split {
                 if self.names_what_is_taken(statement, side).await? {
                     return Ok(());
                 }
+                self.pipelines(statement, side).await?;
                 self.goes(statement, side);
             }
             None => self.runs_unknown(side),

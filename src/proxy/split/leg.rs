@@ -7,6 +7,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 
+use crate::protocol::backend;
 use crate::proxy::moving::Line;
 use crate::proxy::tidings::Tidings;
 use crate::split::{Isolates, Known};
@@ -98,6 +99,10 @@ pub(super) struct Leg {
     pub(super) pipeline: bool,
     /// Something has run in the open pipeline.
     pub(super) ran: bool,
+    /// In the open pipeline something has been prepared or bound that takes a snapshot.
+    pub(super) planned: bool,
+    /// How many Executes have made a pipeline of the open transaction, as the server counts.
+    pub(super) executed: usize,
     /// What was sent last commits what it does, outside a block.
     pub(super) commits: bool,
     /// The server is in recovery.
@@ -158,6 +163,8 @@ impl Leg {
             joined: false,
             pipeline: false,
             ran: false,
+            planned: false,
+            executed: 0,
             commits: false,
             recovering,
             serializable,
@@ -179,15 +186,47 @@ impl Leg {
         if kind.is_boundary() {
             self.pipeline = false;
             self.ran = false;
+            self.planned = false;
+            self.executed = 0;
             self.skipping = false;
         } else {
             self.pipeline = true;
             self.ran |= kind == Kind::Execute;
+            self.executed += usize::from(kind == Kind::Execute);
         }
         self.failed = false;
         self.owed.push_back(Owed { kind, pass, named });
     }
 }
+
+impl Leg {
+    /// What is owed first has been answered.
+    pub(super) fn answered(&mut self, message: u8, body: &[u8]) {
+        let Some(owed) = self.owed.pop_front() else { return };
+        if owed.kind != Kind::Execute || self.owed.iter().any(|owed| owed.kind.is_boundary()) {
+            return;
+        }
+        let in_flight = self.owed.iter().filter(|owed| owed.kind == Kind::Execute).count();
+        match message {
+            // nothing has run
+            backend::EMPTY_QUERY_RESPONSE => self.executed = self.executed.saturating_sub(1),
+            // it has ended the transaction
+            _ if ALONE.contains(&body) => self.executed = in_flight,
+            _ => {}
+        }
+    }
+}
+
+/// Tags of statements that commit once they are complete. (VACUUM has begun another transaction then.)
+const ALONE: [&[u8]; 7] = [
+    b"DISCARD ALL\0",
+    b"ALTER SYSTEM\0",
+    b"CREATE DATABASE\0",
+    b"DROP DATABASE\0",
+    b"CREATE TABLESPACE\0",
+    b"DROP TABLESPACE\0",
+    b"COMMIT PREPARED\0",
+];
 
 /// While nothing is owed on it.
 impl Line for Leg {

@@ -58,6 +58,12 @@ impl Split {
     /// Asks the write leg. Where it takes no part in what is open, a failure leaves the names in
     /// doubt, and nothing else; where it does, that has failed, and the client is told.
     async fn ask_names(&mut self) -> Result<bool, End> {
+        let executed = Side::BOTH.map(|side| self.executed(side));
+        let alone = matches!(self.block, Block::None) && executed == [0; 2];
+        if alone && self.leg(Side::Write)?.pipeline && !self.portals.is_any_on(Side::Write) {
+            // nothing is there that it would end
+            self.request(Side::Write, Kind::Sync, Pass::Nothing, message::SYNC).await?;
+        }
         let leg = self.leg(Side::Write)?;
         let inside = leg.begun || leg.pipeline;
         let synced = !leg.pipeline;
@@ -71,6 +77,8 @@ impl Split {
         }
         self.quiet(Side::Write).await?;
         let leg = self.leg(Side::Write)?;
+        // what the client sends is as alone as it was
+        leg.executed = executed[Side::Write as usize];
         let rows = leg.kept.take().unwrap_or_default();
         if leg.failed {
             self.pipeline_failed |= inside && self.protocol == Protocol::Extended;

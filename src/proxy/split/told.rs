@@ -107,9 +107,25 @@ impl Split {
             return Ok(true);
         }
         for told in self.noted_for(side) {
-            self.run_in_pipeline(side, &told.text, told.values.as_ref(), Pass::Errors).await?;
+            let values = told.values.as_ref();
+            self.run_in_pipeline(side, &told.text, values, Pass::ErrorsAlone).await?;
         }
         Ok(true)
+    }
+
+    /// How many Executes have made a pipeline of what is open on a leg.
+    pub(super) fn executed(&self, side: Side) -> usize {
+        self.legs[side as usize].as_ref().map_or(0, |leg| leg.executed)
+    }
+
+    /// What has run in the open pipeline on the other leg makes a pipeline of this one's as well, where
+    /// that matters to a statement: the server counts its own Executes.
+    pub(super) async fn pipelines(&mut self, statement: &Statement, side: Side) -> Result<(), End> {
+        let follows = self.executed(side) == 0 && self.executed(side.other()) > 0;
+        if matches!(self.block, Block::None) && follows && split::minds_blocks(statement) {
+            self.run_in_pipeline(side, b"SHOW server_version", None, Pass::Nothing).await?;
+        }
+        Ok(())
     }
 
     /// The open transaction reaches a leg: BEGIN, and what has been done in it so far.
@@ -146,12 +162,19 @@ impl Split {
     /// What ran in the open pipeline before BEGIN is part of its transaction.
     pub(super) async fn begin_where_ran(&mut self) -> Result<(), End> {
         for side in Side::BOTH {
-            if self.legs[side as usize].as_ref().is_some_and(|leg| leg.ran && !leg.begun) {
+            if self.has_part(side) {
                 self.begin_on(side).await?;
             }
         }
         self.leave_out();
         Ok(())
+    }
+
+    /// A leg has a part in the open pipeline that BEGIN makes a block of: something has run there, or
+    /// has taken the transaction's snapshot.
+    pub(super) fn has_part(&self, side: Side) -> bool {
+        let leg = self.legs[side as usize].as_ref();
+        leg.is_some_and(|leg| (leg.ran || leg.planned) && !leg.begun)
     }
 
     /// BEGIN in a pipeline: a leg in which nothing has run has no part in the block yet.
@@ -291,6 +314,7 @@ impl Split {
         let absent: Vec<Side> = Side::BOTH.into_iter().filter(|side| !joined(*side)).collect();
         for leg in self.legs.iter_mut().flatten() {
             leg.joined = false;
+            leg.executed = 0;
         }
         if committed {
             return if self.journal.committed(&absent) { Ok(()) } else { Err(too_much()) };
