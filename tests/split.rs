@@ -16,6 +16,8 @@ mod cuts;
 mod declared;
 #[path = "split/equal.rs"]
 mod equal;
+#[path = "split/explained.rs"]
+mod explained;
 #[path = "split/generator.rs"]
 mod generator;
 #[path = "split/implicit.rs"]

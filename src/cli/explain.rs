@@ -150,8 +150,8 @@ fn table(judgement: &Judgement, explained: &Explained, sql: &str) -> String {
             table.add_row(["leg", "none: the session itself is refused"]);
         }
     }
-    for (tag, leg) in &explained.legs {
-        table.add_row([tag.to_owned(), &format!("to {leg}")[..]]);
+    for leg in &explained.legs {
+        table.add_row([leg.tag, &format!("to {}: {}", leg.place, leg.why)]);
     }
     if let Some(task) = &explained.task {
         table.add_row(["task", task]);
@@ -191,7 +191,9 @@ fn object(judgement: &Judgement, explained: &Explained, sql: &str) -> serde_json
     };
     let upstream = explained.upstream.as_ref();
     let legs = explained.legs.iter();
-    let legs: Vec<_> = legs.map(|(tag, leg)| json!({ "command_tag": tag, "leg": leg })).collect();
+    let legs: Vec<_> = legs
+        .map(|leg| json!({ "command_tag": leg.tag, "leg": leg.place, "why": leg.why }))
+        .collect();
     json!({
         "statements": statements,
         "legs": legs,
@@ -215,24 +217,50 @@ fn object(judgement: &Judgement, explained: &Explained, sql: &str) -> serde_json
 mod tests {
     use super::*;
 
-    fn told(task: &str, sql: &str) -> String {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/config/pgauthority.toml");
-        let config = config::load(std::path::Path::new(path)).unwrap();
+    /// The answer of the example configuration; `auth`: how its routed entry authenticates.
+    fn asked(auth: &str, task: &str, sql: &str) -> String {
+        let text = include_str!("../../config/pgauthority.toml");
+        let text = text.replace(
+            "task = \"unit_tests\"                     # for clients that declare none; leave it away \
+             to make them\nauth = \"relay\"",
+            auth,
+        );
+        let text = text.replace("nova@localhost", "nova:secret@localhost");
+        let text = text.replace("//ep-cool", "//nova:secret@ep-cool");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pgauthority.toml");
+        std::fs::write(&path, text).unwrap();
+        let config = config::load(&path).unwrap_or_else(|faults| panic!("{faults}"));
         let mut judge = Judge::new(config.contract.migration_tables.clone(), 0);
         let judgement = judge.judge(sql.as_bytes());
         let settings = vec![(parameter::TASK, task)];
-        let asked = Asked { database: "nova", user: "app", settings };
+        let asked = Asked { database: "nova", user: "nova", settings };
         let explained = explain(&config, &asked, &mut judge, sql.as_bytes()).unwrap();
         table(&judgement, &explained, sql)
     }
 
+    fn told(task: &str, sql: &str) -> String {
+        asked("auth = \"scram-sha-256\"\nusers = [\"nova\"]", task, sql)
+    }
+
     #[test]
     fn a_split_session_has_two_places() {
-        let told = told("spanning", "SELECT 1; INSERT INTO t VALUES (1)");
+        let told = told("spanning", "SELECT 1; EXPLAIN INSERT INTO t VALUES (1)");
         let on =
             |what: &str| told.lines().find(|line| line.trim_start().starts_with(what)).unwrap();
         assert!(on("reads on").contains("authority neon"), "{told}");
         assert!(on("writes on").contains("authority local"), "{told}");
+        assert!(told.contains("to neon, where the session reads: it reads"), "{told}");
+        assert!(told.contains("local, where the session writes: it shows the plan"), "{told}");
+    }
+
+    #[test]
+    fn what_the_session_refuses_is_blocked() {
+        let chain = told("spanning", "COMMIT AND CHAIN");
+        assert!(chain.contains("blocked") && chain.contains("task.split"), "{chain}");
+        let relayed = asked("auth = \"relay\"", "spanning", "SELECT 1");
+        assert!(relayed.contains("none: the session itself is refused"), "{relayed}");
+        assert!(relayed.contains("task.split"), "{relayed}");
     }
 
     #[test]

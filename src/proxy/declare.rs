@@ -45,6 +45,14 @@ pub(super) fn declare(
         wishes.read(name, value)?;
     }
     let Routed { upstream, write, row } = route(config, entry, moved.or(wishes.task.as_deref()))?;
+    if write.is_some() && entry.auth == ClientAuth::Relay {
+        return Err(Box::new(Denial::new(
+            Rule::TaskSplit,
+            "authentication cannot be relayed to both legs of a session that reads from neon and \
+             writes to local",
+            "let the entry say auth = \"scram-sha-256\", so that the proxy logs in to each",
+        )));
+    }
     let mut law = policy(config, entry, &upstream, &startup.user);
     let write = write.map(|upstream| {
         let mut writing = policy(config, entry, &upstream, &startup.user);

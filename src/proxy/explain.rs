@@ -1,16 +1,19 @@
 //! What the running proxy would do with a text: the same declaration, the same gate, no server.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 
 use super::declare::declare;
+use super::split::{refused_in_string, unsupported};
 use crate::config::{Config, Upstream};
 use crate::gate::{Beginning, Gate, Judging, Next};
-use crate::policy::{Denial, Policy};
+use crate::policy::{Denial, Policy, View};
 use crate::protocol::{InitialPacket, Startup, message};
 use crate::session::{Instant, Parameters};
 use crate::split::{self, Route, Side, Temporary};
+use crate::sql::{Effect, Statement};
 
 /// A session to be explained.
 #[derive(Clone, Debug)]
@@ -45,12 +48,29 @@ pub struct Explained {
     pub fate: Fate,
     /// Of a session that reads in one place and writes in another: the two.
     pub between: Option<(Arc<Upstream>, Arc<Upstream>)>,
-    /// Of such a session: where each statement goes, by
-    /// its tag.
-    pub legs: Vec<(&'static str, &'static str)>,
+    /// Of such a session: where each statement goes.
+    pub legs: Vec<Leg>,
 }
 
-/// Explains `text` in the session asked for; `None`: there is no such entry.
+/// Where a statement of a split session goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leg {
+    /// The statement, by its tag.
+    pub tag: &'static str,
+    /// The place, in words.
+    pub place: &'static str,
+    /// What decides it.
+    pub why: &'static str,
+}
+
+/// What the gates of a session start with.
+struct Law {
+    parameters: Parameters,
+    search_path_doubtful: bool,
+    limit: usize,
+}
+
+/// Explains `text`, sent as one Query, in the session asked for; `None`: there is no such entry.
 pub fn explain(
     config: &Config,
     asked: &Asked<'_>,
@@ -68,53 +88,132 @@ pub fn explain(
         }
     };
     let task = declared.parameters.task.get().as_deref().map(str::to_owned);
-    let limit = config.server.limits.max_statement_bytes;
-    let write = declared.write.as_ref().map(|(write, _)| write.clone());
+    let law = Law {
+        parameters: declared.parameters,
+        search_path_doubtful: declared.search_path_doubtful,
+        limit: config.server.limits.max_statement_bytes,
+    };
     let mut explained = Explained {
-        between: write.map(|write| (declared.upstream.clone(), write)),
-        upstream: Some(declared.upstream),
+        upstream: Some(declared.upstream.clone()),
         task,
         fate: Fate::Runs,
+        between: None,
         legs: Vec::new(),
     };
-    let law = (declared.parameters, declared.search_path_doubtful, limit);
     let Some((local, policy)) = declared.write else {
-        explained.fate = fate(declared.policy, &law, judge, text);
+        explained.fate = law.fate(declared.policy, judge, text);
         return Some(explained);
     };
-    let judgement = judge.judge(text)?;
-    for statement in &judgement.statements {
-        let route = split::route(statement, statement.class, &Temporary::default());
-        let sides: &[Side] = match &route {
-            Route::To(Side::Read) => &[Side::Read],
-            Route::To(Side::Write) => &[Side::Write],
-            Route::Both { .. } | Route::Transaction => &Side::BOTH,
-            Route::Prepared(_) | Route::Cursor(_) => &[],
-            Route::Refused(why, hint) => {
-                explained.fate = Fate::Refused(Box::new(super::split::unsupported(why, hint)));
-                &[]
+    explained.between = Some((declared.upstream, local));
+    explained.spanning(&law, [declared.policy, policy], judge, text)?;
+    Some(explained)
+}
+
+impl Explained {
+    /// What the splitter and the legs' gates make of a text. `None`: it could not be judged.
+    fn spanning(
+        &mut self,
+        law: &Law,
+        policies: [Policy; 2],
+        judge: &mut impl Judging,
+        text: &[u8],
+    ) -> Option<()> {
+        let judgement = judge.judge(text)?;
+        let alone = judgement.statements.len() == 1;
+        let mut names = HashMap::new();
+        let mut sides = Vec::new();
+        for statement in &judgement.statements {
+            let (route, why) = split::placed(statement, statement.class, &Temporary::default());
+            let (tag, place) = (statement.tag, leg_words(&route));
+            self.legs.push(Leg { tag, place, why });
+            let route = resolved(route, &names);
+            if let Some((name, side)) = named(statement, &route) {
+                names.insert(name, side);
             }
-        };
-        explained.legs.push((statement.tag, leg_words(&route)));
-        let start = (statement.location as usize).min(text.len());
-        let end = start.saturating_add(statement.length as usize).min(text.len());
-        for side in sides {
-            // which leg a mode of transactions concerns is the session's to know
-            if route == Route::Transaction || explained.fate != Fate::Runs {
-                continue;
-            }
-            let policy = if *side == Side::Read { &declared.policy } else { &policy };
-            explained.fate = fate(policy.clone(), &law, judge, &text[start..end]);
-            if let Fate::Refused(denial) = &mut explained.fate {
-                denial.move_by(statement.location);
-            }
-            explained.upstream = match side {
-                Side::Write => Some(local.clone()),
-                Side::Read => explained.upstream,
+            let refused = match alone {
+                true => split::control_refused(&statement.effect),
+                false => None,
             };
+            match (refused, &route) {
+                (Some((why, hint)), _) => self.refuse(statement, why, hint),
+                // which leg the modes of a transaction concern is the session's to know
+                (None, Route::Transaction) if alone => return Some(()),
+                _ => match split::within_string(&route) {
+                    Ok(side) => sides.push(side),
+                    Err((why, hint)) => self.refuse(statement, why, hint),
+                },
+            }
+        }
+        if self.fate != Fate::Runs {
+            return Some(());
+        }
+        let one = sides.first().copied().flatten();
+        if let Some(side) = one.filter(|side| sides.iter().all(|other| *other == Some(*side))) {
+            let fate = law.fate(policies[side as usize].clone(), judge, text);
+            self.meets(side, fate);
+            return Some(());
+        }
+        if alone {
+            // it changes the session: what both gates allow
+            for side in Side::BOTH {
+                let fate = law.fate(policies[side as usize].clone(), judge, text);
+                self.meets(side, fate);
+            }
+            return Some(());
+        }
+        let parts = judgement.statements.iter().zip(sides);
+        let parts = parts.map(|(statement, side)| (statement, statement.class, side));
+        let view = View { task_is_set: law.parameters.task.is_set(), ..View::default() };
+        if let Some((_, side, denial)) = refused_in_string(&policies, parts, view) {
+            self.meets(side, Fate::Refused(denial));
+        }
+        Some(())
+    }
+
+    /// The splitter refuses a statement; the first refusal is the one that is told.
+    fn refuse(&mut self, statement: &Statement, why: &str, hint: &str) {
+        if self.fate == Fate::Runs {
+            let mut denial = unsupported(why, hint).at(statement.location);
+            denial.class = Some(statement.class);
+            denial.tag = Some(statement.tag);
+            self.fate = Fate::Refused(Box::new(denial));
         }
     }
-    Some(explained)
+
+    /// A leg's gate has decided; the first decision that is not just to run is the one that is told.
+    fn meets(&mut self, side: Side, fate: Fate) {
+        if self.fate == Fate::Runs {
+            self.fate = fate;
+            self.upstream = self.between.as_ref().map(|(read, write)| match side {
+                Side::Read => read.clone(),
+                Side::Write => write.clone(),
+            });
+        }
+    }
+}
+
+/// A name: a prepared statement's (`true`) or a cursor's.
+type Name = (bool, Box<str>);
+
+/// Where a name leads that an earlier statement of the text has made, or that nobody knows, in a
+/// session that has just begun.
+fn resolved(route: Route, names: &HashMap<Name, Side>) -> Route {
+    let known = |name: Name, unknown| Route::To(names.get(&name).copied().unwrap_or(unknown));
+    match route {
+        Route::Prepared(name) => known((true, name), Side::Read),
+        Route::Cursor(name) => known((false, name), Side::Write),
+        other => other,
+    }
+}
+
+/// The name that a statement makes, and its leg.
+fn named(statement: &Statement, route: &Route) -> Option<(Name, Side)> {
+    let Route::To(side) = route else { return None };
+    match &statement.effect {
+        Effect::Prepare { name, .. } => Some(((true, name.clone()), *side)),
+        Effect::Declare { name, .. } => Some(((false, name.clone()), *side)),
+        _ => None,
+    }
 }
 
 /// Where a statement of a split session goes, for people.
@@ -130,29 +229,26 @@ fn leg_words(route: &Route) -> &'static str {
     }
 }
 
-/// What a gate decides of a text.
-fn fate(
-    policy: Policy,
-    (parameters, search_path_doubtful, limit): &(Parameters, bool, usize),
-    judge: &mut impl Judging,
-    text: &[u8],
-) -> Fate {
-    let mut gate = Gate::new(Beginning {
-        policy,
-        parameters: parameters.clone(),
-        reports: Vec::new(),
-        search_path_doubtful: *search_path_doubtful,
-        signer: None,
-        lookups: None,
-        replication: false,
-        nonce: "0".into(),
-        max_statement_bytes: *limit,
-    });
-    match gate.frontend(judge, &message::query(text), Instant::ZERO).next {
-        Next::Refuse(refusal) => Fate::Refused(Box::new(refusal.denial)),
-        Next::Fatal(denial) => Fate::Refused(denial),
-        Next::Record(record) if !record.confirmed.is_empty() => Fate::RunsConfirmed,
-        _ => Fate::Runs,
+impl Law {
+    /// What a gate decides of a text.
+    fn fate(&self, policy: Policy, judge: &mut impl Judging, text: &[u8]) -> Fate {
+        let mut gate = Gate::new(Beginning {
+            policy,
+            parameters: self.parameters.clone(),
+            reports: Vec::new(),
+            search_path_doubtful: self.search_path_doubtful,
+            signer: None,
+            lookups: None,
+            replication: false,
+            nonce: "0".into(),
+            max_statement_bytes: self.limit,
+        });
+        match gate.frontend(judge, &message::query(text), Instant::ZERO).next {
+            Next::Refuse(refusal) => Fate::Refused(Box::new(refusal.denial)),
+            Next::Fatal(denial) => Fate::Refused(denial),
+            Next::Record(record) if !record.confirmed.is_empty() => Fate::RunsConfirmed,
+            _ => Fate::Runs,
+        }
     }
 }
 

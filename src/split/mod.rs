@@ -12,7 +12,10 @@ mod temporary;
 pub use journal::{Journal, Lasts, Note, Told, Values};
 pub use modes::{Isolates, begin};
 pub use names::{Known, Names};
-pub use route::{Route, goes_by_names, minds_blocks, read, reads_besides, route, written};
+pub use route::{
+    Route, control_refused, goes_by_names, lets_write, minds_blocks, placed, read, reads_besides,
+    route, within_string, written,
+};
 pub use temporary::Temporary;
 
 /// A leg.

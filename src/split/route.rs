@@ -1,7 +1,7 @@
 //! Where a statement belongs.
 
 use super::{Side, Temporary, temporary};
-use crate::sql::{Bound, Class, Effect, How, Modes, Statement, Uses};
+use crate::sql::{Bound, Chain, Class, Effect, How, Modes, Statement, Uses};
 
 /// Where a statement belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +23,58 @@ pub enum Route {
     Refused(&'static str, &'static str),
 }
 
+/// What transaction control cannot do in a split session: why, and what to do instead.
+pub const fn control_refused(effect: &Effect) -> Option<(&'static str, &'static str)> {
+    match effect {
+        Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) => {
+            Some(("AND CHAIN is not possible", "begin the next one with BEGIN"))
+        }
+        _ => None,
+    }
+}
+
+/// Transaction control that asks for a transaction that writes: the read leg is not told.
+pub const fn lets_write(effect: &Effect) -> bool {
+    match effect {
+        Effect::Begin { modes } | Effect::SetTransaction { modes } => {
+            matches!(modes.read_write, Some(true))
+        }
+        _ => false,
+    }
+}
+
+/// Where a route leads in a string of several statements; `None`: to both legs.
+///
+/// # Errors
+/// It cannot be in one: why, and what to do instead.
+pub const fn within_string(route: &Route) -> Result<Option<Side>, (&'static str, &'static str)> {
+    match route {
+        Route::To(side) => Ok(Some(*side)),
+        Route::Both { .. } => Ok(None),
+        Route::Refused(why, hint) => Err((why, hint)),
+        Route::Transaction | Route::Prepared(_) | Route::Cursor(_) => Err((
+            "transaction control in a string with other statements is not possible",
+            "send it as a statement of its own",
+        )),
+    }
+}
+
 /// The route of a statement, `class` being what it is in this session.
 pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Route {
+    placed(statement, class, temporary).0
+}
+
+/// The route of a statement, and what decides it, for people.
+pub fn placed(statement: &Statement, class: Class, temporary: &Temporary) -> (Route, &'static str) {
+    const READ: Route = Route::To(Side::Read);
+    const WRITE: Route = Route::To(Side::Write);
+    const SESSION: &str = "it changes the session, which both legs have";
+    const READ_ONLY: &str = "it governs transactions that write";
+    const CONTROL: &str = "the transaction is the session's";
+    const NAMED: &str = "it goes where what it names is";
+    let refused = |why, hint| (Route::Refused(why, hint), "one connection would be needed");
     if statement.bound == Bound::Snapshot {
-        return Route::Refused(
+        return refused(
             "a snapshot cannot be shared",
             "export it on an entry that reads and writes in one place",
         );
@@ -37,56 +85,55 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
         | Effect::Rollback(_)
         | Effect::Savepoint(_)
         | Effect::Release(_)
-        | Effect::RollbackTo(_) => return Route::Transaction,
+        | Effect::RollbackTo(_) => return (Route::Transaction, CONTROL),
         Effect::PrepareTransaction => {
-            return Route::Refused("PREPARE TRANSACTION is not possible", "COMMIT instead");
+            return refused("PREPARE TRANSACTION is not possible", "COMMIT instead");
         }
         Effect::SetTransaction { modes } if *modes == Modes::default() => {
-            return Route::Refused(
-                "a snapshot cannot be shared",
-                "leave SET TRANSACTION SNAPSHOT away",
-            );
+            return refused("a snapshot cannot be shared", "leave SET TRANSACTION SNAPSHOT away");
         }
-        Effect::SetTransaction { .. } => return Route::Transaction,
+        Effect::SetTransaction { .. } => return (Route::Transaction, CONTROL),
         Effect::SetSessionCharacteristics { modes } if modes.read_write == Some(true) => {
             return match modes.isolation {
-                None => Route::To(Side::Write),
-                Some(_) => Route::Refused(
+                None => (WRITE, READ_ONLY),
+                Some(_) => refused(
                     "READ WRITE concerns one leg and the isolation level both",
                     "send two statements, one with READ WRITE alone",
                 ),
             };
         }
         Effect::Set { name, .. } | Effect::Reset(name) if is_read_only(name) => {
-            return Route::To(Side::Write);
+            return (WRITE, READ_ONLY);
         }
         Effect::SetSessionCharacteristics { .. }
         | Effect::Set { .. }
         | Effect::Reset(_)
-        | Effect::ResetAll => return Route::Both { keep: true },
+        | Effect::ResetAll => return (Route::Both { keep: true }, SESSION),
         // a leg that is not open has nothing to discard
-        Effect::DiscardAll => return Route::Both { keep: false },
-        Effect::DiscardTemp => return Route::To(Side::Write),
+        Effect::DiscardAll => return (Route::Both { keep: false }, SESSION),
+        Effect::DiscardTemp => return (WRITE, "temporary relations are where the session writes"),
         Effect::DiscardOther | Effect::Deallocate(None) | Effect::CloseCursor(None) => {
-            return Route::Both { keep: false };
+            return (Route::Both { keep: false }, SESSION);
         }
         Effect::Prepare { inner, .. } if sets(inner) => {
-            return Route::Refused(
+            return refused(
                 "a prepared set_config cannot run on both legs",
                 "send it as a statement of its own",
             );
         }
         Effect::Declare { .. } if !statement.set_config.is_empty() => {
-            return Route::Refused(
+            return refused(
                 "a cursor over set_config cannot run on both legs",
                 "send it as a statement of its own",
             );
         }
-        Effect::Prepare { inner, .. } => return route(inner, inner.class, temporary),
-        Effect::Execute(name) if class <= Class::Read => return Route::Prepared(name.clone()),
-        Effect::Deallocate(Some(name)) => return Route::Prepared(name.clone()),
+        Effect::Prepare { inner, .. } => return placed(inner, inner.class, temporary),
+        Effect::Execute(name) if class <= Class::Read => {
+            return (Route::Prepared(name.clone()), NAMED);
+        }
+        Effect::Deallocate(Some(name)) => return (Route::Prepared(name.clone()), NAMED),
         Effect::Fetch(name) | Effect::CloseCursor(Some(name)) => {
-            return Route::Cursor(name.clone());
+            return (Route::Cursor(name.clone()), NAMED);
         }
         Effect::Execute(_)
         | Effect::Declare { .. }
@@ -97,41 +144,56 @@ pub fn route(statement: &Statement, class: Class, temporary: &Temporary) -> Rout
     if let Some(name) = &statement.explains
         && class <= Class::Read
     {
-        return Route::Prepared(name.clone());
+        return (Route::Prepared(name.clone()), NAMED);
     }
     let has_no_relation = statement.uses.as_deref().is_none_or(|uses| uses.relations.is_empty());
     if has_no_relation && statement.set_config.iter().any(|call| call.name.is_none()) {
-        return Route::Refused(
+        return refused(
             "set_config of a name that is computed cannot run on both legs",
             "write the name as a literal",
         );
     }
     if sets(statement) && statement.uses.as_deref().is_some_and(reads_tables) {
-        return Route::Refused(
+        return refused(
             "what set_config takes from a table may differ between the legs",
             "read it first, then set it",
         );
     }
-    if class > Class::Read || statement.bound == Bound::Writer || statement.do_or_call {
-        return Route::To(Side::Write);
+    if statement.do_or_call {
+        return (WRITE, "DO and CALL run where the session writes");
+    }
+    if class > Class::Read {
+        return (WRITE, "it is more than a read");
+    }
+    if statement.bound == Bound::Writer {
+        return (WRITE, asks(statement));
     }
     let mut uses = statement.uses.as_deref().into_iter();
     if !sets(statement) && uses.any(|uses| temporary.is_named(uses)) {
-        return Route::To(Side::Write);
+        return (WRITE, "it names a temporary relation");
     }
     if !statement.set_config.is_empty() {
         let off = |name: &str| is_read_only(name);
         let guarded = |name: &Option<Box<str>>| name.as_deref().is_some_and(off);
         return match statement.set_config.iter().any(|call| guarded(&call.name)) {
-            true => Route::To(Side::Write),
-            false => Route::Both { keep: true },
+            true => (WRITE, READ_ONLY),
+            false => (Route::Both { keep: true }, SESSION),
         };
     }
     match statement.tag {
-        "LISTEN" => Route::Both { keep: false },
-        "UNLISTEN" => Route::Both { keep: true },
-        "SET CONSTRAINTS" => Route::To(Side::Write),
-        _ => Route::To(Side::Read),
+        "LISTEN" => (Route::Both { keep: false }, SESSION),
+        "UNLISTEN" => (Route::Both { keep: true }, SESSION),
+        "SET CONSTRAINTS" => (WRITE, "it concerns what is written"),
+        _ => (READ, "it reads"),
+    }
+}
+
+/// What a read asks of the leg that writes.
+fn asks(statement: &Statement) -> &'static str {
+    match statement.tag {
+        "EXPLAIN" => "it shows the plan of what goes there",
+        "SHOW" => "it shows what governs transactions that write",
+        _ => "its answer is the writing connection's: currval, transaction ids, advisory locks",
     }
 }
 

@@ -27,7 +27,11 @@ pub struct Places {
 
 impl Places {
     pub fn start(major: Major) -> Places {
-        let cluster = Cluster::builder().major(major).start();
+        Places::on(Cluster::builder().major(major).start())
+    }
+
+    /// The same on a cluster with settings of its own.
+    pub fn on(cluster: Cluster) -> Places {
         cluster.sql("postgres", "CREATE ROLE bob; GRANT bob TO app");
         for name in ["whole", "neon", "local"] {
             cluster.sql("postgres", &format!("CREATE DATABASE {name} OWNER app"));

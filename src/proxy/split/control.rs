@@ -11,18 +11,11 @@ use bytes::Bytes;
 use super::leg::{Kind, Pass};
 use super::run::{too_much, unsupported};
 use super::{Block, End, Protocol, Split};
-use crate::policy::Denial;
 use crate::protocol::{ErrorResponse, message};
 use crate::split::{self, Lasts, Note, Side};
-use crate::sql::{Chain, Effect, Modes, Statement};
+use crate::sql::{Effect, Modes, Statement};
 
 const ROLLBACK: &[u8] = b"ROLLBACK";
-
-/// What COMMIT AND CHAIN is answered with.
-pub(super) fn chain() -> Denial {
-    unsupported("AND CHAIN is not possible", "begin the next one with BEGIN")
-}
-
 impl Split {
     /// Runs a statement of transaction control; the client gets its answer, ReadyForQuery aside.
     /// False: it failed.
@@ -32,12 +25,12 @@ impl Split {
         text: &Bytes,
     ) -> Result<bool, End> {
         self.settle().await?;
+        if let Some((why, hint)) = split::control_refused(&statement.effect) {
+            self.refuse(unsupported(why, hint), Some((statement, text))).await?;
+            return Ok(false);
+        }
         match &statement.effect {
             Effect::Begin { modes } => self.begin(statement, *modes, text).await,
-            Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) => {
-                self.refuse(chain(), Some((statement, text))).await?;
-                Ok(false)
-            }
             Effect::Commit(_) | Effect::Rollback(_) if matches!(self.block, Block::None) => {
                 let commits = matches!(statement.effect, Effect::Commit(_));
                 self.end_nothing(text, commits).await
@@ -299,15 +292,24 @@ impl Split {
     /// SET TRANSACTION: legs that come later get the modes with their BEGIN.
     async fn set_transaction(&mut self, modes: Modes, text: &Bytes) -> Result<bool, End> {
         let Block::Open(open) = &mut self.block else {
-            let done = self.within(text).await?;
+            let on = match self.block {
+                Block::Failed(Some(side), _) => side,
+                _ => self.primary(),
+            };
+            let recovering = self.legs.iter().flatten().any(|leg| leg.recovering);
+            let set = |side: Side, modes: Modes| {
+                let begin = split::begin(side, modes, recovering);
+                Bytes::from(begin.replacen("BEGIN", "SET TRANSACTION", 1))
+            };
+            let done = match modes.read_write == Some(true) && on == Side::Read {
+                true => self.within(&set(Side::Read, modes)).await?,
+                false => self.within(text).await?,
+            };
             // for what comes later in the open pipeline
             let read_write = modes.read_write.filter(|write| !write);
             let modes = Modes { read_write, ..modes };
             if done && modes != Modes::default() {
-                let recovering = self.legs.iter().flatten().any(|leg| leg.recovering);
-                let begin = split::begin(Side::Write, modes, recovering);
-                let set = Bytes::from(begin.replacen("BEGIN", "SET TRANSACTION", 1));
-                self.note(Note::Session(set.into(), Lasts::Locally))?;
+                self.note(Note::Session(set(Side::Write, modes).into(), Lasts::Locally))?;
             }
             return Ok(done);
         };

@@ -3,14 +3,13 @@
 
 use bytes::Bytes;
 
-use super::control::chain;
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
 use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
-use crate::split::{Isolates, Known, Route, Side, Told, Values};
-use crate::sql::{Chain, Effect};
+use crate::split::{self, Isolates, Known, Route, Side, Told, Values};
+use crate::sql::Effect;
 
 /// The most that the names at the front of a Bind may take, in bytes.
 const NAMES: usize = 64 * 1024;
@@ -100,13 +99,6 @@ impl Split {
             },
             _ => Route::To(self.primary()),
         };
-        if let [statement] = &judgement.statements[..]
-            && let Effect::Commit(Chain::Yes) | Effect::Rollback(Chain::Yes) = statement.effect
-        {
-            // the leg's own gate would refuse it for another reason
-            self.settle().await?;
-            return self.refuse(chain(), Some((statement, &text))).await;
-        }
         let led = judgement.statements.first().and_then(|statement| self.led(statement));
         let listens = judgement.statements.first().is_some_and(is_listen);
         // only once the leg it turns from has answered is it known whether the block has failed
@@ -116,6 +108,12 @@ impl Split {
         };
         if !self.turn_to(before).await? {
             return Ok(());
+        }
+        let about = judgement.statements.first().map(|statement| (statement, &text));
+        if let [statement] = &judgement.statements[..]
+            && let Some((why, hint)) = split::control_refused(&statement.effect)
+        {
+            return self.refuse(unsupported(why, hint), about).await;
         }
         let failed = match self.block {
             Block::Failed(side, _) => side,
@@ -130,10 +128,7 @@ impl Split {
             (Route::To(side), _) => *side,
             (_, Some(failed)) => failed,
             (Route::Refused(why, hint), None) => {
-                self.settle().await?;
-                let denial = unsupported(why, hint);
-                let about = judgement.statements.first().map(|statement| (statement, &text));
-                return self.refuse(denial, about).await;
+                return self.refuse(unsupported(why, hint), about).await;
             }
             _ => led.unwrap_or(self.primary()),
         };
@@ -150,6 +145,13 @@ impl Split {
                 values: Some(Values { types, bound: Bytes::new() }),
                 isolates: judgement.statements.first().map(Isolates::of).unwrap_or_default(),
             },
+        };
+        let frame = match judgement.statements.first() {
+            Some(statement) if split::lets_write(&statement.effect) => {
+                let types = told.values.as_ref().map_or(&[0; 2][..], |values| &values.types);
+                text::parse_of(&name, text::control(&statement.effect, &told.text), types).freeze()
+            }
+            _ => frame,
         };
         let known = Known { side, route, judgement: Some(judgement), told, hold: false };
         let before = self.statements.insert(&name, known);

@@ -113,7 +113,11 @@ impl Split {
         }
         let close = text::own_close(b'S');
         self.request(side, Kind::Close, Pass::Errors, &close).await?;
-        let parse = text::own_parse(&known.told.text, None);
+        let statement = known.judgement.as_ref().and_then(|known| known.statements.first());
+        let shown = statement.map_or(&known.told.text[..], |statement| {
+            text::control(&statement.effect, &known.told.text)
+        });
+        let parse = text::own_parse(shown, None);
         self.request(side, Kind::Parse, Pass::Errors, &parse).await?;
         let bind = text::own_bind(&portal, None);
         let before = self.portals.insert(&portal, Known { side, ..known });

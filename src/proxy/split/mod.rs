@@ -34,6 +34,7 @@ use tokio::io::AsyncWriteExt;
 use leg::Leg;
 use open::Ground;
 pub(super) use open::{Begun, begin};
+pub(super) use refuse::refused_in_string;
 pub(super) use run::unsupported;
 pub(super) use text::characters;
 

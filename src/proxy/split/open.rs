@@ -40,7 +40,7 @@ pub(in crate::proxy) struct Ground {
     pub(super) place: Place,
     pub(super) who: Who,
     upstreams: [Arc<Upstream>; 2],
-    policies: [crate::policy::Policy; 2],
+    pub(super) policies: [crate::policy::Policy; 2],
     pub(super) parameters: Parameters,
     search_path_doubtful: bool,
     cancel: Arc<SplitCancel>,
@@ -164,14 +164,6 @@ pub(in crate::proxy) async fn begin(
     declared: Declared,
     write: (Arc<Upstream>, crate::policy::Policy),
 ) -> Result<Begun, Refusal> {
-    if origin.proven.is_none() {
-        return Err(Refusal::Denied(Box::new(Denial::new(
-            Rule::TaskSplit,
-            "authentication cannot be relayed to both legs of a session that reads from neon and \
-             writes to local",
-            "let the entry say auth = \"scram-sha-256\", so that the proxy logs in to each",
-        ))));
-    }
     if origin.startup.replication.is_some() {
         return Err(Refusal::Denied(Box::new(unsupported(
             "replication is not possible",

@@ -8,11 +8,33 @@ use uuid::Uuid;
 use super::leg::Pass;
 use super::{Block, End, Protocol, Split};
 use crate::audit::{Event, EventKind};
-use crate::policy::Denial;
+use crate::policy::{Decision, Denial, Policy, View};
 use crate::protocol::ErrorResponse;
 use crate::proxy::recorder::describe;
 use crate::split::Side;
-use crate::sql::Statement;
+use crate::sql::{Class, Statement};
+
+/// A statement of a string, its class, and its leg; `None`: both.
+type Part<'a> = (&'a Statement, Class, Option<Side>);
+
+/// The first statement of a parted string that the law of its leg refuses: none of them is to run.
+/// `view`: the session as it is before it.
+pub(in crate::proxy) fn refused_in_string<'a>(
+    policies: &[Policy; 2],
+    parts: impl IntoIterator<Item = Part<'a>>,
+    view: View,
+) -> Option<(&'a Statement, Side, Box<Denial>)> {
+    let view = View { in_string: true, ..view };
+    parts.into_iter().find_map(|(statement, class, on)| {
+        let concerned = |side: &Side| on.is_none_or(|on| on == *side);
+        Side::BOTH.into_iter().filter(concerned).find_map(|side| {
+            match policies[side as usize].decide(statement, class, view) {
+                Decision::Block(denial) => Some((statement, side, denial)),
+                _ => None,
+            }
+        })
+    })
+}
 
 impl Split {
     /// Refuses a statement: on record first, then told, as an error like any other: an open
@@ -23,6 +45,10 @@ impl Split {
         about: Option<(&Statement, &Bytes)>,
     ) -> Result<(), End> {
         self.settle().await?;
+        // what came before it has failed meanwhile: it is skipped
+        if self.pipeline_failed {
+            return Ok(());
+        }
         let (place, who) = (self.ground.place.clone(), self.ground.who.clone());
         let mut event =
             Event::new(Uuid::now_v7(), EventKind::StatementBlocked, Arc::new(place), Arc::new(who));

@@ -6,8 +6,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
+use super::refuse::refused_in_string;
 use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
+use crate::policy::View;
 use crate::protocol::{Header, message};
 use crate::split::{self, Route, Side, Told};
 use crate::sql::{Class, Effect, Modes, Statement};
@@ -154,34 +156,39 @@ impl Split {
             classes.push(class);
             uncertain |= stirred && split::goes_by_names(statement, class);
             stirred |= self.temporary.may_change_with(statement);
-            match route {
-                Route::To(side) => {
-                    uncertain |= self.names_what_is_elsewhere(statement, side);
-                    legs.push(Some(side));
-                }
-                Route::Both { .. } => legs.push(None),
-                Route::Refused(why, hint) => {
+            let side = match split::within_string(&route) {
+                Ok(side) => side,
+                Err((why, hint)) => {
                     self.refuse(unsupported(why, hint), Some((statement, text))).await?;
                     self.ready_for_query();
                     return Ok(());
                 }
-                Route::Transaction | Route::Prepared(_) | Route::Cursor(_) => {
-                    let denial = unsupported(
-                        "transaction control in a string with other statements is not possible",
-                        "send it as a statement of its own",
-                    );
-                    self.refuse(denial, Some((statement, text))).await?;
-                    self.ready_for_query();
-                    return Ok(());
-                }
-            }
+            };
+            uncertain |= side.is_some_and(|side| self.names_what_is_elsewhere(statement, side));
+            legs.push(side);
         }
         if matches!(self.block, Block::Failed(..)) {
             return self.forward_in_place().await;
         }
         let first = legs.first().copied().flatten();
         let one = first.filter(|side| !uncertain && legs.iter().all(|leg| *leg == Some(*side)));
-        let Some(side) = one else { return self.parts(statements, &classes, text).await };
+        let Some(side) = one else {
+            let view = View {
+                in_transaction: !matches!(self.block, Block::None),
+                task_is_set: self.legs.iter().flatten().any(|leg| leg.tidings.task_is_set()),
+                ..View::default()
+            };
+            let all = statements.iter().zip(&classes).zip(&legs);
+            let all = all.map(|((statement, class), side)| (statement, *class, *side));
+            if let Some((statement, _, denial)) =
+                refused_in_string(&self.ground.policies, all, view)
+            {
+                self.refuse(*denial, Some((statement, text))).await?;
+                self.ready_for_query();
+                return Ok(());
+            }
+            return self.parts(statements, &classes, text).await;
+        };
         if !self.ready_leg(side).await? {
             self.ready_for_query();
             return Ok(());
@@ -233,7 +240,11 @@ impl Split {
                     self.on_both(statement, &Told::of(statement, part), keep, None).await?
                 }
                 Route::To(side) => self.part(statement, &part, side, shift).await?,
-                _ => false,
+                Route::Refused(why, hint) => {
+                    self.refuse(unsupported(why, hint), Some((statement, text))).await?;
+                    false
+                }
+                Route::Transaction | Route::Prepared(_) | Route::Cursor(_) => false,
             };
             if !done {
                 break;

@@ -3,7 +3,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::protocol::{HEADER_LENGTH, body, frontend, message};
-use crate::split::Values;
+use crate::split::{self, Values};
+use crate::sql::Effect;
 
 /// The name of the splitter's own prepared statement, on each leg.
 const OWN: &[u8] = b"pgauthority split";
@@ -29,15 +30,26 @@ pub(super) fn bound(frame: &Bytes) -> Option<Bytes> {
     (count != [0; 2]).then_some(bound)
 }
 
-/// A Parse of the splitter's own statement.
-pub(super) fn own_parse(text: &[u8], values: Option<&Values>) -> BytesMut {
+/// Transaction control as a leg gets it to prepare; the session runs it itself. The read leg would
+/// refuse what lets a transaction write.
+pub(super) fn control<'a>(effect: &Effect, text: &'a [u8]) -> &'a [u8] {
+    if split::lets_write(effect) { b"BEGIN" } else { text }
+}
+
+/// A Parse of a client's statement with another text.
+pub(super) fn parse_of(name: &[u8], text: &[u8], types: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::PARSE, |out| {
-        message::put_cstring(out, OWN);
+        message::put_cstring(out, name);
         message::put_cstring(out, text);
-        out.put_slice(values.map_or(&[0; 2], |values| &values.types));
+        out.put_slice(types);
     });
     out
+}
+
+/// A Parse of the splitter's own statement.
+pub(super) fn own_parse(text: &[u8], values: Option<&Values>) -> BytesMut {
+    parse_of(OWN, text, values.map_or(&[0; 2], |values| &values.types))
 }
 
 /// A Bind of it to a portal.
