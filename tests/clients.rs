@@ -38,6 +38,7 @@ fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde
     let span = "neon = \"neon-prod\"\nlocal = \"local\"\ntask = \"spanning\"\n\
                 auth = \"scram-sha-256\"\nusers = [\"app\"]";
     let builder = builder.entry("span", span);
+    let builder = builder.entry("routed", &span.replace("task = \"spanning\"\n", ""));
     let proxy = entries
         .into_iter()
         .fold(builder, |builder, (entry, upstream)| match auth {
@@ -63,6 +64,7 @@ fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde
         .env("STAGING", "staging")
         .env("REPLICA", "replica")
         .env("SPAN", "span")
+        .env("ROUTED", "routed")
         .env("CONFIRM", "-c authority.confirm_prod_migrations=true")
         .stdin(Stdio::null())
         .output()
@@ -175,6 +177,11 @@ fn node_postgres_spans_both_places() {
 #[test]
 fn jdbc_spans_both_places() {
     spans("java", &["-cp", "/usr/share/java/postgresql.jar"], "SpanJdbc.java");
+}
+
+#[test]
+fn the_hint_of_a_session_without_a_task_works_as_typed() {
+    spans("python3", &[], "hint_driver.py");
 }
 
 #[test]
