@@ -220,11 +220,8 @@ mod tests {
     /// The answer of the example configuration; `auth`: how its routed entry authenticates.
     fn asked(auth: &str, task: &str, sql: &str) -> String {
         let text = include_str!("../../config/pgauthority.toml");
-        let text = text.replace(
-            "task = \"unit_tests\"                     # for clients that declare none; leave it away \
-             to make them\nauth = \"relay\"",
-            auth,
-        );
+        let (head, nova) = text.split_once("[databases.nova] ").unwrap();
+        let text = format!("{head}[databases.nova] {}", nova.replacen("auth = \"relay\"", auth, 1));
         let text = text.replace("nova@localhost", "nova:secret@localhost");
         let text = text.replace("//ep-cool", "//nova:secret@ep-cool");
         let folder = tempfile::tempdir().unwrap();

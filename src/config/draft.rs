@@ -86,6 +86,7 @@ pub(super) struct DraftEntry {
     pub(super) neon: Option<Located<String>>,
     pub(super) local: Option<Located<String>>,
     pub(super) task: Option<Located<String>>,
+    pub(super) tasks: Option<Located<Vec<Located<String>>>>,
     pub(super) auth: Option<Located<ClientAuth>>,
     /// `users` is given, soundly or not.
     pub(super) names_users: bool,

@@ -110,6 +110,7 @@ pub(super) fn read(report: &Report, variables: Variables<'_>) -> Draft {
         neon: None,
         local: None,
         task: None,
+        tasks: None,
         auth,
         users,
         confirm: None,

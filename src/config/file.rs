@@ -219,6 +219,7 @@ fn entry((name, table): (Located<String>, Table<'_>)) -> DraftEntry {
         neon: table.string("neon"),
         local: table.string("local"),
         task: table.string("task"),
+        tasks: table.strings("tasks"),
         auth: auth(&table),
         users: table.strings("users"),
         confirm: table.word("confirm"),

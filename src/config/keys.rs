@@ -199,6 +199,8 @@ keys! {
             "The upstream of a routed entry for authority local.";
         "task": "task of the decision table", "none: each client declares one", NewSessions,
             "The task of clients that declare none, on a routed entry.";
+        "tasks": "list of tasks of the decision table", "all of them", NextStatement,
+            "The tasks that sessions on a routed entry may have. The entry has to name the upstreams that their rows need.";
         "auth": "`\"relay\"`, `\"scram-sha-256\"`, `\"cert\"` or `\"trust\"`", "required", NewSessions,
             "How clients authenticate. With all but `relay` the proxy logs in to the upstream with the URL's own user, or, under `scram-sha-256`, as the client's user where the upstream has the same verifier.";
         "users": "list of user names", "required unless `relay`; then everyone", NewSessions,

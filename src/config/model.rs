@@ -331,6 +331,8 @@ pub struct Entry {
     pub wildcard: bool,
     /// What it leads to.
     pub target: EntryTarget,
+    /// The rows that its sessions may have: all, or those of its `tasks`.
+    pub decisions: Arc<DecisionTable>,
     /// `auth`.
     pub auth: ClientAuth,
     /// `confirm`.

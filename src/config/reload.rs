@@ -204,11 +204,13 @@ fn entry_lines(entry: &Entry) -> Lines {
             (String::new(), name(neon.as_ref()), name(local.as_ref()), task.clone())
         }
     };
+    let tasks: Vec<&str> = entry.decisions.iter().map(|row| row.task.as_str()).collect();
     vec![
         ("upstream", pinned),
         ("neon", neon),
         ("local", local),
         ("task", task.unwrap_or_default()),
+        ("tasks", tasks.join(", ")),
         ("auth", entry.auth.word().to_owned()),
         ("users", format!("{:?}", entry.users)),
         ("confirm", entry.confirm.word().to_owned()),

@@ -1,6 +1,6 @@
 //! The decision table (contract §3): which authority a task reads from and writes to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::Authority;
@@ -115,6 +115,8 @@ pub const TASK_NAME_RULE: &str =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DecisionTable {
     rows: BTreeMap<String, DecisionRow>,
+    /// Tasks that have a row in the configuration, and none here.
+    left_out: BTreeSet<String>,
 }
 
 /// The default rows: task, read, write. The first seven and `spanning` are the contract's own
@@ -144,7 +146,7 @@ impl Default for DecisionTable {
         let row = |&(task, read, write): &(&str, Cell, Cell)| {
             (task.to_owned(), DecisionRow { task: task.to_owned(), read, write })
         };
-        DecisionTable { rows: DEFAULT_ROWS.iter().map(row).collect() }
+        DecisionTable { rows: DEFAULT_ROWS.iter().map(row).collect(), left_out: BTreeSet::new() }
     }
 }
 
@@ -163,6 +165,19 @@ impl DecisionTable {
         }
         self.rows.insert(row.task.clone(), row);
         Ok(())
+    }
+
+    /// The rows of these tasks alone: an entry that serves no others.
+    pub fn only(&self, tasks: &BTreeSet<String>) -> DecisionTable {
+        let rows = self.rows.clone().into_iter();
+        let (rows, others): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            rows.partition(|(task, _)| tasks.contains(task));
+        DecisionTable { rows, left_out: others.into_keys().collect() }
+    }
+
+    /// The task has a row, and is not one of those that are served here.
+    pub fn leaves_out(&self, task: &str) -> bool {
+        self.left_out.contains(task)
     }
 
     /// The row of a task, exactly as declared; `None`: the task is unknown.
@@ -231,6 +246,16 @@ mod tests {
         assert_eq!(single("spanning"), None);
         assert!(table.lookup("unit_tests").unwrap().is_closed());
         assert!(table.lookup("spanning").unwrap().is_split());
+    }
+
+    #[test]
+    fn an_entry_may_serve_some_rows_alone() {
+        let only = BTreeSet::from(["unit_tests".to_owned()]);
+        let table = DecisionTable::default().only(&only);
+        assert_eq!(table.iter().count(), 1);
+        assert_eq!(table.lookup("spanning"), None);
+        assert!(table.leaves_out("spanning"));
+        assert!(!table.leaves_out("unit_tests") && !table.leaves_out("lunch"));
     }
 
     #[test]

@@ -277,11 +277,19 @@ pub fn unknown_task(decisions: &DecisionTable, task: &str) -> Denial {
         Some(near) => format!("did you mean {near}? "),
         None => String::new(),
     };
-    Denial::new(
-        Rule::TaskUnknown,
-        format!("task \"{task}\" is not in the decision table"),
-        format!("{nearest}the declared tasks are {}", known.join(", ")),
-    )
+    let known = known.join(", ");
+    match decisions.leaves_out(task) {
+        true => Denial::new(
+            Rule::TaskUnknown,
+            format!("task \"{task}\" is none of those that this entry serves"),
+            format!("connect to another entry; the tasks of this one are {known}"),
+        ),
+        false => Denial::new(
+            Rule::TaskUnknown,
+            format!("task \"{task}\" is not in the decision table"),
+            format!("{nearest}the declared tasks are {known}"),
+        ),
+    }
 }
 
 /// An `authority.*` name that does not exist.

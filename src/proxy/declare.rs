@@ -44,7 +44,7 @@ pub(super) fn declare(
     for (name, value) in &settings {
         wishes.read(name, value)?;
     }
-    let Routed { upstream, write, row } = route(config, entry, moved.or(wishes.task.as_deref()))?;
+    let Routed { upstream, write, row } = route(entry, moved.or(wishes.task.as_deref()))?;
     if write.is_some() && entry.auth == ClientAuth::Relay {
         return Err(Box::new(Denial::new(
             Rule::TaskSplit,
@@ -104,7 +104,7 @@ pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: 
         confirm_max_age: config.contract.confirm_max_age,
         routed: matches!(entry.target, EntryTarget::Routed { .. }),
         movable: entry.auth != ClientAuth::Relay,
-        decisions: config.decisions.clone(),
+        decisions: entry.decisions.clone(),
         ..Policy::new(&upstream.name, upstream.declaration)
     }
 }
@@ -127,13 +127,9 @@ struct Routed<'a> {
 }
 
 /// Where the session goes: the pinned upstream, or those that its task's row names.
-fn route<'a>(
-    config: &'a Config,
-    entry: &'a Entry,
-    task: Option<&str>,
-) -> Result<Routed<'a>, Box<Denial>> {
+fn route<'a>(entry: &'a Entry, task: Option<&str>) -> Result<Routed<'a>, Box<Denial>> {
     let known = |task: &str| {
-        config.decisions.lookup(task).ok_or_else(|| Box::new(unknown_task(&config.decisions, task)))
+        entry.decisions.lookup(task).ok_or_else(|| Box::new(unknown_task(&entry.decisions, task)))
     };
     match &entry.target {
         EntryTarget::Pinned(upstream) => {
@@ -143,7 +139,7 @@ fn route<'a>(
         }
         EntryTarget::Routed { task: default, .. } => {
             let Some(task) = task.or(default.as_deref()) else {
-                return Err(Box::new(undeclared_task(config, entry)));
+                return Err(Box::new(undeclared_task(entry)));
             };
             let row = known(task)?;
             let mut upstreams =
@@ -165,15 +161,19 @@ fn route<'a>(
     }
 }
 
-fn undeclared_task(config: &Config, entry: &Entry) -> Denial {
-    let tasks: Vec<&str> = config.decisions.iter().map(|row| row.task.as_str()).collect();
+fn undeclared_task(entry: &Entry) -> Denial {
+    let open = entry.decisions.iter().filter(|row| !row.is_closed());
+    let tasks: Vec<&str> = open.map(|row| row.task.as_str()).collect();
+    // one that can be typed as it is
+    let example = "unit_tests";
+    let task = tasks.iter().find(|task| **task == example).or(tasks.first()).unwrap_or(&example);
     Denial::new(
         Rule::TaskUndeclared,
         format!("no task declared for entry \"{}\"", entry.name),
         format!(
-            "declare one: PGOPTIONS='-c authority.task=unit_tests' (psql, libpq), \
-             ?options=-c%20authority.task%3Dunit_tests in the URL (psycopg, SQLAlchemy, \
-             node-postgres, JDBC), ?authority.task=unit_tests (asyncpg); the tasks are {}",
+            "declare one: PGOPTIONS='-c authority.task={task}' (psql, libpq), \
+             ?options=-c%20authority.task%3D{task} in the URL (psycopg, SQLAlchemy, \
+             node-postgres, JDBC), ?authority.task={task} (asyncpg); the tasks are {}",
             tasks.join(", ")
         ),
     )

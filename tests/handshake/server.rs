@@ -201,6 +201,7 @@ pub fn config(mode: TlsMode, authority: &CertificateAuthority) -> Config {
         let entry = Entry {
             name: name.to_owned(),
             wildcard: false,
+            decisions: Arc::default(),
             target: EntryTarget::Routed { neon: None, local: None, task: None },
             auth,
             confirm: ConfirmHow::Session,

@@ -1,8 +1,9 @@
 //! What SHOW tells of the task is what the session is under, whatever code has set on the server.
 
 use super::places::Places;
+use super::support::proxy::STAGING;
 use super::support::wire::{Frames, Message};
-use super::support::{Major, Wire};
+use super::support::{Major, Proxy, Wire};
 
 fn session(places: &Places, task: &str) -> Wire {
     let login = places.proxy.login("nova").options(&format!("-c authority.task={task}"));
@@ -221,12 +222,11 @@ fn the_task_is_not_changed_inside_a_transaction_be_it_implicit() {
             }
         }
         for text in [format!("SELECT 1; {set}"), format!("{set}; SELECT 1")] {
-            let place = if task == "spanning" { block } else { "in a string" };
             let answer = session.exchange(&query(&text));
-            assert!(answer.iter().all(|message| message.tag != b'C') || task == "spanning");
+            assert!(answer.iter().all(|message| message.tag != b'C'), "{answer:?}");
             let error = answer.iter().find(|message| message.tag == b'E').unwrap().fields();
             assert_eq!(error.code(), "25001", "{error}");
-            assert!(error.message().contains(place), "{error}");
+            assert!(error.message().contains("in a string"), "{error}");
         }
         let local = "SET LOCAL authority.task = 'schema_experiments'";
         let hint = format!("outside a transaction: {set}");
@@ -249,4 +249,33 @@ fn the_task_is_not_changed_inside_a_transaction_be_it_implicit() {
         session.sql("RESET ALL");
         assert_eq!(session.value(SHOW), task);
     }
+}
+
+#[test]
+fn an_entry_with_tasks_serves_these_alone() {
+    let places = Places::start(Major::V15);
+    let proxy = Proxy::builder()
+        .upstream_at("local", STAGING, &places.cluster.url("app", "local"), "")
+        .entry(
+            "ci",
+            "auth = \"trust\"\nusers = [\"app\"]\nlocal = \"local\"\n\
+             tasks = [\"unit_tests\", \"integration_tests\"]",
+        )
+        .start();
+    let login = |task: &str| proxy.login("ci").options(&format!("-c authority.task={task}"));
+    let mut session = proxy.try_connect(&login("unit_tests")).unwrap();
+    for task in ["run_verification", "spanning", "schema_experiments"] {
+        let error = session.error(&format!("SET authority.task = '{task}'"));
+        assert_eq!(error.code(), "28000", "{error}");
+        assert!(error.message().contains("is none of those that this entry serves"), "{error}");
+        assert!(error.hint().contains("integration_tests, unit_tests"), "{error}");
+        let refused = proxy.try_connect(&login(task)).map(|_| ()).unwrap_err().fields();
+        assert!(refused.message().contains("is none of those"), "{refused}");
+    }
+    session.sql("SET authority.task = 'integration_tests'");
+    assert_eq!(session.value("SHOW authority.task"), "integration_tests");
+    // the example in the hint is a task that it serves
+    let undeclared = proxy.try_connect(&proxy.login("ci")).map(|_| ()).unwrap_err().fields();
+    assert!(undeclared.hint().contains("authority.task=unit_tests'"), "{undeclared}");
+    assert!(undeclared.hint().contains("the tasks are integration_tests, unit_tests"));
 }

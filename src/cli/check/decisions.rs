@@ -38,6 +38,9 @@ fn is_routed(entry: &Entry) -> bool {
 
 /// Why sessions of a row's task are refused on an entry.
 fn refusal(entry: &Entry, row: &DecisionRow) -> Option<String> {
+    if entry.decisions.leaves_out(&row.task) {
+        return Some("the entry does not serve it".to_owned());
+    }
     let lacking = row.authorities().find(|authority| entry.target.upstream(*authority).is_none());
     match lacking {
         Some(authority) => Some(format!("the entry has no {authority} upstream")),

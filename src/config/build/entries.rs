@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Context;
 use super::connect::OwnLogin;
+use super::tasks;
 use super::upstreams::Candidate;
 use super::users::{self, Standing, Users};
 use crate::config::draft::DraftEntry;
@@ -25,10 +26,10 @@ pub(super) struct Checked<'a> {
 }
 
 /// What all rules of entries look at.
-struct Rules<'c, 'a> {
+pub(super) struct Rules<'c, 'a> {
     context: &'c Context<'a>,
     candidates: &'c [Candidate<'a>],
-    decisions: &'c DecisionTable,
+    pub(super) decisions: &'c DecisionTable,
     users: &'c Users,
     tls: &'c ServerTls,
 }
@@ -46,14 +47,14 @@ pub(super) fn check<'a>(
 }
 
 impl<'c, 'a> Rules<'c, 'a> {
-    fn fault(&self, at: &At, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn fault(&self, at: &At, message: impl Into<String>, hint: impl Into<String>) {
         self.context.report.fault(at, message, hint);
     }
 
     fn check(&self, draft: &'a DraftEntry) -> Checked<'a> {
         self.name(draft);
         let targets = self.targets(draft);
-        self.task(draft);
+        self.tasks(draft);
         self.wildcard(draft, &targets);
         self.replication(draft, &targets);
         let users = users::names(self.context, "users", draft.users.as_ref());
@@ -141,54 +142,6 @@ impl<'c, 'a> Rules<'c, 'a> {
             self.fault(&given.at, message, hint);
         }
         Some(candidate)
-    }
-
-    /// A routed entry's task is known, and the upstreams of its row are there.
-    fn task(&self, draft: &DraftEntry) {
-        let Some(task) = &draft.task else { return };
-        if draft.upstream.is_some() {
-            let message = "a pinned entry needs no task: its upstream is the declaration";
-            self.fault(&task.at, message, "remove task");
-            return;
-        }
-        let Some(row) = self.decisions.lookup(&task.value) else {
-            let hint = match self.decisions.nearest(&task.value) {
-                Some(near) => format!("write task = \"{near}\""),
-                None => {
-                    let tasks: Vec<_> =
-                        self.decisions.iter().map(|row| row.task.as_str()).collect();
-                    format!("add a [[decision]] for it; there are {}", tasks.join(", "))
-                }
-            };
-            self.fault(&task.at, format!("unknown task {}", quoted(&task.value)), hint);
-            return;
-        };
-        if row.is_closed() {
-            let message = format!("task \"{}\" may neither read nor write", row.task);
-            self.fault(&task.at, message, "choose another task, or remove task");
-        }
-        if row.is_split()
-            && let Some(auth) = draft.auth.as_ref().filter(|auth| auth.value == ClientAuth::Relay)
-        {
-            let message = format!(
-                "task \"{}\" reads from {} and writes to {}: one login cannot be relayed to both",
-                row.task, row.read, row.write
-            );
-            self.fault(&auth.at, message, "write auth = \"scram-sha-256\" and users = [\"USER\"]");
-        }
-        for authority in row.authorities() {
-            let given = match authority {
-                Authority::Neon => &draft.neon,
-                Authority::Local => &draft.local,
-            };
-            if given.is_none() && (draft.neon.is_some() || draft.local.is_some()) {
-                let message = format!(
-                    "task \"{}\" needs an upstream for {authority}, which entry \"{}\" does not name",
-                    row.task, draft.name.value
-                );
-                self.fault(&task.at, message, format!("add {authority} = \"NAME\""));
-            }
-        }
     }
 
     fn wildcard(&self, draft: &DraftEntry, targets: &[&Candidate<'_>]) {
@@ -382,6 +335,7 @@ impl Checked<'_> {
     pub(super) fn finish(
         self,
         upstreams: &BTreeMap<String, Arc<Upstream>>,
+        decisions: &Arc<DecisionTable>,
     ) -> Option<(String, Arc<Entry>)> {
         let Checked { draft, users, confirm_users } = self;
         let find = |given: &Option<Located<String>>| {
@@ -395,12 +349,15 @@ impl Checked<'_> {
                 task: draft.task.as_ref().map(|task| task.value.clone()),
             },
         };
+        let served = draft.tasks.as_ref().map(tasks::named);
         let written = draft.name.value.clone();
         let stem = written.strip_suffix('*');
         let entry = Entry {
             name: stem.unwrap_or(&written).to_owned(),
             wildcard: stem.is_some(),
             target,
+            decisions: served
+                .map_or_else(|| decisions.clone(), |served| decisions.only(&served).into()),
             auth: draft.auth.as_ref()?.value,
             confirm: draft.confirm.as_ref().map_or(ConfirmHow::Session, |given| given.value),
             confirm_users,

@@ -3,6 +3,7 @@
 mod connect;
 mod entries;
 mod listen;
+mod tasks;
 mod upstreams;
 mod users;
 
@@ -78,7 +79,8 @@ pub(super) fn build(
         .filter_map(Candidate::finish)
         .map(|upstream| (upstream.name.clone(), Arc::new(upstream)))
         .collect();
-    let databases = checked.into_iter().filter_map(|entry| entry.finish(&upstreams)).collect();
+    let databases =
+        checked.into_iter().filter_map(|entry| entry.finish(&upstreams, &decisions)).collect();
     let server = &draft.server;
     let (target, statement, fsync) = draft.audit.clone();
     Some(Config {

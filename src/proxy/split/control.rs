@@ -16,6 +16,7 @@ use crate::split::{self, Lasts, Note, Side};
 use crate::sql::{Effect, Modes, Statement};
 
 const ROLLBACK: &[u8] = b"ROLLBACK";
+
 impl Split {
     /// Runs a statement of transaction control; the client gets its answer, ReadyForQuery aside.
     /// False: it failed.
