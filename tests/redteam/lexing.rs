@@ -93,8 +93,8 @@ pub const ATTACKS: &[Attack] = &[
     ),
     attack("unreadable behind readable", &["SELECT 1; DORP TABLE victims"], GONE)
         .nearest(&["SELECT 1; DROP TABLE victims"]),
-    attack("vertical tab, white space from 16 on", &["DROP\x0bTABLE victims"], GONE)
-        .since(Major::V16),
+    attack("vertical tab, white space from 17 on", &["DROP\x0bTABLE victims"], GONE)
+        .since(Major::V17),
     attack("no-break space", &["DROP\u{a0}TABLE victims"], GONE).nearest(&["DROP TABLE victims"]),
     attack("byte order mark", &["\u{feff}DROP TABLE victims"], GONE)
         .nearest(&["DROP TABLE victims"]),
