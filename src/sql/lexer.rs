@@ -17,6 +17,7 @@ pub use body::is_body_bounded;
 pub(super) use bytes::{CLASS, Class, is_ident_cont};
 use bytes::{is_op, is_self, keeps_sign};
 pub(super) use numbers::{Integer, integer};
+pub(super) use survey::has_half;
 pub use survey::{Survey, survey};
 
 /// Comments may nest this deep: PostgreSQL sets no limit, people never pass three.

@@ -28,7 +28,7 @@ const FIRST: [&[u8]; 7] =
 /// Names whose constant arguments are looked at, by the classifier or by the grammar itself, as a
 /// word or quoted: `float(54)` is a syntax error where `float(53)` is none, the rest is every
 /// built-in that sets parameters or runs SQL given as text.
-const DECIDED_BY_CONSTANTS: [&[u8]; 8] = [
+pub(super) const DECIDED_BY_CONSTANTS: [&[u8]; 8] = [
     b"float",
     b"set_config",
     b"query_to_xml",
@@ -59,14 +59,15 @@ pub fn shape(text: &[u8], canonical: &mut Vec<u8>) -> Option<Shape> {
     if !FIRST.iter().any(|known| first.eq_ignore_ascii_case(known)) {
         return None;
     }
-    let lexing = Lexing::of(text, false);
-    if lexing.half {
-        return None;
-    }
-    canonical.push(if lexing.high_bytes { HIGH_BYTES } else { ASCII });
+    let high_bytes = !text.is_ascii();
+    canonical.push(if high_bytes { HIGH_BYTES } else { ASCII });
     let mut cutter = Cutter { text, canonical, pos: 0, copied: 0, depth: 0 };
     let end = cutter.cut()?;
-    Some(Shape { end, lexing })
+    // rare, and need not be fast
+    if high_bytes && (lexer::has_half(canonical) || text.contains(&b'\\')) {
+        return None;
+    }
+    Some(Shape { end, lexing: Lexing { backslash: false, high_bytes, half: false } })
 }
 
 /// Finds the constants of a text and copies what is between them.

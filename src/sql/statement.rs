@@ -147,18 +147,9 @@ pub struct Lexing {
     pub backslash: bool,
     /// Bytes of 0x80 and above, so `client_encoding` decides.
     pub high_bytes: bool,
-    /// A backslash stands right behind one: where it can be half of a character, it escapes
-    /// nothing.
+    /// What is no letter or digit, and can be half of a character, stands right behind one: a
+    /// backslash, or an operator or bracket behind a name. There it means nothing by itself.
     pub half: bool,
-}
-
-impl Lexing {
-    /// Of a text; whether a backslash stands in a plain literal, the caller knows.
-    pub(super) fn of(text: &[u8], backslash: bool) -> Lexing {
-        let high_bytes = !text.is_ascii();
-        let half = high_bytes && text.windows(2).any(|two| two[0] >= 0x80 && two[1] == b'\\');
-        Lexing { backslash, high_bytes, half }
-    }
 }
 
 /// One statement of a text.

@@ -134,6 +134,24 @@ pub const BY_CODE: &[Attack] = &[
         },
         GONE,
     ),
+    attack(
+        "GBK by a trigger, half a character an operator",
+        &["INSERT INTO gbk_table SELECT 1 WHERE false", "SELECT あ@(1)"],
+        GONE,
+    ),
+    attack(
+        "GBK by a trigger, half a character an operator of a query in a literal",
+        &[
+            "INSERT INTO gbk_table SELECT 1 WHERE false",
+            "SELECT query_to_xml('SELECT あ@(1)', true, true, '')",
+        ],
+        GONE,
+    ),
+    attack(
+        "GBK by a trigger, half a character an operator of a DO block",
+        &["INSERT INTO gbk_table SELECT 1 WHERE false", "DO $$ BEGIN PERFORM あ@(1); END $$"],
+        GONE,
+    ),
     messages(
         "Shift JIS by a routine and the fastpath",
         |ground| {

@@ -119,6 +119,13 @@ $$ BEGIN PERFORM set_config('client_encoding', 'SJIS', false); RETURN NULL; END 
 CREATE TABLE sjis_table (n int);
 CREATE TRIGGER sjis BEFORE INSERT ON sjis_table
     FOR EACH STATEMENT EXECUTE FUNCTION sjis_for_a_trigger();
+CREATE FUNCTION gbk_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM set_config('client_encoding', 'GBK', false); RETURN NULL; END $$;
+CREATE TABLE gbk_table (n int);
+CREATE TRIGGER gbk BEFORE INSERT ON gbk_table
+    FOR EACH STATEMENT EXECUTE FUNCTION gbk_for_a_trigger();
+-- in GBK the bytes of its name are those of あ and an at sign in UTF-8
+CREATE FUNCTION 銇侤(int) RETURNS int LANGUAGE sql AS 'SELECT public.drop_it()';
 CREATE VIEW sjis_view AS SELECT set_config('client_encoding', 'SJIS', false) AS n;
 CREATE PROCEDURE sjis_procedure() LANGUAGE plpgsql AS
 $$ BEGIN SET client_encoding = 'SJIS'; END $$;

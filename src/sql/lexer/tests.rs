@@ -192,8 +192,28 @@ fn surveys() {
     }
     assert!(of("'a' \\ 'b").lexing.backslash, "unreadable, so any backslash counts");
     assert!(of("-- é").lexing.high_bytes);
-    assert!(of("SELECT E'é\\''").lexing.half);
-    assert!(!of("SELECT E'\\é'").lexing.half);
+    for text in [
+        "SELECT E'é\\''",
+        "SELECT é@(1)",
+        "SELECT a.é[1]",
+        "$$é|$$",
+        "a[é]",
+        "é~ 'open",
+        "SELECT 1; DO 'é@'",
+        "SELECT query_to_xml('é@')",
+        "SELECT \"Query_To_XML\"('é@')",
+    ] {
+        assert!(of(text).lexing.half, "{text}");
+    }
+    for text in [
+        "SELECT E'\\é'",
+        "SELECT é @(1)",
+        "SELECT 'josé@'",
+        "SELECT é(1)",
+        "INSERT INTO t VALUES ('é@') ON CONFLICT DO NOTHING",
+    ] {
+        assert!(!of(text).lexing.half, "{text}");
+    }
     let nested = |depth| format!("{}1{}", "([".repeat(depth), "])".repeat(depth));
     assert!(of(&nested(MAX_BRACKET_DEPTH / 2)).bounded);
     assert!(!of(&nested(MAX_BRACKET_DEPTH / 2 + 1)).bounded);

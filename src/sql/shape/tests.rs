@@ -135,5 +135,6 @@ fn the_end_is_that_of_the_last_token() {
     assert!(of("SELECT 'e'").is_some_and(|(_, shape)| !shape.lexing.high_bytes));
     // a backslash that may be half a character
     assert!(of("SELECT 1 AS \"é\\\"").is_none());
-    assert!(of("SELECT 1 AS \"\\é\"").is_some());
+    assert!(of("SELECT é@1").is_none());
+    assert!(of("SELECT 'josé@'").is_some_and(|(_, shape)| !shape.lexing.half));
 }
