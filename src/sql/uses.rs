@@ -51,6 +51,8 @@ pub struct Uses {
     pub operators: Box<[Name]>,
     /// Types of casts, column definitions, typed constants; PostgreSQL's own too.
     pub types: Box<[Name]>,
+    /// Those of them of which an array is named.
+    pub arrays: Box<[Name]>,
 }
 
 /// A name, perhaps qualified; both parts as the grammar folds them.
@@ -227,6 +229,7 @@ mod tests {
         }));
         parts.extend(uses.operators.iter().map(name));
         parts.extend(uses.types.iter().map(|found| format!("::{}", name(found))));
+        parts.extend(uses.arrays.iter().map(|found| format!("[]{}", name(found))));
         parts.extend(uses.fields.iter().map(|field| format!(".{field}")));
         parts.join(" ")
     }
@@ -238,6 +241,11 @@ mod tests {
             ("SHOW x", "none"),
             ("SELECT pg_catalog.now() FROM pg_catalog.pg_class", "none"),
             ("SELECT 1::int", "read ::pg_catalog.int4"),
+            (
+                "SELECT 1::int[], CAST(1 AS s.t ARRAY[3])",
+                "read ::pg_catalog.int4 ::s.t []pg_catalog.int4 []s.t",
+            ),
+            ("SELECT * FROM f() x (a int)", "read values f(0)"),
             ("SELECT now()", "read now(0)"),
             ("SELECT pg_catalog.nobody()", "read pg_catalog.nobody(0)"),
             (
@@ -250,7 +258,7 @@ mod tests {
             ("SELECT (x).f FROM unnest(a) x", "read values unnest(1) .f"),
             ("SELECT a BETWEEN 1 AND 2, a OPERATOR(s.===) b, a LIKE 'x'", "read <= >= ~~ s.==="),
             ("SELECT CASE a WHEN 1 THEN 2 END ORDER BY 1 USING ~<~", "read = ~<~"),
-            ("SELECT 'x'::d, s.e '1', CAST(1 AS text[])", "read ::d ::text ::s.e"),
+            ("SELECT 'x'::d, s.e '1', CAST(1 AS text[])", "read ::d ::text ::s.e []text"),
             ("INSERT INTO t VALUES (1)", "write t:si"),
             ("INSERT INTO t VALUES (1) ON CONFLICT (a) DO UPDATE SET a = 1", "write t:siu"),
             ("WITH x AS (SELECT 1) UPDATE t SET a = 1 FROM x", "write t:su x:s?"),

@@ -209,6 +209,11 @@ pub const CALLS: &[Attack] = &[
     attack("an operator with ANY", &["SELECT b @#@ ANY (ARRAY[1]) FROM bystanders b"], GONE),
     attack("a cast", &["SELECT ROW(1)::wrapped::int"], GONE),
     attack("a cast by CAST", &["SELECT CAST(CAST(ROW(1) AS wrapped) AS int)"], GONE),
+    attack("a cast to an array", &["SELECT 'a'::text::int[]"], GONE),
+    attack("a cast to an array, by its name", &["SELECT 'a'::text::_int4"], GONE),
+    attack("a cast to an ARRAY", &["SELECT CAST('a'::text AS int ARRAY)"], GONE),
+    attack("a cast to a catalog's row", &["SELECT 'a'::text::pg_catalog.pg_cast"], GONE),
+    attack("a cast in a row", &["SELECT ROW(ROW(1)::wrapped)::holding"], GONE),
     attack("a domain", &["SELECT 1::checked"], GONE),
     attack("a domain's name before a literal", &["SELECT checked '1'"], GONE),
     attack("a domain, only explained", &["EXPLAIN SELECT checked '1'"], GONE)

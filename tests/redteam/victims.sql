@@ -39,6 +39,13 @@ CREATE TYPE wrapped AS (n int);
 CREATE FUNCTION drop_cast(wrapped) RETURNS int LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS victims; RETURN 1; END $$;
 CREATE CAST (wrapped AS int) WITH FUNCTION drop_cast(wrapped);
+CREATE TYPE holding AS (n int);
+CREATE FUNCTION drop_into_array(text) RETURNS int[] LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN '{1}'; END $$;
+CREATE CAST (text AS int[]) WITH FUNCTION drop_into_array(text);
+CREATE FUNCTION drop_into_row(text) RETURNS pg_cast LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN NULL; END $$;
+CREATE CAST (text AS pg_cast) WITH FUNCTION drop_into_row(text);
 CREATE FUNCTION drop_check(int) RETURNS boolean LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS victims; RETURN true; END $$;
 CREATE DOMAIN checked AS int CHECK (drop_check(VALUE));

@@ -243,3 +243,24 @@ CREATE FUNCTION lib.declares_mood_of() RETURNS int LANGUAGE plpgsql STABLE AS
 CREATE TYPE outer_pair AS (p pair, x int);
 CREATE FUNCTION lib.declares_outer() RETURNS int LANGUAGE plpgsql STABLE AS
     $$ DECLARE v outer_pair; BEGIN v.p := ROW('x', 1); RETURN 1; END $$;
+
+-- casts to arrays, to rows of a catalog, to what a domain is over
+CREATE TYPE hue AS ENUM ('warm');
+CREATE TABLE hues (h hue); INSERT INTO hues VALUES ('warm');
+CREATE FUNCTION lib.hue_to_ints(hue) RETURNS bigint[] LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN '{1}'; END $$;
+CREATE CAST (hue AS bigint[]) WITH FUNCTION lib.hue_to_ints(hue);
+CREATE FUNCTION lib.hue_to_row(hue) RETURNS pg_cast LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN NULL; END $$;
+CREATE CAST (hue AS pg_cast) WITH FUNCTION lib.hue_to_row(hue);
+CREATE FUNCTION lib.hue_to_name(hue) RETURNS name LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN 'x'; END $$;
+CREATE CAST (hue AS name) WITH FUNCTION lib.hue_to_name(hue);
+CREATE FUNCTION lib.hue_to_hues(hue) RETURNS hue[] LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN '{warm}'; END $$;
+CREATE CAST (hue AS hue[]) WITH FUNCTION lib.hue_to_hues(hue);
+CREATE DOMAIN numbers AS bigint[];
+CREATE TYPE holder AS (n int, b text);
+CREATE TYPE holders AS (h holder);
+CREATE VIEW view_cast AS SELECT h::bigint[] AS b FROM hues;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;

@@ -216,8 +216,8 @@ fn uses_of(uses: &Uses) -> usize {
     });
     let relations =
         uses.relations.iter().map(|relation| size_of_val(relation) + name(&relation.name));
-    let others =
-        uses.operators.iter().chain(&uses.types).map(|other| size_of_val(other) + name(other));
+    let others = uses.operators.iter().chain(&uses.types).chain(&uses.arrays);
+    let others = others.map(|other| size_of_val(other) + name(other));
     size_of_val(uses)
         + text(Some(&uses.reason))
         + text(Some(&uses.called_reason))

@@ -258,17 +258,15 @@ impl Builder<'_> {
         let written = c.letter(4)? == b'e';
         match (source < FIRST_NORMAL, target < FIRST_NORMAL) {
             (true, true) if !written => self.model.everywhere.push(function),
-            // what turns values into JSON takes casts that are not written
-            (false, true) if written && JSON.contains(&target) => {
-                if let Some(found) = self.model.types.get_mut(&source) {
-                    found.carry.push(function);
-                }
-            }
-            (_, true) if written => {
-                let name = self.model.builtin_types.get(&target).cloned().unwrap_or_default();
-                self.model.casts.entry(name).or_default().push(function);
-            }
+            (_, true) if written => self.model.casts.entry(target).or_default().push(function),
             _ => {}
+        }
+        // what turns values into JSON takes casts that are not written
+        if written
+            && JSON.contains(&target)
+            && let Some(found) = self.model.types.get_mut(&source)
+        {
+            found.carry.push(function);
         }
         for (oid, is_target) in [(source, false), (target, true)] {
             if let Some(found) = self.model.types.get_mut(&oid) {

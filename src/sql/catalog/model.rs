@@ -141,8 +141,8 @@ pub(super) struct Model {
     pub classes: Map<u32, Vec<u32>>,
     /// Functions of casts between PostgreSQL's own types, which any expression may use.
     pub everywhere: Vec<u32>,
-    /// Functions of casts that are written, by the name of the type of PostgreSQL's own.
-    pub casts: Map<Box<str>, Vec<u32>>,
+    /// Functions of casts that are written, by the type of PostgreSQL's own.
+    pub casts: Map<u32, Vec<u32>>,
     /// Names of PostgreSQL's own types, row types aside.
     pub builtin_types: Map<u32, Box<str>>,
     /// What types are to each other.

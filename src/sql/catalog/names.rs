@@ -62,9 +62,11 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         });
         found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
-    for name in &uses.types {
-        if !follow_type(walk, name, at) {
-            incomparable(walk, name);
+    for (names, array) in [(&uses.types, false), (&uses.arrays, true)] {
+        for name in names {
+            if !follow_type(walk, name, array, at) {
+                incomparable(walk, name);
+            }
         }
     }
     model.everywhere.iter().for_each(|oid| walk.routine(*oid, at));
@@ -110,17 +112,18 @@ fn incomparable(walk: &mut Walk<'_>, name: &Name) {
     }
 }
 
-fn follow_type(walk: &mut Walk<'_>, name: &Name, at: At) -> bool {
+/// What a cast to a type runs, or to the array of it.
+fn follow_type(walk: &mut Walk<'_>, name: &Name, array: bool, at: At) -> bool {
     let model = walk.ground.model;
     let found = candidates(&model.type_names, name, |oid| {
         let data_type = model.types.get(&oid)?;
         is_visible(name, &data_type.schema, walk.path(at), true).then_some(oid)
     });
     let any = !found.is_empty();
-    found.into_iter().for_each(|oid| walk.data_type(oid, true, at));
-    if matches!(name.schema.as_deref(), None | Some("pg_catalog")) {
-        let casts = model.casts.get(&name.name).into_iter().flatten();
-        casts.for_each(|oid| walk.routine(*oid, at));
+    for oid in found.into_iter().chain(model.relatives.own(name)) {
+        let target = if array { model.relatives.array_of(oid) } else { oid };
+        walk.data_type(target, true, at);
+        walk.casts(target, at);
     }
     any
 }
@@ -135,7 +138,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     let cast = call.kind == CallKind::Function && meant.may_have(1);
     found.into_iter().for_each(|oid| walk.routine(oid, at));
     if cast {
-        known |= follow_type(walk, &call.name, at);
+        known |= follow_type(walk, &call.name, false, at);
     }
     known |= match call.kind {
         CallKind::Procedure => false,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use super::model::Map;
 use super::path::Path;
+use super::tree::FIRST_NORMAL;
 use crate::sql::{Name, UNKNOWN};
 
 /// anyarray, anycompatiblearray.
@@ -75,6 +76,36 @@ impl Types {
             false => Some(*oid),
             true => self.facts.get(oid).map(|fact| fact.array).filter(|array| *array != 0),
         }
+    }
+
+    /// All types of PostgreSQL's own that a name may mean.
+    pub(super) fn own(&self, name: &Name) -> impl Iterator<Item = u32> {
+        let found = self.names.get(&name.name).into_iter().flatten();
+        let schema = name.schema.as_deref();
+        let own = move |(in_schema, oid): &&(Box<str>, u32)| {
+            *oid < FIRST_NORMAL && schema.is_none_or(|schema| *schema == **in_schema)
+        };
+        found.filter(own).map(|(_, oid)| *oid)
+    }
+
+    /// The array of a type; 0 if there is none.
+    pub(super) fn array_of(&self, oid: u32) -> u32 {
+        self.facts.get(&oid).map_or(0, |fact| fact.array)
+    }
+
+    /// The type itself and all that a cast to it may cast to: what a domain is over, what an array
+    /// holds. `None`: columns of rows, too.
+    pub(super) fn parts(&self, oid: u32) -> Option<Vec<u32>> {
+        let (mut found, mut next) = (Vec::new(), oid);
+        while next != 0 && found.len() < DEEPEST {
+            found.push(next);
+            let fact = self.facts.get(&next)?;
+            if fact.row {
+                return None;
+            }
+            next = if fact.kind == b'd' { fact.base } else { fact.element };
+        }
+        (next == 0).then_some(found)
     }
 
     /// Whether a value of type `from` may be given for an argument of type `to`: false only where

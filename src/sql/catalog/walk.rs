@@ -186,6 +186,20 @@ impl<'m> Walk<'m> {
         }
     }
 
+    /// A cast to a type that is written: what brings about the values of PostgreSQL's own types
+    /// that are in it.
+    pub(super) fn casts(&mut self, oid: u32, at: At) {
+        let model = self.ground.model;
+        if model.casts.is_empty() {
+            return;
+        }
+        let functions: Vec<&Vec<u32>> = match model.relatives.parts(oid) {
+            Some(parts) => parts.iter().filter_map(|part| model.casts.get(part)).collect(),
+            None => model.casts.values().collect(),
+        };
+        functions.into_iter().flatten().for_each(|function| self.routine(*function, at));
+    }
+
     /// Statements that fire event triggers.
     pub(super) fn event_triggers(&mut self, at: At) {
         for oid in &self.ground.model.event_triggers {
@@ -344,11 +358,8 @@ impl<'m> Walk<'m> {
         if made {
             found.casts.iter().for_each(|oid| self.routine(*oid, at));
             // a domain's base may be a type of PostgreSQL's own, to which there are casts
-            let bases = found.inner.iter().filter(|oid| found.kind == b'd' && **oid < FIRST_NORMAL);
-            for base in bases {
-                let name = model.builtin_types.get(base);
-                let casts = name.and_then(|name| model.casts.get(name));
-                casts.into_iter().flatten().for_each(|oid| self.routine(*oid, at));
+            if found.kind == b'd' {
+                self.casts(oid, at);
             }
             found.checks.iter().for_each(|refs| self.refs(refs, true, at));
         }

@@ -107,6 +107,7 @@ pub(in crate::sql) struct Found {
     optional: BTreeSet<Box<str>>,
     operators: Names,
     types: Names,
+    arrays: Names,
 }
 
 fn owned(found: Qualified<'_>) -> Name {
@@ -135,10 +136,14 @@ impl Found {
         *known = known.and(if again { How::AGAIN } else { how });
     }
 
-    fn data_type(&mut self, node: Node<'_>, system_too: bool) {
+    /// `cast`: to one of PostgreSQL's own, too, which may be the user's.
+    fn data_type(&mut self, node: Node<'_>, cast: bool) {
         let found = Qualified::of_list(node.list(field::names));
-        if let Some(found) = found.filter(|found| system_too || !is_system(*found)) {
+        if let Some(found) = found.filter(|found| cast || !is_system(*found)) {
             self.types.add(found);
+            if node.has(field::arrayBounds) {
+                self.arrays.add(found);
+            }
         }
     }
 
@@ -248,11 +253,19 @@ impl Found {
             tag::ParamRef => self.parameters.note(node),
             tag::RangeVar => self.relation(node, How::SELECT),
             tag::TypeName => self.data_type(node, false),
-            // a cast to a type of PostgreSQL's own may be the user's
-            tag::TypeCast => {
+            // in JSON, of DEFAULT … ON EMPTY
+            tag::TypeCast | tag::JsonOutput | tag::JsonTableColumn => {
                 if let Some(target) = node.node(field::typeName) {
                     self.data_type(target, true);
                 }
+            }
+            // what is returned is text where that is not written
+            tag::JsonFuncExpr => {
+                self.types.add(Qualified {
+                    schema: Some(b"pg_catalog"),
+                    name: b"text",
+                    catalog: false,
+                });
             }
             tag::SortBy => self.named_operator(node.list(field::useOp)),
             tag::SubLink if node.has(field::operName) => {
@@ -360,6 +373,7 @@ impl Found {
             relations: relations.collect(),
             operators: self.operators.into_list(),
             types: self.types.into_list(),
+            arrays: self.arrays.into_list(),
         }))
     }
 }
