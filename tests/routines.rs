@@ -153,6 +153,209 @@ fn nothing_is_judged_weaker_than_what_the_server_does() {
     }
 }
 
+/// What a statement runs that finds it by a type or by an operator: it is the database's affair, so
+/// each has its own. What is to be `read` beside it stands behind `reads`.
+struct Unnamed {
+    setup: &'static str,
+    runs: &'static [&'static str],
+    reads: &'static [&'static str],
+}
+
+const COMPARES: &str = "
+    CREATE TABLE ints (a int); INSERT INTO ints SELECT i FROM generate_series(1, 50) i;
+    CREATE TABLE texts (a text); INSERT INTO texts VALUES ('a'), ('b');
+    CREATE FUNCTION ddl() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN CREATE TABLE public.made (a int); DROP TABLE public.made; RETURN 1; END $$;
+    CREATE FUNCTION compare(int, int) RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.ddl(); RETURN btint4cmp($1, $2); END $$;
+    CREATE FUNCTION hash(int) RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN RETURN $1 * public.ddl(); END $$;
+    CREATE FUNCTION less(int, int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'int4lt';
+    CREATE FUNCTION same(int, int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'int4eq';
+    CREATE FUNCTION more(int, int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'int4gt';
+    CREATE OPERATOR <## (FUNCTION = less, LEFTARG = int, RIGHTARG = int, COMMUTATOR = >##);
+    CREATE OPERATOR =## (FUNCTION = same, LEFTARG = int, RIGHTARG = int, COMMUTATOR = =##,
+        HASHES, MERGES, RESTRICT = eqsel, JOIN = eqjoinsel);
+    CREATE OPERATOR >## (FUNCTION = more, LEFTARG = int, RIGHTARG = int, COMMUTATOR = <##);";
+
+const UNNAMED: &[Unnamed] = &[
+    Unnamed {
+        setup: "
+            CREATE FUNCTION compare(json, json) RETURNS int LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM public.ddl(); RETURN bttextcmp($1::text, $2::text); END $$;
+            CREATE FUNCTION less(json, json) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+                'SELECT $1::text < $2::text';
+            CREATE FUNCTION same(json, json) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+                'SELECT $1::text = $2::text';
+            CREATE FUNCTION more(json, json) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+                'SELECT $1::text > $2::text';
+            CREATE OPERATOR <## (FUNCTION = less, LEFTARG = json, RIGHTARG = json);
+            CREATE OPERATOR =## (FUNCTION = same, LEFTARG = json, RIGHTARG = json);
+            CREATE OPERATOR >## (FUNCTION = more, LEFTARG = json, RIGHTARG = json);
+            CREATE OPERATOR CLASS json_ops DEFAULT FOR TYPE json USING btree AS
+                OPERATOR 1 <##, OPERATOR 3 =##, OPERATOR 5 >##, FUNCTION 1 compare(json, json);
+            CREATE TABLE docs (j json); INSERT INTO docs VALUES ('1'), ('2'), ('1');
+            CREATE VIEW sorted AS SELECT j FROM docs GROUP BY j",
+        runs: &[
+            "SELECT j FROM docs ORDER BY j",
+            "SELECT DISTINCT j FROM docs",
+            "SELECT j FROM docs UNION SELECT j FROM docs",
+            "SELECT GREATEST(j, '2') FROM docs",
+            "EXPLAIN SELECT GREATEST('1'::json, '2')",
+            "SELECT count(DISTINCT j) FROM docs",
+            "SELECT row_number() OVER (PARTITION BY j) FROM docs",
+            "TABLE sorted",
+            "ANALYZE docs",
+            "SELECT JSON '1' UNION SELECT JSON '2'",
+        ],
+        reads: &[],
+    },
+    Unnamed {
+        setup: "
+            CREATE FUNCTION is_near(text, text, int, boolean, boolean) RETURNS boolean
+                LANGUAGE plpgsql AS $$ BEGIN PERFORM public.ddl(); RETURN true; END $$;
+            ALTER OPERATOR FAMILY text_ops USING btree ADD
+                FUNCTION 3 (text, int) is_near(text, text, int, boolean, boolean)",
+        runs: &[
+            "SELECT count(*) OVER (ORDER BY a RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM texts",
+        ],
+        reads: &[],
+    },
+    Unnamed {
+        setup: "
+            CREATE FUNCTION hash(point) RETURNS int LANGUAGE plpgsql AS
+                $$ BEGIN RETURN public.ddl(); END $$;
+            CREATE FUNCTION same(point, point) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+                'SELECT $1 ~= $2';
+            CREATE OPERATOR =## (FUNCTION = same, LEFTARG = point, RIGHTARG = point, HASHES);
+            CREATE OPERATOR CLASS point_ops DEFAULT FOR TYPE point USING hash AS
+                OPERATOR 1 =##, FUNCTION 1 hash(point);
+            CREATE TABLE points (p point); INSERT INTO points VALUES ('(1,1)'), ('(2,2)')",
+        runs: &[
+            "SELECT DISTINCT p FROM points",
+            "SELECT p, count(*) FROM points GROUP BY p",
+            "SELECT p FROM points UNION SELECT p FROM points",
+            "SELECT DISTINCT ARRAY[p] FROM points",
+            "SELECT DISTINCT point '(1,1)'",
+        ],
+        reads: &[],
+    },
+    // one that is like another type may have an order of its own
+    Unnamed {
+        setup: "
+            CREATE FUNCTION compare(varchar, varchar) RETURNS int LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM public.ddl(); RETURN bttextcmp($1, $2); END $$;
+            CREATE OPERATOR CLASS varchar_order DEFAULT FOR TYPE varchar USING btree AS
+                FUNCTION 1 compare(varchar, varchar);
+            CREATE VIEW greatest_of AS SELECT GREATEST(a::varchar, 'b') FROM texts",
+        runs: &["SELECT GREATEST(a::varchar, 'b') FROM texts", "TABLE greatest_of"],
+        reads: &[],
+    },
+    Unnamed {
+        setup: "
+            CREATE OPERATOR CLASS own_order FOR TYPE int4 USING btree AS
+                OPERATOR 1 <##, OPERATOR 3 =##, OPERATOR 5 >##, FUNCTION 1 compare(int, int);
+            CREATE VIEW sorted AS SELECT a FROM ints ORDER BY a USING <##;
+            CREATE AGGREGATE lowest(int) (SFUNC = int4smaller, STYPE = int, SORTOP = <##)",
+        runs: &[
+            "SELECT a FROM ints ORDER BY a USING <##",
+            "SELECT a FROM (VALUES (2), (1)) v (a) ORDER BY a USING >##",
+            "SELECT array_agg(a ORDER BY a USING <##) FROM ints",
+            "SELECT * FROM ints WHERE (a, a) <## (1, 2)",
+            "TABLE sorted",
+        ],
+        reads: &[
+            "SELECT a FROM texts ORDER BY a",
+            "SELECT DISTINCT 1 + 1, GREATEST(1, 2), count(*) FROM texts WHERE a < 'b'",
+        ],
+    },
+    Unnamed {
+        setup: "
+            CREATE OPERATOR CLASS own_hash FOR TYPE int4 USING hash AS
+                OPERATOR 1 =##, FUNCTION 1 hash(int); ANALYZE ints",
+        runs: &[
+            "SELECT count(*) FROM ints WHERE a =## ANY (ARRAY[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])",
+            "SELECT count(*) FROM ints x JOIN ints y ON x.a =## y.a",
+        ],
+        reads: &[
+            "SELECT DISTINCT a FROM ints WHERE a = 1 ORDER BY a",
+            "SELECT count(*) FROM ints x JOIN ints y ON x.a = y.a",
+        ],
+    },
+    // of the families that have an operator, PostgreSQL takes any
+    Unnamed {
+        setup: "
+            CREATE OPERATOR CLASS own_order FOR TYPE int4 USING btree AS OPERATOR 1 <,
+                OPERATOR 2 <=, OPERATOR 3 =, OPERATOR 4 >=, OPERATOR 5 >, FUNCTION 1 compare(int, int);
+            CREATE TABLE ordered (a int); INSERT INTO ordered VALUES (1), (2);
+            CREATE INDEX ON ordered (a own_order)",
+        runs: &["INSERT INTO ordered VALUES (3)"],
+        reads: &[],
+    },
+    // indexes of PostgreSQL's own classes with something of the user's
+    Unnamed {
+        setup: "
+            ALTER OPERATOR FAMILY array_ops USING gin ADD
+                FUNCTION 1 (anyarray, anyarray) compare(int, int);
+            CREATE TABLE arrays (a int[]);
+            CREATE INDEX ON arrays USING gin (a) WITH (fastupdate = off)",
+        runs: &["INSERT INTO arrays VALUES ('{1,2}')"],
+        reads: &["SELECT a FROM ints ORDER BY a"],
+    },
+];
+
+/// As [`run`], in the extended form.
+fn run_extended(wire: &mut Wire, statement: &str) -> Vec<String> {
+    let frames = Frames::new().run(statement, &[]).sync();
+    let notices = wire.exchange(&frames).into_iter().filter(|message| message.tag == b'N');
+    let fired = notices
+        .filter_map(|message| Some(message.fields().message().strip_prefix("fired: ")?.to_owned()));
+    fired.collect()
+}
+
+#[test]
+fn what_nothing_names_counts() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).start();
+        let mut wire = cluster.connect("app");
+        wire.sql(WATCH);
+        wire.sql(COMPARES);
+        let mut wrong = String::new();
+        for Unnamed { setup, runs, reads } in UNNAMED {
+            wire.sql("BEGIN");
+            wire.sql(setup);
+            let catalog = snapshot(&mut wire, &options(&[]));
+            for statement in *runs {
+                for path in [public(), Path::Unknown] {
+                    let found = resolved(&catalog, statement, &path, false);
+                    if found.class < Class::Ddl {
+                        writeln!(wrong, "{statement}\n  {path:?}: {found:?}").unwrap();
+                    }
+                }
+                for extended in [false, true] {
+                    wire.sql("SAVEPOINT s");
+                    let (fired, code) = match extended {
+                        true => (run_extended(&mut wire, statement), None),
+                        false => run(&mut wire, statement),
+                    };
+                    wire.sql("ROLLBACK TO s");
+                    if fired.is_empty() {
+                        writeln!(wrong, "{statement}\n  does nothing: {code:?}").unwrap();
+                    }
+                }
+            }
+            for statement in *reads {
+                let found = resolved(&catalog, statement, &public(), false);
+                if found.class > Class::Read {
+                    writeln!(wrong, "{statement}\n  is to be read: {found:?}").unwrap();
+                }
+            }
+            wire.sql("ROLLBACK");
+        }
+        assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+    }
+}
+
 /// Everything that a session can do to mislead a query that relies on its `search_path`.
 const HOSTILE: &str = "
     CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC;
@@ -300,6 +503,14 @@ fn every_extension_at_hand_is_known() {
         ] {
             let found = resolved(&catalog, text, &public(), false);
             assert_eq!(found.class.as_str(), class, "{text}: {}", found.reason);
+        }
+        // no class of an extension's is in the way of what has nothing to do with it
+        for text in [
+            "SELECT DISTINCT a FROM (VALUES (1), (2)) v (a) ORDER BY a",
+            "SELECT count(*), GREATEST(1, 2), ARRAY['a'], $1 FROM pg_class GROUP BY relname",
+        ] {
+            let found = resolved(&catalog, text, &public(), false);
+            assert!(found.class == Class::Read && !found.runs_routines, "{text}: {found:?}");
         }
     }
 }

@@ -86,7 +86,7 @@ pub(super) enum Stage {
 const TIME: u64 = 10_000;
 
 /// What a look reads.
-pub(super) const RELATIONS: [&str; 29] = [
+pub(super) const RELATIONS: [&str; 30] = [
     "pg_aggregate",
     "pg_am",
     "pg_amop",
@@ -107,6 +107,7 @@ pub(super) const RELATIONS: [&str; 29] = [
     "pg_language",
     "pg_namespace",
     "pg_opclass",
+    "pg_opfamily",
     "pg_operator",
     "pg_partitioned_table",
     "pg_policy",

@@ -239,6 +239,11 @@ mod tests {
         for (text, expected) in [
             ("SELECT 1", "none"),
             ("SHOW x", "none"),
+            ("SELECT 'a', 1, now", "none"),
+            ("SELECT DISTINCT xmlelement(NAME a)", "read"),
+            ("SELECT 1 UNION SELECT true", "read"),
+            ("VALUES ($1)", "read"),
+            ("SELECT GREATEST(1, 2)", "read"),
             ("SELECT pg_catalog.now() FROM pg_catalog.pg_class", "none"),
             ("SELECT 1::int", "read ::pg_catalog.int4"),
             (

@@ -207,6 +207,12 @@ pub const CALLS: &[Attack] = &[
         GONE,
     ),
     attack("an operator with ANY", &["SELECT b @#@ ANY (ARRAY[1]) FROM bystanders b"], GONE),
+    attack(
+        "an operator class, by its operator",
+        &["SELECT n FROM (VALUES (2), (1)) v (n) ORDER BY n USING <##"],
+        GONE,
+    ),
+    attack("an operator class, by rows", &["SELECT (1, 2) <## (1, id) FROM bystanders"], GONE),
     attack("a cast", &["SELECT ROW(1)::wrapped::int"], GONE),
     attack("a cast by CAST", &["SELECT CAST(CAST(ROW(1) AS wrapped) AS int)"], GONE),
     attack("a cast to an array", &["SELECT 'a'::text::int[]"], GONE),

@@ -19,6 +19,9 @@ const VIEW: &str = "CREATE OR REPLACE VIEW harmless_view AS SELECT drop_it() AS 
 const DISARMED: &str =
     "CREATE OR REPLACE FUNCTION drop_it() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'";
 const DISARMED_VIEW: &str = "CREATE OR REPLACE VIEW drop_view AS SELECT 1 AS n";
+const ORDER: &str = "CREATE OPERATOR CLASS json_order DEFAULT FOR TYPE json USING btree AS \
+    OPERATOR 1 <##, OPERATOR 3 =##, FUNCTION 1 drop_comparing(json, json)";
+const SORTED: &str = "SELECT j FROM (VALUES (json '1'), (json '2')) v (j) ORDER BY 1";
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION harmless_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DROP TABLE victims; RETURN NEW; END'";
 
 /// Everything as it was: also the table, where an attack got through.
@@ -30,6 +33,7 @@ pub const RESTORE: &str = "CREATE OR REPLACE FUNCTION harmless() RETURNS int LAN
     'BEGIN RETURN NEW; END'; \
     CREATE OR REPLACE VIEW harmless_view AS SELECT 1 AS n; \
     DROP TRIGGER IF EXISTS x ON bystanders; \
+    DROP OPERATOR FAMILY IF EXISTS json_order USING btree CASCADE; \
     CREATE TABLE IF NOT EXISTS victims (id int PRIMARY KEY, name text)";
 
 /// On prod alone: nobody replaces anything on a replica.
@@ -235,6 +239,12 @@ pub const REPLACED: &[Attack] = &[
     attack(
         "a check, in EXECUTE",
         &["PREPARE p(harmless_int) AS SELECT $1", CONFIRM, CHECK, WITHDRAW, "EXECUTE p(1)"],
+        GONE,
+    ),
+    attack("an order of json", &[SORTED, CONFIRM, ORDER, WITHDRAW, SORTED], GONE),
+    attack(
+        "an order of json, in a transaction",
+        &["BEGIN", LOCALLY, ORDER, NO_LONGER, "SELECT GREATEST('1'::json, '2')", "COMMIT"],
         GONE,
     ),
     attack(

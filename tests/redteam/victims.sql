@@ -46,6 +46,22 @@ CREATE CAST (text AS int[]) WITH FUNCTION drop_into_array(text);
 CREATE FUNCTION drop_into_row(text) RETURNS pg_cast LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS victims; RETURN NULL; END $$;
 CREATE CAST (text AS pg_cast) WITH FUNCTION drop_into_row(text);
+CREATE FUNCTION drop_comparing(int, int) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN btint4cmp($1, $2); END $$;
+CREATE FUNCTION is_less(int, int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'int4lt';
+CREATE FUNCTION is_same(int, int) RETURNS boolean LANGUAGE internal IMMUTABLE AS 'int4eq';
+CREATE OPERATOR <## (FUNCTION = is_less, LEFTARG = int, RIGHTARG = int);
+CREATE OPERATOR =## (FUNCTION = is_same, LEFTARG = int, RIGHTARG = int);
+CREATE OPERATOR CLASS own_order FOR TYPE int4 USING btree AS
+    OPERATOR 1 <##, OPERATOR 3 =##, FUNCTION 1 drop_comparing(int, int);
+CREATE FUNCTION drop_comparing(json, json) RETURNS int LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE IF EXISTS victims; RETURN bttextcmp($1::text, $2::text); END $$;
+CREATE FUNCTION is_less(json, json) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+'SELECT $1::text < $2::text';
+CREATE FUNCTION is_same(json, json) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+'SELECT $1::text = $2::text';
+CREATE OPERATOR <## (FUNCTION = is_less, LEFTARG = json, RIGHTARG = json);
+CREATE OPERATOR =## (FUNCTION = is_same, LEFTARG = json, RIGHTARG = json);
 CREATE FUNCTION drop_check(int) RETURNS boolean LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS victims; RETURN true; END $$;
 CREATE DOMAIN checked AS int CHECK (drop_check(VALUE));

@@ -7,7 +7,7 @@ use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::{Columns, rule_events, second, trigger_events};
 use super::tree::{FIRST_NORMAL, Refs};
 use super::types::Fact;
-use super::{Options, Row, Unreadable, definition};
+use super::{Options, Row, Unreadable, definition, families};
 use crate::sql::classify::{makes_any, reads_any};
 use crate::sql::routines;
 use crate::sql::{Class, How};
@@ -19,7 +19,7 @@ const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
 const JSON: [u32; 2] = [114, 3802];
 
 /// Kinds of rows in the order in which they are taken; later ones refer to earlier ones.
-const KINDS: &[u8] = b"Vnybtrpocxsadkieglwhzmv";
+const KINDS: &[u8] = b"Vnybtrpocxsfadkieglwhzmv";
 
 pub(super) fn model(
     rows: impl IntoIterator<Item = Row>,
@@ -70,12 +70,9 @@ impl Builder<'_> {
             b'o' => self.operator(c)?,
             b'c' => self.cast(c)?,
             b'x' => self.model.relatives.add_implicit(c.number(1)?, c.number(2)?),
-            b's' => self.class(c)?,
-            b'm' => {
-                if let Some(routine) = self.model.routines.get_mut(&c.number(1)?) {
-                    routine.parts = c.oids(2)?;
-                }
-            }
+            b's' => families::class(&mut self.model, c)?,
+            b'f' => families::entry(&mut self.model, c)?,
+            b'm' => families::aggregate(&mut self.model, c)?,
             b'v' => {
                 self.model.event_triggers.push(c.number(1)?);
                 if c.letter(3)? == b'A' {
@@ -147,7 +144,7 @@ impl Builder<'_> {
             relation: c.number(5)?,
             inner: c.oids(6)?.into_vec(),
             carry: user(c.oids(7)?),
-            classes: user(c.oids(9)?),
+            classes: c.oids(9)?.into_vec(),
             casts: Vec::new(),
             checks: c.optional(10)?.map(|tree| Refs::of([Some(tree)])).into_iter().collect(),
         };
@@ -247,6 +244,7 @@ impl Builder<'_> {
             schema: self.schema(c, 3)?,
             code: c.number(4)?,
             others: [c.number(5)?, c.number(6)?],
+            families: Vec::new(),
         };
         self.model.operators.insert(c.number(1)?, operator);
         self.model.operator_names.entry(c.text(2)?.into()).or_default().push(c.number(1)?);
@@ -280,15 +278,10 @@ impl Builder<'_> {
         Ok(())
     }
 
-    fn class(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
-        let (class, data_type) = (c.number(1)?, c.number(2)?);
-        self.model.classes.entry(class).or_default().push(c.number(3)?);
-        if let Some(found) = self.model.types.get_mut(&data_type)
-            && !found.classes.contains(&class)
-        {
-            found.classes.push(class);
-        }
-        Ok(())
+    /// Operator classes of a list in which something is the user's.
+    fn classes(&self, oids: Box<[u32]>) -> Vec<u32> {
+        let families = &self.model.families;
+        oids.into_iter().filter(|oid| families.of_class(*oid).is_some()).collect()
     }
 
     /// Rows about a relation, or about a domain.
@@ -304,7 +297,13 @@ impl Builder<'_> {
         if kind == b'k' && c.letter(3)? == b'f' {
             self.foreign_key(first, c)?;
         }
+        let classes = match kind {
+            b'i' => self.classes(c.oids(3)?),
+            b'z' => self.classes(c.oids(2)?),
+            _ => Vec::new(),
+        };
         let Some(relation) = self.model.relations.get_mut(&first) else { return Ok(()) };
+        relation.classes.extend(classes);
         match kind {
             b'a' => relation.types.push(second),
             b'd' => {
@@ -319,8 +318,6 @@ impl Builder<'_> {
             }
             b'i' => {
                 relation.handlers.extend([second].iter().filter(|oid| **oid >= FIRST_NORMAL));
-                let user = c.oids(3)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
-                relation.classes.extend(user);
                 let refs = Refs::of([c.optional(4)?, c.optional(5)?]);
                 relation.parts.push((STORED.and(How::MAINTAIN), refs));
             }
@@ -340,8 +337,6 @@ impl Builder<'_> {
             }
             b'h' => relation.children.push(second),
             b'z' => {
-                let user = c.oids(2)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
-                relation.classes.extend(user);
                 relation.parts.push((STORED, Refs::of([c.optional(3)?])));
             }
             _ => {}
@@ -368,6 +363,11 @@ impl Builder<'_> {
     /// Types of which a value may run something, each with the names that can stand for it in the
     /// declaration of a variable: its own and those of all that it is part of.
     fn finish(&mut self) {
+        let Model { families, types, .. } = &mut self.model;
+        families.finish();
+        for found in types.values_mut() {
+            found.classes.retain(|class| families.of_class(*class).is_some());
+        }
         let model = &self.model;
         let runs = |found: &Type| {
             let checks = |refs: &Refs| !refs.routines.is_empty() || !refs.operators.is_empty();

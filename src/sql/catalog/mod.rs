@@ -9,6 +9,7 @@ mod body;
 mod build;
 mod definition;
 mod extensions;
+mod families;
 mod known;
 mod model;
 mod names;
@@ -224,6 +225,7 @@ impl Catalog {
                 analysed,
             };
             let (mut walk, at) = Walk::new(ground, path, planned);
+            walk.everywhere(at);
             begin(&mut walk, at);
             walk.finish()
         };

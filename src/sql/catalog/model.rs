@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::body::Body;
 use super::definition::Argument;
+use super::families::Families;
 use super::tree::Refs;
 use super::types::Types;
 use crate::sql::{Class, How, routines};
@@ -82,7 +83,8 @@ pub(super) struct Relation {
     pub parts: Vec<(How, Refs)>,
     /// Trigger functions.
     pub triggers: Vec<(How, u32)>,
-    /// Operator classes and operators of others' that its indexes and constraints use.
+    /// Operator classes in which something is the user's, and operators, that its indexes and
+    /// constraints use.
     pub classes: Vec<u32>,
     pub operators: Vec<u32>,
     /// Partitions and children.
@@ -98,6 +100,8 @@ pub(super) struct Operator {
     pub code: u32,
     /// Its commutator and its negator, either of which the planner may take instead.
     pub others: [u32; 2],
+    /// Families that it sorts, hashes or compares by.
+    pub families: Vec<u32>,
 }
 
 /// A type that is not PostgreSQL's own.
@@ -138,7 +142,7 @@ pub(super) struct Model {
     pub types: Map<u32, Type>,
     pub type_names: Map<Box<str>, Vec<u32>>,
     /// Functions of operator classes.
-    pub classes: Map<u32, Vec<u32>>,
+    pub families: Families,
     /// Functions of casts between PostgreSQL's own types, which any expression may use.
     pub everywhere: Vec<u32>,
     /// Functions of casts that are written, by the type of PostgreSQL's own.

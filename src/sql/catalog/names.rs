@@ -69,7 +69,7 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
             }
         }
     }
-    model.everywhere.iter().for_each(|oid| walk.routine(*oid, at));
+    walk.everywhere(at);
     if uses.maintains_all {
         walk.all_relations(How::MAINTAIN, at);
     }

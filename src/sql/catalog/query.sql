@@ -78,19 +78,39 @@ FROM pg_catalog.pg_type AS t
   LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid OPERATOR(pg_catalog.=) t.oid
 WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
-SELECT 's', o.oid::pg_catalog.text, o.opcintype::pg_catalog.text,
-  a.amproc::pg_catalog.oid::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT 's', o.oid::pg_catalog.text, o.opcintype::pg_catalog.text, o.opcfamily::pg_catalog.text,
+  o.opcdefault::pg_catalog.text, (h.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid AND h.oid OPERATOR(pg_catalog.<>) ALL
+    ('{332,333,334,335}'::pg_catalog.oid[]))::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_opclass AS o
-  JOIN pg_catalog.pg_amproc AS a ON a.amprocfamily OPERATOR(pg_catalog.=) o.opcfamily
+  JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) o.opcmethod
+  JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) m.amhandler::pg_catalog.oid
+WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
+  (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
+    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop AS a
+    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)
+UNION ALL
+SELECT 'f', a.amprocfamily::pg_catalog.text, a.amproclefttype::pg_catalog.text,
+  a.amprocrighttype::pg_catalog.text, a.amproc::pg_catalog.oid::pg_catalog.text, NULL,
+  (h.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid AND h.oid OPERATOR(pg_catalog.<>) ALL
+    ('{332,333,334,335}'::pg_catalog.oid[]))::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_amproc AS a
+  JOIN pg_catalog.pg_opfamily AS f ON f.oid OPERATOR(pg_catalog.=) a.amprocfamily
+  JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) f.opfmethod
+  JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) m.amhandler::pg_catalog.oid
 WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
-SELECT 's', o.oid::pg_catalog.text, o.opcintype::pg_catalog.text,
-  p.oprcode::pg_catalog.oid::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-FROM pg_catalog.pg_opclass AS o
-  JOIN pg_catalog.pg_amop AS a ON a.amopfamily OPERATOR(pg_catalog.=) o.opcfamily
+SELECT 'f', a.amopfamily::pg_catalog.text, a.amoplefttype::pg_catalog.text,
+  a.amoprighttype::pg_catalog.text, p.oprcode::pg_catalog.oid::pg_catalog.text,
+  a.amopopr::pg_catalog.text, (h.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid AND h.oid OPERATOR(pg_catalog.<>) ALL
+    ('{332,333,334,335}'::pg_catalog.oid[]))::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_amop AS a
   JOIN pg_catalog.pg_operator AS p ON p.oid OPERATOR(pg_catalog.=) a.amopopr
+  JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) a.amopmethod
+  JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) m.amhandler::pg_catalog.oid
 WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
 SELECT 'r', c.oid::pg_catalog.text, c.relname::pg_catalog.text, c.relnamespace::pg_catalog.text,
@@ -141,7 +161,11 @@ WHERE i.indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
     OR m.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
     OR i.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
       (SELECT pg_catalog.array_agg(o.oid) FROM pg_catalog.pg_opclass AS o
-       WHERE o.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid))
+       WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
+  (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
+    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop AS a
+    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)))
 UNION ALL
 SELECT 'e', e.stxrelid::pg_catalog.text, e.stxexprs::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

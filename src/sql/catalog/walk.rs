@@ -24,8 +24,8 @@ enum Node {
     /// Values of a type; true: they are made of others (domain checks, casts).
     Type(u32, bool),
     Operator(u32),
-    /// An operator class.
-    Class(u32),
+    /// An operator family.
+    Family(u32),
 }
 
 /// How a node is met.
@@ -112,12 +112,12 @@ impl<'m> Walk<'m> {
                     if let Some(operator) = self.ground.model.operators.get(&oid) {
                         self.routine(operator.code, at);
                         operator.others.iter().for_each(|other| self.operator(*other, at));
+                        operator.families.iter().for_each(|family| self.family(*family, at));
                     }
                 }
-                Node::Class(oid) => {
-                    for code in self.ground.model.classes.get(&oid).into_iter().flatten() {
-                        self.routine(*code, at);
-                    }
+                Node::Family(oid) => {
+                    let functions = self.ground.model.families.members(oid).iter();
+                    functions.for_each(|code| self.routine(*code, at));
                 }
             }
         }
@@ -164,6 +164,27 @@ impl<'m> Walk<'m> {
         if oid >= FIRST_NORMAL {
             self.push(Node::Operator(oid), at);
         }
+    }
+
+    /// Constants are compared, and partitions pruned, when a statement is planned only, whatever
+    /// the functions are declared.
+    fn family(&mut self, oid: u32, at: At) {
+        self.push(Node::Family(oid), At { planned: false, ..at });
+    }
+
+    fn class(&mut self, oid: u32, at: At) {
+        if let Some(family) = self.ground.model.families.of_class(oid) {
+            self.family(family, at);
+        }
+    }
+
+    /// What any expression may run without naming it: casts between PostgreSQL's own types that are
+    /// not written, and what sorts, hashes and compares their values.
+    pub(super) fn everywhere(&mut self, at: At) {
+        let model = self.ground.model;
+        model.everywhere.iter().for_each(|oid| self.routine(*oid, at));
+        let at = At { planned: false, ..at };
+        model.families.everywhere.iter().for_each(|oid| self.routine(*oid, at));
     }
 
     pub(super) fn relation(&mut self, oid: u32, how: How, at: At) {
@@ -218,6 +239,7 @@ impl<'m> Walk<'m> {
         if changes && (refs.changes || refs.utility) && !at.planned {
             self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
         }
+        self.everywhere(at);
         refs.routines.iter().for_each(|oid| self.routine(*oid, at));
         refs.operators.iter().for_each(|oid| self.operator(*oid, at));
         let how = if changes && refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
@@ -331,7 +353,7 @@ impl<'m> Walk<'m> {
         relation.types.iter().for_each(|oid| self.data_type(*oid, made, at));
         relation.handlers.iter().for_each(|oid| self.routine(*oid, at));
         relation.operators.iter().for_each(|oid| self.operator(*oid, at));
-        relation.classes.iter().for_each(|oid| self.push(Node::Class(*oid), at));
+        relation.classes.iter().for_each(|oid| self.class(*oid, at));
         // a row that moves to another partition leaves one and enters the other
         let below = if how.any(How::UPDATE) { How::CHANGE } else { how };
         relation.children.iter().for_each(|child| self.relation(*child, below, at));
@@ -350,7 +372,7 @@ impl<'m> Walk<'m> {
         let model = self.ground.model;
         let Some(found) = model.types.get(&oid) else { return };
         found.carry.iter().for_each(|oid| self.routine(*oid, at));
-        found.classes.iter().for_each(|oid| self.push(Node::Class(*oid), at));
+        found.classes.iter().for_each(|oid| self.class(*oid, at));
         found.inner.iter().for_each(|oid| self.data_type(*oid, made, at));
         if let Some(relation) = model.relations.get(&found.relation) {
             relation.types.iter().for_each(|oid| self.data_type(*oid, made, at));

@@ -1,4 +1,7 @@
-//! Built-ins whose arguments decide what else they run or read: which of them tell what.
+//! What runs more than it names: built-ins whose arguments decide what else they run or read, and
+//! expressions that cast or compare.
+
+use pgauthority_grammar::{Node, field, tag, value};
 
 /// Built-ins that make rows of a type which an argument of theirs has.
 pub(super) const POPULATING: &[&[u8]] = &[
@@ -54,4 +57,45 @@ pub(in crate::sql) fn makes_any(name: &str) -> bool {
 /// Whether a built-in reads any relation: [`READING`].
 pub(in crate::sql) fn reads_any(name: &str) -> bool {
     READING.contains(&name.as_bytes())
+}
+
+/// Whether casts and comparisons may run in an expression or a query that names none.
+pub(super) fn compares(node: Node<'_>) -> bool {
+    match node.tag() {
+        tag::SelectStmt => {
+            let op = node.value(field::op);
+            matches!(op, value::SETOP_UNION | value::SETOP_INTERSECT | value::SETOP_EXCEPT)
+                || [
+                    field::distinctClause,
+                    field::whereClause,
+                    field::groupClause,
+                    field::havingClause,
+                    field::windowClause,
+                    field::valuesLists,
+                    field::sortClause,
+                    field::limitOffset,
+                    field::limitCount,
+                ]
+                .into_iter()
+                .any(|clause| node.has(clause))
+        }
+        tag::ParamRef
+        | tag::BoolExpr
+        | tag::BooleanTest
+        | tag::CoalesceExpr
+        | tag::MinMaxExpr
+        | tag::A_ArrayExpr
+        | tag::A_Indirection
+        | tag::RowExpr
+        | tag::XmlExpr
+        | tag::XmlSerialize
+        | tag::JsonObjectConstructor
+        | tag::JsonArrayConstructor
+        | tag::JsonArrayQueryConstructor
+        | tag::JsonScalarExpr
+        | tag::JsonSerializeExpr
+        | tag::JsonParseExpr
+        | tag::JsonIsPredicate => true,
+        _ => false,
+    }
 }

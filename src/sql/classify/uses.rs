@@ -11,7 +11,7 @@ use pgauthority_grammar::{Node, field, tag, value};
 use super::given::{Parameters, given, is_parameter};
 use super::names::{Qualified, name, string};
 use super::scan::Scan;
-use super::telling::{MAINTAINING, MAKING, POPULATING, READING};
+use super::telling::{MAINTAINING, MAKING, POPULATING, READING, compares};
 use super::utility::{ANALYSED, ANALYSED_WITHIN, NAMING};
 use super::{temporary, utility};
 use crate::sql::routines::Routine;
@@ -92,6 +92,8 @@ pub(in crate::sql) struct Found {
     makes_any: bool,
     reads_all: bool,
     maintains_all: bool,
+    /// Values are cast or compared, of types that nothing names.
+    compares: bool,
     code: String,
     /// `a.f` may be of an `a` that is no row.
     pub(in crate::sql) fields_of_values: bool,
@@ -248,6 +250,7 @@ impl Found {
         if self.off {
             return;
         }
+        self.compares |= compares(node);
         match node.tag() {
             tag::A_Expr => self.expression(node),
             tag::ParamRef => self.parameters.note(node),
@@ -342,7 +345,7 @@ impl Found {
             self.fields.len(),
         ];
         let names = sizes.iter().any(|size| *size > 0);
-        let any = self.maintains_all || self.reads_all || self.makes_any;
+        let any = self.maintains_all || self.reads_all || self.makes_any || self.compares;
         if !names && !any && self.code.is_empty() && !is_temporary {
             return None;
         }
