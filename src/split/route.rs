@@ -238,7 +238,8 @@ pub fn reads_besides(statement: &Statement) -> bool {
     let relations = statement.uses.as_deref().map(|uses| &*uses.relations).unwrap_or_default();
     let changes = How::CHANGE.and(How::TRUNCATE).and(How::MAINTAIN);
     let reads = |how: How| how.any(How::SELECT) && (!how.any(changes) || how.any(How::AGAIN));
-    relations.iter().any(|relation| reads(relation.how) && !relation.optional)
+    let mut read = relations.iter().filter(|relation| reads(relation.how));
+    read.any(|relation| !relation.optional && !relation.name.is_in_own_schema())
 }
 
 /// The relations that a statement changes, for the warning that reads will not see it.
@@ -253,7 +254,8 @@ pub fn written(statement: &Statement) -> impl Iterator<Item = &str> {
 /// The relations that a statement reads.
 pub fn read(statement: &Statement) -> impl Iterator<Item = &str> {
     let relations = statement.uses.as_deref().map(|uses| &*uses.relations).unwrap_or_default();
-    relations.iter().map(|relation| &*relation.name.name)
+    let relations = relations.iter().filter(|relation| !relation.name.is_in_own_schema());
+    relations.map(|relation| &*relation.name.name)
 }
 
 #[cfg(test)]

@@ -104,6 +104,7 @@ impl Temporary {
 /// Relations and types.
 fn names(uses: &Uses) -> impl Iterator<Item = (Option<&str>, &str)> {
     let relations = uses.relations.iter().map(|relation| &relation.name);
+    let relations = relations.filter(|name| !name.is_in_own_schema());
     relations.chain(&uses.types).map(|name| (name.schema.as_deref(), &*name.name))
 }
 

@@ -1,4 +1,4 @@
-//! What a statement names outside PostgreSQL's own schemas: what the catalog has to be asked about.
+//! What a statement names: what the catalog has to be asked about.
 
 use super::Class;
 
@@ -51,7 +51,9 @@ pub struct Uses {
     pub operators: Box<[Name]>,
     /// Types of casts, column definitions, typed constants; PostgreSQL's own too.
     pub types: Box<[Name]>,
-    /// Those of them of which an array is named.
+    /// Those of them that a cast names.
+    pub casts: Box<[Name]>,
+    /// Those of them of which a cast names the array.
     pub arrays: Box<[Name]>,
 }
 
@@ -62,6 +64,14 @@ pub struct Name {
     pub schema: Option<Box<str>>,
     /// The name in it.
     pub name: Box<str>,
+}
+
+impl Name {
+    /// The schema is written, and is one of PostgreSQL's own: nothing temporary is meant.
+    pub fn is_in_own_schema(&self) -> bool {
+        let own = ["pg_catalog", "information_schema", "pg_toast"];
+        self.schema.as_deref().is_some_and(|schema| own.contains(&schema))
+    }
 }
 
 /// How a call is written.
@@ -244,13 +254,16 @@ mod tests {
             ("SELECT 1 UNION SELECT true", "read"),
             ("VALUES ($1)", "read"),
             ("SELECT GREATEST(1, 2)", "read"),
-            ("SELECT pg_catalog.now() FROM pg_catalog.pg_class", "none"),
+            (
+                "SELECT pg_catalog.now() FROM pg_catalog.pg_class",
+                "read pg_catalog.now(0) pg_catalog.pg_class:s",
+            ),
             ("SELECT 1::int", "read ::pg_catalog.int4"),
             (
                 "SELECT 1::int[], CAST(1 AS s.t ARRAY[3])",
                 "read ::pg_catalog.int4 ::s.t []pg_catalog.int4 []s.t",
             ),
-            ("SELECT * FROM f() x (a int)", "read values f(0)"),
+            ("SELECT * FROM f() x (a int)", "read values f(0) ::pg_catalog.int4"),
             ("SELECT now()", "read now(0)"),
             ("SELECT pg_catalog.nobody()", "read pg_catalog.nobody(0)"),
             (

@@ -264,3 +264,12 @@ CREATE TYPE holder AS (n int, b text);
 CREATE TYPE holders AS (h holder);
 CREATE VIEW view_cast AS SELECT h::bigint[] AS b FROM hues;
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+
+-- in PostgreSQL's own schemas
+CREATE FUNCTION pg_catalog.quote_ident(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION lib.either(boolean, boolean) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN true; END $$;
+CREATE OPERATOR pg_catalog.|+| (FUNCTION = lib.either, LEFTARG = boolean, RIGHTARG = boolean);
+CREATE VIEW information_schema.hidden AS SELECT lib.ddl() AS x;
+CREATE DOMAIN pg_catalog.own_text AS text CHECK (lib.is_ok(VALUE));
+GRANT SELECT ON information_schema.hidden TO PUBLIC;

@@ -216,7 +216,7 @@ fn uses_of(uses: &Uses) -> usize {
     });
     let relations =
         uses.relations.iter().map(|relation| size_of_val(relation) + name(&relation.name));
-    let others = uses.operators.iter().chain(&uses.types).chain(&uses.arrays);
+    let others = uses.operators.iter().chain(&uses.types).chain(&uses.casts).chain(&uses.arrays);
     let others = others.map(|other| size_of_val(other) + name(other));
     size_of_val(uses)
         + text(Some(&uses.reason))

@@ -62,11 +62,14 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         });
         found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
-    for (names, array) in [(&uses.types, false), (&uses.arrays, true)] {
+    for name in &uses.types {
+        if !follow_type(walk, name, at) {
+            incomparable(walk, name);
+        }
+    }
+    for (names, array) in [(&uses.casts, false), (&uses.arrays, true)] {
         for name in names {
-            if !follow_type(walk, name, array, at) {
-                incomparable(walk, name);
-            }
+            follow_cast(walk, name, array, at);
         }
     }
     walk.everywhere(at);
@@ -112,13 +115,26 @@ fn incomparable(walk: &mut Walk<'_>, name: &Name) {
     }
 }
 
-/// What a cast to a type runs, or to the array of it.
-fn follow_type(walk: &mut Walk<'_>, name: &Name, array: bool, at: At) -> bool {
+/// Types of the user's that a name may mean.
+fn types(walk: &Walk<'_>, name: &Name, at: At) -> Vec<u32> {
     let model = walk.ground.model;
-    let found = candidates(&model.type_names, name, |oid| {
+    candidates(&model.type_names, name, |oid| {
         let data_type = model.types.get(&oid)?;
         is_visible(name, &data_type.schema, walk.path(at), true).then_some(oid)
-    });
+    })
+}
+
+fn follow_type(walk: &mut Walk<'_>, name: &Name, at: At) -> bool {
+    let found = types(walk, name, at);
+    let any = !found.is_empty();
+    found.into_iter().for_each(|oid| walk.data_type(oid, true, at));
+    any
+}
+
+/// What a cast to a type runs, or to the array of it.
+fn follow_cast(walk: &mut Walk<'_>, name: &Name, array: bool, at: At) -> bool {
+    let model = walk.ground.model;
+    let found = types(walk, name, at);
     let any = !found.is_empty();
     for oid in found.into_iter().chain(model.relatives.own(name)) {
         let target = if array { model.relatives.array_of(oid) } else { oid };
@@ -138,14 +154,15 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     let cast = call.kind == CallKind::Function && meant.may_have(1);
     found.into_iter().for_each(|oid| walk.routine(oid, at));
     if cast {
-        known |= follow_type(walk, &call.name, false, at);
+        known |= follow_cast(walk, &call.name, false, at);
     }
     known |= match call.kind {
         CallKind::Procedure => false,
         // PostgreSQL's own are judged by the text
         CallKind::Function => is_own(&call.name),
         CallKind::Sampling => {
-            call.name.schema.is_none() && matches!(&*call.name.name, "bernoulli" | "system")
+            matches!(call.name.schema.as_deref(), None | Some("pg_catalog"))
+                && matches!(&*call.name.name, "bernoulli" | "system")
         }
     };
     if known {

@@ -53,7 +53,7 @@ impl Scan<'_> {
             self.raise_called(Class::Opaque, || "calls what cannot be read".into());
             return self.unseen();
         };
-        self.found.call(call, name, routine);
+        self.found.call(call, name);
         self.bound = self.bound.max(bound(name.name));
         self.shows_custom |= name.name == b"current_setting";
         let calls = || format!("calls {}()", name.shown());
@@ -76,9 +76,9 @@ impl Scan<'_> {
     pub(super) fn planned_call(&mut self, call: Node<'_>) {
         match called(call) {
             None | Some((_, Routine::Unknown)) => self.call(call),
-            Some((name, routine)) => {
+            Some((name, _)) => {
                 self.bound = self.bound.max(bound(name.name));
-                self.found.call(call, name, routine);
+                self.found.call(call, name);
             }
         }
     }

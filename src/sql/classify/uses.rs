@@ -1,8 +1,7 @@
 //! What a statement names that only the catalog can judge, collected on the walk over its tree.
 //!
 //! More is never weaker: where the text cannot tell what a name is, it is listed as all that it
-//! may be. Names qualified by PostgreSQL's own schemas are left out, since nothing can come in
-//! their place.
+//! may be. So are names in PostgreSQL's own schemas: a user may have put something there.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +13,6 @@ use super::scan::Scan;
 use super::telling::{MAINTAINING, MAKING, POPULATING, READING, compares};
 use super::utility::{ANALYSED, ANALYSED_WITHIN, NAMING};
 use super::{temporary, utility};
-use crate::sql::routines::Routine;
 use crate::sql::{Call, CallKind, Class, Given, How, Name, RelationUse, Uses};
 
 /// Different things of one kind in a statement beyond which anything may be in it.
@@ -109,16 +107,12 @@ pub(in crate::sql) struct Found {
     optional: BTreeSet<Box<str>>,
     operators: Names,
     types: Names,
+    casts: Names,
     arrays: Names,
 }
 
 fn owned(found: Qualified<'_>) -> Name {
     Name { schema: found.schema.map(name), name: name(found.name) }
-}
-
-/// Whether a name can only be PostgreSQL's own.
-fn is_system(found: Qualified<'_>) -> bool {
-    matches!(found.schema, Some(b"pg_catalog" | b"information_schema" | b"pg_toast"))
 }
 
 impl Found {
@@ -130,7 +124,7 @@ impl Found {
 
     fn relation(&mut self, relation: Node<'_>, how: How) {
         let found = Qualified::of_relation(relation);
-        if self.off || is_system(found) || found.name.is_empty() {
+        if self.off || found.name.is_empty() {
             return;
         }
         let known = self.relations.entry(owned(found)).or_default();
@@ -138,14 +132,18 @@ impl Found {
         *known = known.and(if again { How::AGAIN } else { how });
     }
 
-    /// `cast`: to one of PostgreSQL's own, too, which may be the user's.
-    fn data_type(&mut self, node: Node<'_>, cast: bool) {
-        let found = Qualified::of_list(node.list(field::names));
-        if let Some(found) = found.filter(|found| cast || !is_system(*found)) {
+    fn data_type(&mut self, node: Node<'_>) {
+        if let Some(found) = Qualified::of_list(node.list(field::names)) {
             self.types.add(found);
-            if node.has(field::arrayBounds) {
-                self.arrays.add(found);
-            }
+        }
+    }
+
+    /// A cast that is written, to one of PostgreSQL's own types too: it may be the user's.
+    fn cast(&mut self, target: Node<'_>) {
+        if let Some(found) = Qualified::of_list(target.list(field::names)) {
+            let array = target.has(field::arrayBounds);
+            let list = if array { &mut self.arrays } else { &mut self.casts };
+            list.add(found);
         }
     }
 
@@ -169,13 +167,13 @@ impl Found {
     }
 
     fn named_operator<'t>(&mut self, parts: impl Iterator<Item = Node<'t>>) {
-        if let Some(found) = Qualified::of_list(parts).filter(|found| !is_system(*found)) {
+        if let Some(found) = Qualified::of_list(parts) {
             self.operators.add(found);
         }
     }
 
     /// A call, whatever is known of its name.
-    pub(super) fn call(&mut self, call: Node<'_>, found: Qualified<'_>, known: Routine) {
+    pub(super) fn call(&mut self, call: Node<'_>, found: Qualified<'_>) {
         let kind = match std::mem::take(&mut self.procedure) {
             true => CallKind::Procedure,
             false => CallKind::Function,
@@ -190,9 +188,6 @@ impl Found {
         self.makes_any |= makes;
         self.reads_all |= reads;
         self.maintains_all |= MAINTAINING.contains(&found.name);
-        if is_system(found) && known != Routine::Unknown {
-            return;
-        }
         let arguments = || call.list(field::args);
         let ordered = match call.flag(field::agg_within_group) {
             true => call.list(field::agg_order).count(),
@@ -231,7 +226,7 @@ impl Found {
 
     /// A TABLESAMPLE method.
     pub(super) fn sampling(&mut self, method: Option<Qualified<'_>>) {
-        if let Some(found) = method.filter(|found| !self.off && !is_system(*found)) {
+        if let Some(found) = method.filter(|_| !self.off) {
             self.calls.insert(Call {
                 name: owned(found),
                 kind: CallKind::Sampling,
@@ -255,16 +250,16 @@ impl Found {
             tag::A_Expr => self.expression(node),
             tag::ParamRef => self.parameters.note(node),
             tag::RangeVar => self.relation(node, How::SELECT),
-            tag::TypeName => self.data_type(node, false),
+            tag::TypeName => self.data_type(node),
             // in JSON, of DEFAULT … ON EMPTY
             tag::TypeCast | tag::JsonOutput | tag::JsonTableColumn => {
                 if let Some(target) = node.node(field::typeName) {
-                    self.data_type(target, true);
+                    self.cast(target);
                 }
             }
             // what is returned is text where that is not written
             tag::JsonFuncExpr => {
-                self.types.add(Qualified {
+                self.casts.add(Qualified {
                     schema: Some(b"pg_catalog"),
                     name: b"text",
                     catalog: false,
@@ -376,6 +371,7 @@ impl Found {
             relations: relations.collect(),
             operators: self.operators.into_list(),
             types: self.types.into_list(),
+            casts: self.casts.into_list(),
             arrays: self.arrays.into_list(),
         }))
     }
