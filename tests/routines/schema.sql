@@ -273,3 +273,29 @@ CREATE OPERATOR pg_catalog.|+| (FUNCTION = lib.either, LEFTARG = boolean, RIGHTA
 CREATE VIEW information_schema.hidden AS SELECT lib.ddl() AS x;
 CREATE DOMAIN pg_catalog.own_text AS text CHECK (lib.is_ok(VALUE));
 GRANT SELECT ON information_schema.hidden TO PUBLIC;
+
+-- rows that become something else
+CREATE TABLE rows_of (a int); INSERT INTO rows_of VALUES (1);
+CREATE FUNCTION lib.row_to_int(rows_of) RETURNS smallint LANGUAGE sql IMMUTABLE AS 'SELECT 1::smallint';
+CREATE CAST (rows_of AS smallint) WITH FUNCTION lib.row_to_int(rows_of) AS IMPLICIT;
+CREATE CAST (rows_of AS bpchar) WITH INOUT AS IMPLICIT;
+CREATE FUNCTION public.of_smallint(smallint) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE FUNCTION public.of_bpchar(bpchar) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN lib.ddl(); END $$;
+CREATE TABLE cast_rows (a int); INSERT INTO cast_rows VALUES (1);
+CREATE CAST (cast_rows AS xml) WITH INOUT;
+CREATE FUNCTION lib.is_round(xml) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN true; END $$;
+CREATE DOMAIN ring AS xml CHECK (lib.is_round(VALUE));
+CREATE DOMAIN a_name AS varchar CHECK (lib.is_ok(VALUE));
+CREATE TABLE named (a_name a_name); INSERT INTO named VALUES (NULL);
+CREATE TABLE implicit_rows (a int); INSERT INTO implicit_rows VALUES (1);
+CREATE FUNCTION lib.row_to_money(implicit_rows) RETURNS money LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN 1; END $$;
+CREATE CAST (implicit_rows AS money) WITH FUNCTION lib.row_to_money(implicit_rows) AS IMPLICIT;
+GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+
+-- PostgreSQL's own under other names
+CREATE FUNCTION lib.own_xml(regclass, boolean, boolean, text) RETURNS xml LANGUAGE internal STABLE AS 'table_to_xml';
+CREATE FUNCTION lib.own_populate(anyelement, json, boolean DEFAULT false) RETURNS anyelement
+    LANGUAGE internal STABLE AS 'json_populate_record';
+CREATE VIEW view_own_xml AS SELECT lib.own_xml('view_ddl', true, true, '') AS x;

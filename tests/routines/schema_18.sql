@@ -5,3 +5,4 @@ CREATE VIEW view_valid AS SELECT pg_input_is_valid('x', 'checked') AS v;
 CREATE TABLE virtual (a int, b int GENERATED ALWAYS AS (a + 1) VIRTUAL);
 INSERT INTO virtual VALUES (1);
 GRANT ALL ON ALL TABLES IN SCHEMA public TO PUBLIC;
+CREATE FUNCTION lib.own_valid(text, text) RETURNS boolean LANGUAGE internal STABLE AS 'pg_input_is_valid';

@@ -69,7 +69,10 @@ impl Builder<'_> {
             b'p' => self.routine(c)?,
             b'o' => self.operator(c)?,
             b'c' => self.cast(c)?,
-            b'x' => self.model.relatives.add_implicit(c.number(1)?, c.number(2)?),
+            b'x' => {
+                let implicit = c.letter(3)? == b'i';
+                self.model.relatives.add_cast(c.number(1)?, c.number(2)?, implicit);
+            }
             b's' => families::class(&mut self.model, c)?,
             b'f' => families::entry(&mut self.model, c)?,
             b'm' => families::aggregate(&mut self.model, c)?,

@@ -39,7 +39,7 @@ impl Arguments {
     }
 }
 
-const RECORD: u32 = 2249;
+pub(super) const RECORD: u32 = 2249;
 const VOID: u32 = 2278;
 const TRIGGER: u32 = 2279;
 const EVENT_TRIGGER: u32 = 3838;

@@ -19,6 +19,7 @@ mod rows;
 mod tree;
 mod trusted;
 mod types;
+mod unnamed;
 mod walk;
 
 use std::collections::BTreeSet;

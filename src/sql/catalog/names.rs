@@ -80,7 +80,7 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         walk.all_relations(How::SELECT, at);
     }
     if uses.makes_any {
-        model.declarable.values().flatten().for_each(|oid| walk.data_type(*oid, true, at));
+        walk.any_types(at);
     }
     for oid in body::declared(&uses.code, model) {
         walk.data_type(oid, true, at);
@@ -197,10 +197,15 @@ pub(super) fn callees(meant: &Meant<'_>, path: &Path) -> Vec<u32> {
     meant.among(visible, is_own(name))
 }
 
-/// `a.f` may be `f(a)`.
+/// `a.f` may be `f(a)`, or a cast to `f` that needs no function: what `f` checks counts.
 fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
     let model = walk.ground.model;
     let name = Name { schema: None, name: field.into() };
+    for oid in types(walk, &name, at) {
+        if of_values || model.relatives.takes_rows(oid, true) {
+            walk.data_type(oid, true, at);
+        }
+    }
     if !model.routine_names.contains_key(field) {
         return;
     }
@@ -221,5 +226,7 @@ fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
 fn may_be_row(model: &Model, oid: u32) -> bool {
     /// any, anyelement, anynonarray, anycompatible, anycompatiblenonarray.
     const POLYMORPHIC: [u32; 5] = [2276, 2283, 2776, 5077, 5079];
-    POLYMORPHIC.contains(&oid) || definition::is_row(model, oid)
+    POLYMORPHIC.contains(&oid)
+        || definition::is_row(model, oid)
+        || model.relatives.takes_rows(oid, false)
 }

@@ -61,9 +61,9 @@ WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
   AND c.castfunc OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
 UNION ALL
 SELECT 'x', c.castsource::pg_catalog.text, c.casttarget::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  c.castcontext::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_cast AS c
-WHERE c.castcontext OPERATOR(pg_catalog.=) 'i'
+WHERE c.castcontext OPERATOR(pg_catalog.=) 'i' OR c.castfunc OPERATOR(pg_catalog.=) 0::pg_catalog.oid
 UNION ALL
 SELECT 't', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::pg_catalog.text,
   t.typtype::pg_catalog.text, t.typrelid::pg_catalog.text,

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::definition::RECORD;
 use super::model::Map;
 use super::path::Path;
 use super::tree::FIRST_NORMAL;
@@ -36,6 +37,8 @@ pub(super) struct Types {
     names: Map<Box<str>, Vec<(Box<str>, u32)>>,
     /// Casts that are made unwritten in any expression: from, to.
     implicit: HashSet<(u32, u32), ahash::RandomState>,
+    /// Others by text or by relabelling.
+    written: HashSet<(u32, u32), ahash::RandomState>,
 }
 
 impl Types {
@@ -44,8 +47,10 @@ impl Types {
         self.names.entry(name).or_default().push((schema, oid));
     }
 
-    pub(super) fn add_implicit(&mut self, from: u32, to: u32) {
-        self.implicit.insert((from, to));
+    /// A cast: one that is not written, or one that needs no function.
+    pub(super) fn add_cast(&mut self, from: u32, to: u32, implicit: bool) {
+        let casts = if implicit { &mut self.implicit } else { &mut self.written };
+        casts.insert((from, to));
     }
 
     /// The one type that a name can mean, or the array of it; `None` where it is not certain.
@@ -106,6 +111,15 @@ impl Types {
             next = if fact.kind == b'd' { fact.base } else { fact.element };
         }
         (next == 0).then_some(found)
+    }
+
+    /// Whether some row, or a `record`, becomes a value of a type by a cast that is not written, or
+    /// by one that is `written` and needs no function.
+    pub(super) fn takes_rows(&self, to: u32, written: bool) -> bool {
+        let Some((target, _)) = self.base(to) else { return true };
+        let is_row = |oid| oid == RECORD || self.base(oid).is_none_or(|(_, fact)| fact.row);
+        let others = self.written.iter().filter(|_| written);
+        self.implicit.iter().chain(others).any(|(from, to)| *to == target && is_row(*from))
     }
 
     /// Whether a value of type `from` may be given for an argument of type `to`: false only where
@@ -185,7 +199,7 @@ mod tests {
         ] {
             types.add(oid, schema.into(), name.into(), fact);
         }
-        types.add_implicit(23, 20);
+        types.add_cast(23, 20, true);
         types
     }
 

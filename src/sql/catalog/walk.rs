@@ -32,7 +32,7 @@ enum Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct At {
     /// The place in `Walk::paths` of the `search_path` in force.
-    path: usize,
+    pub(super) path: usize,
     /// It is planned and not run.
     pub planned: bool,
 }
@@ -152,9 +152,7 @@ impl<'m> Walk<'m> {
         if at.planned {
             return;
         }
-        if name.contains("_to_xml") {
-            self.all_relations(How::SELECT, at);
-        }
+        self.by_name(name, at);
         let Some(class) = class_of(*verdict) else { return };
         self.out.sets |= *verdict == routines::Routine::SetConfig;
         self.raise(class, || format!("runs {name}()"));
@@ -178,15 +176,6 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// What any expression may run without naming it: casts between PostgreSQL's own types that are
-    /// not written, and what sorts, hashes and compares their values.
-    pub(super) fn everywhere(&mut self, at: At) {
-        let model = self.ground.model;
-        model.everywhere.iter().for_each(|oid| self.routine(*oid, at));
-        let at = At { planned: false, ..at };
-        model.families.everywhere.iter().for_each(|oid| self.routine(*oid, at));
-    }
-
     pub(super) fn relation(&mut self, oid: u32, how: How, at: At) {
         for one in how.each() {
             self.push(Node::Relation(oid, one), at);
@@ -205,20 +194,6 @@ impl<'m> Walk<'m> {
             // literals become values when a text is analysed, planned only or not
             self.push(Node::Type(oid, made), At { planned: false, ..at });
         }
-    }
-
-    /// A cast to a type that is written: what brings about the values of PostgreSQL's own types
-    /// that are in it.
-    pub(super) fn casts(&mut self, oid: u32, at: At) {
-        let model = self.ground.model;
-        if model.casts.is_empty() {
-            return;
-        }
-        let functions: Vec<&Vec<u32>> = match model.relatives.parts(oid) {
-            Some(parts) => parts.iter().filter_map(|part| model.casts.get(part)).collect(),
-            None => model.casts.values().collect(),
-        };
-        functions.into_iter().flatten().for_each(|function| self.routine(*function, at));
     }
 
     /// Statements that fire event triggers.
@@ -251,9 +226,6 @@ impl<'m> Walk<'m> {
         if populates {
             let rows = refs.relations.iter().filter_map(|oid| model.relations.get(oid));
             rows.for_each(|relation| self.data_type(relation.row_type, true, at));
-        }
-        if makes {
-            model.declarable.values().flatten().for_each(|oid| self.data_type(*oid, true, at));
         }
     }
 
@@ -297,6 +269,13 @@ impl<'m> Walk<'m> {
         let inner = At { path: self.path_in(routine, at), planned: only_planned };
         if body.class == Class::Temp {
             self.event_triggers(inner);
+        }
+        if &*routine.language_name == "internal" {
+            // one of PostgreSQL's own under another name; what rows it makes, that does not tell
+            self.by_name(&routine.source, inner);
+            if routine.source.contains("populate_record") {
+                self.any_types(inner);
+            }
         }
         routine.types.iter().for_each(|oid| self.data_type(*oid, true, inner));
         routine.parts.iter().for_each(|oid| self.routine(*oid, inner));
@@ -351,6 +330,7 @@ impl<'m> Walk<'m> {
         // reading makes no value of a domain
         let made = !how.any(How::SELECT);
         relation.types.iter().for_each(|oid| self.data_type(*oid, made, at));
+        self.data_type(relation.row_type, false, at);
         relation.handlers.iter().for_each(|oid| self.routine(*oid, at));
         relation.operators.iter().for_each(|oid| self.operator(*oid, at));
         relation.classes.iter().for_each(|oid| self.class(*oid, at));

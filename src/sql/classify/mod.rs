@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 use pgauthority_grammar::{Mode, Node, field, tag};
 
 pub(in crate::sql) use scan::Scan;
-pub(in crate::sql) use telling::{makes_any, reads_any};
+pub(in crate::sql) use telling::{maintains, makes_any, reads_any};
 use temporary::Temp;
 pub(in crate::sql) use utility::{Own, option_text};
 

@@ -54,6 +54,11 @@ pub(in crate::sql) fn makes_any(name: &str) -> bool {
     MAKING.contains(&name.as_bytes())
 }
 
+/// Whether a built-in computes what an index stores: [`MAINTAINING`].
+pub(in crate::sql) fn maintains(name: &str) -> bool {
+    MAINTAINING.contains(&name.as_bytes())
+}
+
 /// Whether a built-in reads any relation: [`READING`].
 pub(in crate::sql) fn reads_any(name: &str) -> bool {
     READING.contains(&name.as_bytes())
