@@ -83,6 +83,39 @@ fn a_lost_leg_ends_the_session_and_leaves_nothing_half_done() {
 }
 
 #[test]
+fn a_leg_is_not_idle_while_the_other_one_is_at_work() {
+    let places = Apart::start();
+    for cluster in [&places.neon, &places.local] {
+        for name in ["idle_in_transaction_session_timeout", "idle_session_timeout"] {
+            cluster.sql("postgres", &format!("ALTER ROLE app SET {name} = '2500ms'"));
+        }
+    }
+    let read = "SELECT b FROM r1";
+    let long = "INSERT INTO w1 SELECT max(a) + 1, pg_sleep(3)::text FROM w1";
+    let mut session = places.session();
+    session.sql("BEGIN");
+    assert_eq!(session.value(read), "one");
+    session.sql(long);
+    assert_eq!(session.value(read), "one");
+    session.sql("COMMIT");
+    let pipeline = Frames::new().run("BEGIN", &[]).run(read, &[]).run(long, &[]).run(read, &[]);
+    let messages = session.exchange(&pipeline.run("COMMIT", &[]).sync());
+    assert!(messages.iter().all(|message| message.tag != b'E'), "{messages:?}");
+    // outside a block, and where many short statements make it long
+    session.sql(long);
+    assert_eq!(session.value(read), "one");
+    for _ in 0..4 {
+        session.sql("INSERT INTO w1 SELECT max(a) + 1, pg_sleep(0.8)::text FROM w1");
+    }
+    assert_eq!(session.value(read), "one");
+    // a client that is idle is (and the leg that takes no part is in no transaction)
+    session.sql("BEGIN");
+    session.sql(read);
+    let told = session.receive().map(|message| message.fields().code().to_owned());
+    assert!(matches!(told.ok().as_deref(), Some("25P03" | "57P05")));
+}
+
+#[test]
 fn a_commit_that_fails_on_either_leg_commits_nothing() {
     let places = Places::start(Major::V15);
     let mut session = places.session();

@@ -101,6 +101,32 @@ fn transaction_control_in_an_implicit_pipeline_is_answered_once() {
 }
 
 #[test]
+fn transaction_control_in_a_portal_runs_once() {
+    let places = Places::start(Major::V15);
+    let bound = |text| Frames::new().parse("s", text, &[]).bind("p", "s", &[]).execute("p", 0);
+    let again = || Frames::new().execute("p", 0).sync();
+    let end = || query("ROLLBACK");
+    for script in [
+        vec![bound("BEGIN").execute("p", 0).sync(), end()],
+        vec![bound("BEGIN").sync(), again(), query(WRITE), end()],
+        vec![bound("BEGIN").sync(), query(WRITE), again(), query(READ), end()],
+        vec![query("BEGIN"), query(WRITE), bound("SAVEPOINT one").execute("p", 0).sync(), end()],
+        vec![query("BEGIN"), bound("SAVEPOINT one").sync(), query(READ), again(), end()],
+        vec![query("BEGIN"), bound("SAVEPOINT one").sync(), query("SELECT nope"), again(), end()],
+    ] {
+        let [direct, split] = answers(&places, &script);
+        let masked = |lines: Vec<String>| -> Vec<String> {
+            let aborted = |line: String| match line.contains("C=\"25P02\"") {
+                true => "25P02".to_owned(),
+                false => line,
+            };
+            lines.into_iter().map(aborted).collect()
+        };
+        assert_eq!(masked(split), masked(direct), "{script:?}");
+    }
+}
+
+#[test]
 fn a_malformed_bind_is_an_error_like_any_other() {
     let places = Places::start(Major::V15);
     let truncated = |body: &[u8]| Frames::new().parse("", READ, &[]).raw(b'B', body).sync();

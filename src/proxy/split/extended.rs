@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 
+use super::lead::is_control;
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
 use super::told::is_listen;
@@ -354,6 +355,9 @@ impl Split {
         let side = known.side;
         if !self.admits(side).await? {
             return Ok(());
+        }
+        if statement.is_some_and(is_control) {
+            return self.run_again(side, portal, &frame).await;
         }
         match statement {
             Some(statement) => {

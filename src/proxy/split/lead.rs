@@ -10,6 +10,20 @@ use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
 use crate::split::{self, Known, Route, Side};
 use crate::sql::{Effect, Statement};
 
+/// Transaction control: the session runs it, whatever leg it is bound on.
+pub(super) fn is_control(statement: &Statement) -> bool {
+    matches!(
+        statement.effect,
+        Effect::Begin { .. }
+            | Effect::Commit(_)
+            | Effect::Rollback(_)
+            | Effect::Savepoint(_)
+            | Effect::Release(_)
+            | Effect::RollbackTo(_)
+            | Effect::SetTransaction { .. }
+    )
+}
+
 impl Split {
     /// The leg that what follows a BEGIN in the pipeline is for; `None`: it is no BEGIN of a block,
     /// or nobody knows yet.
@@ -98,6 +112,28 @@ impl Split {
             leg.owed.push_back(Owed { kind, pass: Pass::Client, named: None });
         }
         Ok(())
+    }
+
+    /// Transaction control in a portal, which the session has run itself, is executed once more: the
+    /// server says so of a portal in its place.
+    pub(super) async fn run_again(
+        &mut self,
+        side: Side,
+        portal: &[u8],
+        frame: &Bytes,
+    ) -> Result<(), End> {
+        let frames = [
+            (Kind::Close, Pass::Nothing, text::close(b'P', portal)),
+            (Kind::Close, Pass::Nothing, text::own_close(b'S')),
+            // it does nothing, and fails where the transaction has failed
+            (Kind::Parse, Pass::Errors, text::own_parse(b"UNLISTEN \"pgauthority split\"", None)),
+            (Kind::Bind, Pass::Errors, text::own_bind(portal, None)),
+            (Kind::Execute, Pass::Nothing, text::execute(portal)),
+        ];
+        for (kind, pass, frame) in frames {
+            self.request(side, kind, pass, &frame).await?;
+        }
+        self.request(side, Kind::Execute, Pass::Client, frame).await
     }
 
     /// Transaction control that was prepared on the other leg, bound on this one: COMMIT and ROLLBACK

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
+use tokio::time::Instant;
 
 use crate::protocol::backend;
 use crate::proxy::moving::Line;
@@ -112,6 +113,8 @@ pub(super) struct Leg {
     /// An error came for what was sent last.
     pub(super) failed: bool,
     pub(super) closed: bool,
+    /// When something was last sent there.
+    pub(super) used: Instant,
     pub(super) tidings: Rc<Tidings>,
     /// The FATAL error that it ended with, not told yet.
     pub(super) farewell: Option<BytesMut>,
@@ -170,6 +173,7 @@ impl Leg {
             serializable,
             failed: false,
             closed: false,
+            used: Instant::now(),
             tidings,
             farewell: None,
         }

@@ -1,13 +1,18 @@
 //! Moving bytes between the client and the legs, and waiting for them.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::Instant;
 
 use super::leg::{Kind, Leg, Pass};
 use super::{Block, End, Split};
 use crate::protocol::{HEADER_LENGTH, Header, frontend as kind, message};
 use crate::split::Side;
+
+/// How long a leg is left alone while the session is at work on the other one.
+const AWAKE: Duration = Duration::from_secs(1);
 
 impl Split {
     /// Sends what the client is to get.
@@ -31,6 +36,9 @@ impl Split {
             for side in Side::BOTH {
                 self.ended(side)?;
             }
+            let is_busy =
+                |side: &Side| self.legs[*side as usize].as_ref().is_some_and(|leg| !leg.is_quiet());
+            let busy = Side::BOTH.into_iter().find(is_busy);
             let [read, write] = &mut self.legs;
             self.input.reserve(8192);
             let came = tokio::select! {
@@ -39,7 +47,11 @@ impl Split {
                 result = receive(write) => Came::Leg(Side::Write, result),
                 result = self.client.read_buf(&mut self.input) => Came::Client(result?),
                 () = self.ground.woken() => Came::Woken,
+                () = tokio::time::sleep(AWAKE), if busy.is_some() => Came::Woken,
             };
+            if let Some(side) = busy {
+                self.keep_awake(side.other()).await;
+            }
             match came {
                 Came::Client(0) => {
                     return Err(End::Client(io::ErrorKind::UnexpectedEof.into()));
@@ -54,8 +66,37 @@ impl Split {
     /// Waits until a leg has sent something.
     pub(super) async fn await_leg(&mut self, side: Side) -> Result<(), End> {
         self.flush().await?;
-        let length = receive(&mut self.legs[side as usize]).await;
-        self.received(side, length)
+        let [read, write] = &mut self.legs;
+        let (here, there) = match side {
+            Side::Read => (read, write),
+            Side::Write => (write, read),
+        };
+        let is_asked = there.as_ref().is_some_and(|leg| !leg.is_quiet());
+        let came = tokio::select! {
+            biased;
+            length = receive(here) => Came::Leg(side, length),
+            length = receive(there), if is_asked => Came::Leg(side.other(), length),
+            () = tokio::time::sleep(AWAKE) => Came::Woken,
+        };
+        match came {
+            Came::Leg(side, length) => self.received(side, length),
+            _ => {
+                self.keep_awake(side.other()).await;
+                Ok(())
+            }
+        }
+    }
+
+    /// A leg that is not used while the session is at work on the other one is not idle: its server
+    /// counts from the last ReadyForQuery (`idle_in_transaction_session_timeout`).
+    async fn keep_awake(&mut self, side: Side) {
+        let Some(leg) = &mut self.legs[side as usize] else { return };
+        if leg.is_quiet() && !leg.pipeline && !leg.closed && leg.used.elapsed() >= AWAKE {
+            leg.used = Instant::now();
+            leg.owe(Kind::Sync, Pass::Nothing, None);
+            // that it is lost is found when it is used
+            let _ = leg.writer.write_all(message::SYNC).await;
+        }
     }
 
     fn received(&mut self, side: Side, length: usize) -> Result<(), End> {
@@ -66,9 +107,11 @@ impl Split {
     /// Sends bytes to a leg; meanwhile its answers go to the client, so that neither waits for
     /// the other for ever.
     pub(super) async fn send(&mut self, side: Side, mut bytes: &[u8]) -> Result<(), End> {
+        self.keep_awake(side.other()).await;
         self.ground.runs_on(side);
         self.last = side;
         self.is_there(side)?;
+        self.leg(side)?.used = Instant::now();
         while !bytes.is_empty() {
             let Leg { reader, writer, input, .. } = self.leg(side)?;
             input.reserve(4096);

@@ -65,9 +65,14 @@ pub(super) fn own_bind(portal: &[u8], values: Option<&Values>) -> BytesMut {
 
 /// An Execute of its portal.
 pub(super) fn own_execute() -> BytesMut {
+    execute(OWN)
+}
+
+/// An Execute of a portal, to its end.
+pub(super) fn execute(portal: &[u8]) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::EXECUTE, |out| {
-        message::put_cstring(out, OWN);
+        message::put_cstring(out, portal);
         out.put_u32(0);
     });
     out
