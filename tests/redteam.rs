@@ -13,6 +13,8 @@ mod support;
 mod attack;
 #[path = "redteam/confirming.rs"]
 mod confirming;
+#[path = "redteam/disturbed.rs"]
+mod disturbed;
 #[path = "redteam/doors.rs"]
 mod doors;
 #[path = "redteam/encodings.rs"]

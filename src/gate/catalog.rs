@@ -248,7 +248,7 @@ impl Gate {
             || !names().any(foreign)
     }
 
-    /// What the catalog says of a text, asked once for each snapshot and path.
+    /// What the catalog says of a text, asked once a snapshot and path.
     #[inline]
     pub(super) fn known(&self, judgement: &Judgement, now: Instant) -> Option<Arc<Known>> {
         if !judgement.needs_catalog {
@@ -270,9 +270,9 @@ impl Gate {
                 // what the open pipeline has replaced, the snapshot does not show
                 let replaced =
                     self.before().replaced || self.lookups().is_some_and(Lookups::lacks_own);
-                let plain = !replaced
-                    && self.policy.always_allows(known.strongest)
-                    && !(self.policy.guarded && known.runs_routines);
+                let guarded = self.policy.guarded && known.runs_routines;
+                let kept = !replaced && !known.disturbs && !guarded;
+                let plain = kept && self.policy.always_allows(known.strongest);
                 self.may_have_types(plain && known.each.iter().any(|one| one.changes));
                 plain
             }

@@ -198,11 +198,11 @@ impl Gate {
         }
         if meanings.iter().all(|judgement| self.is_plain(judgement, now)) {
             let writes = match &meanings[..] {
-                [judgement] => {
-                    self.count_plain(judgement);
-                    self.may_run_code(judgement, now)
+                [judgement] => self.runs_plain(judgement, now),
+                _ => {
+                    self.unseen_ran = true;
+                    true
                 }
-                _ => true,
             };
             self.stirred |= writes;
             if !self.skipping {

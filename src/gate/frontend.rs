@@ -228,8 +228,8 @@ impl Gate {
         }
         let (judgement, plain) = self.as_analysed(judgement, None, now);
         if plain {
-            self.count_plain(&judgement);
-            self.owe_boundary(Owed::PlainQuery { writes: self.may_run_code(&judgement, now) });
+            let writes = self.runs_plain(&judgement, now);
+            self.owe_boundary(Owed::PlainQuery { writes });
             return Message::Admit(message.len());
         }
         self.lapse(now);

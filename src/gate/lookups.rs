@@ -131,7 +131,12 @@ impl Lookups {
             (None, Some(uses)) if calls(statement, uses) => {
                 unseen(statement, "calls routines, and the catalog cannot be read")
             }
-            (None, _) => Resolved::as_written(statement),
+            // triggers, rules and the like, of which nothing is known
+            (None, _) => Resolved {
+                unseen_code: statement.unseen_code || statement.class >= Class::Write,
+                changes: statement.unseen_code || statement.class >= Class::Write,
+                ..Resolved::as_written(statement)
+            },
         }
     }
 
@@ -169,6 +174,7 @@ impl Lookups {
             temporary: self.temporary_for(judgement),
             strongest: each.iter().map(|one| one.class).max().unwrap_or(Class::Session),
             runs_routines: each.iter().any(|one| one.runs_routines),
+            disturbs: each.iter().any(|one| one.unseen_code && one.changes),
             missing: each.iter().zip(calls).any(|(one, calls)| one.missing && calls),
             each,
             relying,

@@ -1,7 +1,6 @@
 //! What a text that may run is going to do, noted when it is sent.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use hashbrown::HashMap;
 
@@ -9,7 +8,6 @@ use super::catalog::Before;
 use super::text::ConfirmedStatement;
 use super::{Alike, Decided, Fence, Gate};
 use crate::session::{Batch, Change, Instant, Meanings, Names, State, Temporary};
-use crate::sql::catalog::Known;
 use crate::sql::{Class, Judgement, Statement};
 
 /// What is to be noted when a text that may run is sent.
@@ -76,12 +74,15 @@ impl Gate {
         self.tally.take()
     }
 
-    /// Whether a plain text may run code of users: triggers, or what the catalog shows to be behind
-    /// a view.
+    /// Notes that a plain text runs. Whether it may run code of users: triggers, or what the catalog
+    /// shows to be behind a view.
     #[inline]
-    pub(super) fn may_run_code(&self, judgement: &Judgement, now: Instant) -> bool {
-        let writes = |known: Arc<Known>| known.strongest >= Class::Write;
-        judgement.strongest >= Class::Write || self.known(judgement, now).is_some_and(writes)
+    pub(super) fn runs_plain(&mut self, judgement: &Judgement, now: Instant) -> bool {
+        self.count_plain(judgement);
+        let writes = judgement.strongest >= Class::Write;
+        let Some(known) = self.known(judgement, now) else { return writes };
+        self.unseen_ran |= known.each.iter().any(|one| one.unseen_code);
+        writes || known.strongest >= Class::Write
     }
 
     /// Statements that may run, by the class each was decided by.

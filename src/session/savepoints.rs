@@ -5,96 +5,122 @@
 
 use std::rc::Rc;
 
+use rpds::HashTrieMap;
+
 use super::Parameters;
 
-/// A stack of savepoints; copying it costs one count.
+/// A stack of savepoints; copying it costs little, whatever its depth.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Savepoints(Option<Rc<Savepoint>>);
+pub(super) struct Savepoints {
+    top: Option<Rc<Savepoint>>,
+    /// The depth of the latest savepoint of each name; `None`: there is none.
+    latest: Option<Box<HashTrieMap<Rc<str>, usize>>>,
+}
 
 #[derive(Debug)]
 struct Savepoint {
-    name: Box<str>,
+    name: Rc<str>,
     saved: Parameters,
+    /// Nothing is trusted that was saved here or below.
+    distrusted: bool,
     /// Number of savepoints up to here.
     depth: usize,
-    below: Savepoints,
+    /// The depth of the one of the same name that it hides; 0: none.
+    hides: usize,
+    below: Option<Rc<Savepoint>>,
 }
 
 impl Savepoints {
     /// Number of savepoints open.
     pub(super) fn depth(&self) -> usize {
-        self.0.as_ref().map_or(0, |top| top.depth)
+        self.top.as_ref().map_or(0, |top| top.depth)
     }
 
     /// SAVEPOINT.
     pub(super) fn push(&mut self, name: &str, saved: Parameters) {
-        let below = std::mem::take(self);
-        let depth = below.depth() + 1;
-        self.0 = Some(Rc::new(Savepoint { name: name.into(), saved, depth, below }));
+        let name: Rc<str> = name.into();
+        let (hides, depth) = (self.depth_of(&name).unwrap_or(0), self.depth() + 1);
+        self.latest.get_or_insert_default().insert_mut(Rc::clone(&name), depth);
+        self.put(name, saved, depth, hides);
+    }
+
+    fn put(&mut self, name: Rc<str>, saved: Parameters, depth: usize, hides: usize) {
+        let below = self.top.take();
+        let distrusted = saved.is_distrusted() && below.as_ref().is_none_or(|one| one.distrusted);
+        self.top = Some(Rc::new(Savepoint { name, saved, distrusted, depth, hides, below }));
     }
 
     /// RELEASE: the latest savepoint of this name goes, with those above it. False: there is none.
     pub(super) fn release(&mut self, name: &str) -> bool {
-        let Some(found) = self.find(name) else { return false };
-        let below = found.below.clone();
-        *self = below;
+        let Some(depth) = self.depth_of(name) else { return false };
+        self.cut(depth - 1);
         true
     }
 
     /// ROLLBACK TO: those above the latest savepoint of this name go; it stays. Gives what it
     /// saved. `None`: there is none.
     pub(super) fn roll_back_to(&mut self, name: &str) -> Option<Parameters> {
-        let found = Rc::clone(self.find(name)?);
-        let saved = found.saved.clone();
-        self.0 = Some(found);
-        Some(saved)
+        let depth = self.depth_of(name)?;
+        self.cut(depth);
+        self.top.as_ref().map(|top| top.saved.clone())
+    }
+
+    /// Those above a depth go.
+    fn cut(&mut self, depth: usize) {
+        while let Some(top) = self.top.take_if(|top| top.depth > depth) {
+            let latest = self.latest.get_or_insert_default();
+            match top.hides {
+                0 => drop(latest.remove_mut(&top.name)),
+                hides => latest.insert_mut(Rc::clone(&top.name), hides),
+            }
+            self.top.clone_from(&top.below);
+        }
+    }
+
+    fn depth_of(&self, name: &str) -> Option<usize> {
+        self.latest.as_ref()?.get(name).copied()
     }
 
     /// Whether there is one of this name.
     pub(super) fn has(&self, name: &str) -> bool {
-        self.find(name).is_some()
+        self.depth_of(name).is_some()
     }
 
     /// The end of the transaction.
     pub(super) fn clear(&mut self) {
-        self.0 = None;
+        *self = Savepoints::default();
     }
 
     /// What each of them saved, the latest first.
     pub(super) fn saved(&self) -> impl Iterator<Item = &Parameters> {
-        std::iter::successors(self.0.as_deref(), |one| one.below.0.as_deref()).map(|one| &one.saved)
+        self.downwards().map(|one| &one.saved)
     }
 
-    /// Changes what each of them saved, where it is not so already.
-    pub(super) fn change(&mut self, so_already: fn(&Parameters) -> bool, to: fn(&mut Parameters)) {
-        if self.saved().all(so_already) {
-            return;
-        }
-        let mut all: Vec<(Box<str>, Parameters)> = Vec::with_capacity(self.depth());
-        let mut next = self.0.as_deref();
-        while let Some(one) = next {
-            all.push((one.name.clone(), one.saved.clone()));
-            next = one.below.0.as_deref();
-        }
-        self.clear();
-        for (name, mut saved) in all.into_iter().rev() {
-            to(&mut saved);
-            self.push(&name, saved);
-        }
+    fn downwards(&self) -> impl Iterator<Item = &Rc<Savepoint>> {
+        std::iter::successors(self.top.as_ref(), |one| one.below.as_ref())
     }
 
-    fn find(&self, name: &str) -> Option<&Rc<Savepoint>> {
-        std::iter::successors(self.0.as_ref(), |one| one.below.0.as_ref())
-            .find(|one| *one.name == *name)
+    /// Nothing of what they saved is trusted any more.
+    pub(super) fn distrust(&mut self) {
+        let trusted: Vec<Rc<Savepoint>> =
+            self.downwards().take_while(|one| !one.distrusted).cloned().collect();
+        if let Some(last) = trusted.last() {
+            self.top.clone_from(&last.below);
+        }
+        for one in trusted.into_iter().rev() {
+            let mut saved = one.saved.clone();
+            saved.distrust();
+            self.put(Rc::clone(&one.name), saved, one.depth, one.hides);
+        }
     }
 }
 
 /// One by one: a long stack would overflow the thread's if each dropped the next.
 impl Drop for Savepoints {
     fn drop(&mut self) {
-        let mut next = self.0.take();
+        let mut next = self.top.take();
         while let Some(one) = next {
-            next = Rc::into_inner(one).and_then(|mut one| one.below.0.take());
+            next = Rc::into_inner(one).and_then(|mut one| one.below.take());
         }
     }
 }
@@ -128,13 +154,29 @@ mod tests {
     #[test]
     fn a_copy_goes_its_own_way() {
         let mut stack = Savepoints::default();
-        stack.push("a", Parameters::default());
+        stack.push("a", confirmed());
         let copy = stack.clone();
-        stack.push("b", Parameters::default());
-        stack.change(|_| false, |saved| *saved = confirmed());
+        stack.push("b", confirmed());
+        stack.distrust();
         assert_eq!((stack.depth(), copy.depth()), (2, 1));
-        assert!(copy.saved().all(|saved| *saved == Parameters::default()));
-        assert!(stack.saved().all(|saved| *saved == confirmed()));
+        assert!(copy.saved().all(|saved| *saved == confirmed()));
+        assert!(stack.saved().all(Parameters::is_distrusted));
+        assert!(stack.has("b") && !copy.has("b"));
+        stack.push("a", confirmed());
+        assert_eq!(stack.roll_back_to("a"), Some(confirmed()));
+        stack.distrust();
+        assert!(stack.release("a") && stack.release("a") && !stack.release("b"));
+    }
+
+    #[test]
+    fn many_cost_no_more_for_each() {
+        let mut stack = Savepoints::default();
+        for number in 0..200_000 {
+            stack.push(&format!("s{number}"), confirmed());
+            stack.distrust();
+            assert!(!stack.clone().release("t"));
+        }
+        assert_eq!(stack.depth(), 200_000);
     }
 
     #[test]

@@ -286,7 +286,7 @@ impl State {
         if let Some(start) = &mut self.at_start {
             start.distrust();
         }
-        self.savepoints.change(Parameters::is_distrusted, Parameters::distrust);
+        self.savepoints.distrust();
     }
 
     fn set_parameters(&mut self, effect: &Effect, now: Instant) {

@@ -22,6 +22,9 @@ pub struct Uses {
     pub(in crate::sql) called_reason: Box<str>,
     /// It sets parameters (SET, `set_config`) within: what is known of the session is void.
     pub(in crate::sql) sets: bool,
+    /// A statement within changes what the session's names stand for: temporary relations, what is
+    /// prepared.
+    pub(in crate::sql) renames: bool,
     /// It is planned and not run (EXPLAIN without ANALYZE): nothing volatile is called.
     pub planned: bool,
     /// It is kept as a definition: what it calls runs later.

@@ -47,7 +47,8 @@ pub(super) struct Outcome {
     pub missing: bool,
     /// Something sets parameters, perhaps `search_path`.
     pub sets: bool,
-    /// Something runs of which not all is known, or that makes temporary relations.
+    /// Something runs of which not all is known, or that changes what names of the session stand
+    /// for.
     pub hides: bool,
 }
 
@@ -246,6 +247,7 @@ impl<'m> Walk<'m> {
             return self.raise(Class::Opaque, || format!("runs routine {oid}, which is not known"));
         };
         let body = routine.body.get_or_init(|| body::judge(routine, model, migration_tables));
+        let renames = body.uses.as_deref().is_some_and(|uses| uses.renames);
         let only_planned = at.planned && routine.volatile;
         if only_planned && routine.language != Language::Sql {
             return; // not run; of SQL functions the planner takes the queries
@@ -263,11 +265,12 @@ impl<'m> Walk<'m> {
             self.out.sets |= body.sets;
             let makes = |uses: &Uses| uses.relations.iter().any(|relation| relation.optional);
             self.out.hides |= body.class == Class::Opaque
+                || renames
                 || body.uses.as_deref().is_some_and(makes)
                 || (routine.language == Language::Native && body.class > Class::Read);
         }
         let inner = At { path: self.path_in(routine, at), planned: only_planned };
-        if body.class == Class::Temp {
+        if renames {
             self.event_triggers(inner);
         }
         if &*routine.language_name == "internal" {

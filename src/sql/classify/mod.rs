@@ -213,6 +213,8 @@ impl Scan<'_> {
         self.unseen_code |= own.unseen_code;
         self.found.known_unseen |= own.unseen_code && node.tag() != tag::CallStmt;
         self.found.sets |= node.tag() == tag::VariableSetStmt;
+        self.found.renames |= class == Class::Temp
+            || matches!(node.tag(), tag::PrepareStmt | tag::DeallocateStmt | tag::DiscardStmt);
         // like a call of set_config, it may be run, and confirms nothing
         if let Effect::Set { name, value: SetValue::Text(value), scope } = effects::variable(node) {
             self.set_config.push(SetConfig {

@@ -82,6 +82,7 @@ pub(in crate::sql) struct Found {
     /// The class of known calls alone.
     pub(super) called: Verdict,
     pub(super) sets: bool,
+    pub(super) renames: bool,
     planned: bool,
     stored: bool,
     /// It makes a relation.
@@ -357,6 +358,7 @@ impl Found {
             called: self.called.class,
             called_reason: self.called.reason.into(),
             sets: self.sets,
+            renames: self.renames,
             planned: self.planned,
             stored: self.stored,
             too_many: sizes.iter().any(|size| *size > ENOUGH),
