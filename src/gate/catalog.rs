@@ -107,7 +107,8 @@ impl Gate {
         now: Instant,
     ) -> Option<Next> {
         // what EXECUTE and FETCH run may need it, whatever their own text says
-        let by_name = |one: &Statement| matches!(one.effect, Effect::Execute(_) | Effect::Fetch(_));
+        let fetches = |one: &Statement| matches!(one.effect, Effect::Fetch(_));
+        let by_name = |one: &Statement| fetches(one) || one.prepared().is_some();
         if !judgement.needs_catalog && !judgement.statements.iter().any(by_name) {
             return None;
         }

@@ -248,9 +248,9 @@ impl Gate {
 
     /// What EXECUTE or FETCH will run, and the class it has at least.
     fn meanings(&self, statement: &Statement, plan: &mut Plan) -> (Meanings, Class) {
-        let (overlay, names, name, unknown) = match &statement.effect {
-            Effect::Execute(name) => (&plan.statements, &self.statements, name, Class::Opaque),
-            Effect::Fetch(name) => (&plan.portals, &self.portals, name, Class::Write),
+        let (overlay, names, name, unknown) = match (statement.prepared(), &statement.effect) {
+            (Some(name), _) => (&plan.statements, &self.statements, name, Class::Opaque),
+            (_, Effect::Fetch(name)) => (&plan.portals, &self.portals, &**name, Class::Write),
             _ => return (Meanings::new(), Class::Session),
         };
         if let Some(meanings) = overlay.get(name) {

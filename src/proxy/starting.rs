@@ -131,7 +131,8 @@ fn lookups(
         Some(entry) if entry.wildcard => startup.database.as_bytes(),
         _ => upstream.endpoint.dbname.as_bytes(),
     };
-    let user = std::str::from_utf8(&connection.user).ok();
+    // a name that is no UTF-8 cannot be compared with the catalog's
+    let user = Some(&*connection.current_user).filter(|user| !user.contains('\u{fffd}'));
     let asked = Asked {
         path: Path::of_setting(&connection.search_path, user),
         backstop: upstream.backstop.is_some(),

@@ -259,12 +259,21 @@ impl Statement {
         !self.set_config.is_empty() && self.set_config.iter().all(|call| call.bare)
     }
 
+    /// The prepared statement that it runs, or plans: what that is given becomes values.
+    pub fn prepared(&self) -> Option<&str> {
+        match &self.effect {
+            Effect::Execute(name) => Some(name),
+            _ => self.explains.as_deref(),
+        }
+    }
+
     /// See [`Judgement::plain`].
     pub fn is_plain(&self) -> bool {
         self.effect == Effect::None
             && self.temp.is_none()
             && self.set_config.is_empty()
             && !self.unseen_code
+            && self.explains.is_none()
             && !self.do_or_call
             && !self.copy_in
             && self.class <= Class::Write

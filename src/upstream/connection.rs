@@ -85,6 +85,9 @@ pub struct Connection {
     pub search_path: String,
     /// Transactions are SERIALIZABLE by default, as read at login.
     pub serializable: bool,
+    /// `current_user` as read at login: another role than `user` where the login set one (`role` in
+    /// the startup packet or by ALTER ROLE).
+    pub current_user: String,
     /// The host is a transaction pooler (Neon's `-pooler`), which keeps no session state.
     pub pooler: bool,
     /// Another pgauthority's tags, where it is one.

@@ -23,6 +23,7 @@ pub(super) struct Declared {
     pub(super) guard: GuardBy,
     pub(super) search_path: String,
     pub(super) serializable: bool,
+    pub(super) current_user: String,
     pub(super) announced: Option<Announced>,
     pub(super) signable: Option<Signable>,
     pub(super) observations: Vec<String>,
@@ -83,7 +84,7 @@ pub(super) async fn declare(
         seal::require(wire, reports, upstream, wanted.shows_only).await?;
     }
     let mut observations = observations(upstream, reports.parameter("in_hot_standby"));
-    let State { search_path, serializable, signable, .. } = state;
+    let State { search_path, serializable, current_user, signable, .. } = state;
     if upstream.backstop.is_some() && signable.is_none() && !wanted.shows_only {
         observations.push(format!(
             "upstream \"{}\" does not tell its backend's start: its backstop will refuse what is \
@@ -91,7 +92,16 @@ pub(super) async fn declare(
             upstream.name
         ));
     }
-    Ok(Declared { tags, guard, search_path, serializable, announced, signable, observations })
+    Ok(Declared {
+        tags,
+        guard,
+        search_path,
+        serializable,
+        current_user,
+        announced,
+        signable,
+        observations,
+    })
 }
 
 /// What the server says.
@@ -101,6 +111,7 @@ struct State {
     read_only: bool,
     search_path: String,
     serializable: bool,
+    current_user: String,
     signable: Option<Signable>,
 }
 
@@ -115,10 +126,11 @@ impl State {
         let mut next = || columns.next().unwrap_or_default();
         let (tags, read_only) = ([next(), next(), next(), next()], next() == "on");
         let (search_path, serializable) = (next(), next() == "serializable");
+        let current_user = next();
         let rest: Vec<String> = columns.collect();
         let key = upstream.backstop.as_ref();
         let signable = key.and_then(|key| Signable::read(key, &rest, at));
-        State { tags, read_only, search_path, serializable, signable }
+        State { tags, read_only, search_path, serializable, current_user, signable }
     }
 
     fn tags_hold(&self, upstream: &Upstream) -> bool {
@@ -142,9 +154,10 @@ const READ: &str = "SELECT \
     pg_catalog.current_setting('authority.env', true), \
     pg_catalog.current_setting('default_transaction_read_only'), \
     pg_catalog.current_setting('search_path'), \
-    pg_catalog.current_setting('default_transaction_isolation')";
+    pg_catalog.current_setting('default_transaction_isolation'), \
+    current_user";
 
-const SHOWS: [&str; 7] = [
+const SHOWS: [&str; 8] = [
     "SHOW authority.upstream",
     "SHOW authority.authority",
     "SHOW authority.role",
@@ -152,6 +165,7 @@ const SHOWS: [&str; 7] = [
     "SHOW default_transaction_read_only",
     "SHOW search_path",
     "SHOW default_transaction_isolation",
+    "SHOW role",
 ];
 
 async fn read(

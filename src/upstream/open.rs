@@ -137,6 +137,7 @@ pub async fn open<C: RelayClient>(
         guard: declared.guard,
         search_path: declared.search_path,
         serializable: declared.serializable,
+        current_user: declared.current_user,
         pooler: declare::is_pooler(upstream),
         announced: declared.announced,
         signable: declared.signable,

@@ -72,6 +72,84 @@ fn sends(session: &mut Wire, texts: &[&str], extended: bool) -> Vec<Message> {
     answers
 }
 
+/// `up` only reads where `$user` is the login, and makes a table where it is `boss`.
+const ROLES: &str = "
+    CREATE ROLE boss; GRANT boss TO app;
+    CREATE SCHEMA boss AUTHORIZATION boss; GRANT ALL ON SCHEMA public, boss TO PUBLIC;
+    CREATE FUNCTION public.up() RETURNS int STABLE LANGUAGE sql AS 'SELECT 1';
+    CREATE FUNCTION public.pwn(text) RETURNS bool LANGUAGE plpgsql AS
+        $$ BEGIN EXECUTE 'CREATE TABLE public.pwned ()'; RETURN true; END $$;
+    CREATE FUNCTION boss.up() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.pwn(''); RETURN 1; END $$;
+    CREATE FUNCTION public.definer() RETURNS int SECURITY DEFINER LANGUAGE plpgsql AS
+        $$ BEGIN RETURN up(); END $$;
+    ALTER FUNCTION public.definer() OWNER TO boss;
+    CREATE FUNCTION public.as_boss() RETURNS int LANGUAGE plpgsql SET role = boss AS
+        $$ BEGIN RETURN up(); END $$;
+    CREATE DOMAIN public.checked AS text CHECK (public.pwn(VALUE));
+    SET ROLE app; CREATE TABLE public.kept ();";
+
+#[test]
+fn another_role_has_another_path() {
+    let cluster = Cluster::builder().start();
+    cluster.sql("app", ROLES);
+    let proxy = Proxy::builder()
+        .upstream_at("prod", PROD, &cluster.url("app", "app"), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
+        .start();
+    for (role, text) in
+        [("boss", "SELECT up()"), ("app", "SELECT definer()"), ("app", "SELECT as_boss()")]
+    {
+        for extended in [false, true] {
+            let mut direct = cluster.connect("app");
+            direct.sql(&format!("SET SESSION AUTHORIZATION app; SET ROLE {role}"));
+            sends(&mut direct, &[text], extended);
+            drop(direct);
+            assert!(is_harmed(&cluster, "app"), "{role}: {text} does nothing");
+            for login in [
+                proxy.login("nova").options(&format!("-c role={role}")),
+                proxy.login("nova").parameter("role", role),
+            ] {
+                let mut session = proxy.try_connect(&login).unwrap();
+                sends(&mut session, &[text], extended);
+                drop(session);
+                assert!(!is_harmed(&cluster, "app"), "{role}: {text}");
+            }
+        }
+    }
+    let mut session = proxy.connect("nova");
+    assert_eq!(session.value("SELECT up()"), "1");
+}
+
+#[test]
+fn what_execute_gives_is_of_the_types_that_prepare_names() {
+    let cluster = Cluster::builder().start();
+    cluster.sql("app", ROLES);
+    let proxy = Proxy::builder()
+        .upstream_at("prod", PROD, &cluster.url("app", "app"), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
+        .start();
+    let prepare = "PREPARE p (checked) AS SELECT 1";
+    for text in
+        ["EXECUTE p ('x')", "EXPLAIN EXECUTE p ('x')", "CREATE TEMP TABLE t AS EXECUTE p ('x')"]
+    {
+        for extended in [false, true] {
+            let mut direct = cluster.connect("app");
+            direct.sql("SET SESSION AUTHORIZATION app");
+            sends(&mut direct, &[prepare, text], extended);
+            drop(direct);
+            assert!(is_harmed(&cluster, "app"), "{text} does nothing");
+            let mut session = proxy.connect("nova");
+            session.sql("SET authority.confirm_prod_migrations = true");
+            session.sql(prepare);
+            session.sql("SET authority.confirm_prod_migrations = false");
+            sends(&mut session, &[text], extended);
+            drop(session);
+            assert!(!is_harmed(&cluster, "app"), "{text}");
+        }
+    }
+}
+
 fn unseen_code_disturbs(major: Major) {
     let cluster = Cluster::builder().major(major).start();
     for database in ["direct", "judged"] {

@@ -17,13 +17,14 @@ pub enum Path {
 
 impl Path {
     /// The path that a value of `search_path` stands for. `user`: what `$user` means, where it is
-    /// certain (`SET ROLE` changes it). A value that the server would refuse is unknown.
+    /// certain (`SET ROLE` changes it); `$user` stays in it besides. A value that the server would
+    /// refuse is unknown.
     pub fn of_setting(value: &str, user: Option<&str>) -> Path {
         let mut schemas: Vec<Box<str>> = Vec::new();
         let Some(names) = names(value) else { return Path::Unknown };
         for name in names {
             match (&*name, user) {
-                ("$user", Some(user)) => schemas.push(user.into()),
+                ("$user", Some(user)) => schemas.extend([user.into(), name]),
                 ("$user", None) => return Path::Unknown,
                 _ => schemas.push(name),
             }
@@ -31,6 +32,11 @@ impl Path {
         schemas.sort_unstable();
         schemas.dedup();
         Path::Known(schemas.into())
+    }
+
+    /// It is another one for another role.
+    pub(super) fn depends_on_role(&self) -> bool {
+        matches!(self, Path::Known(schemas) if schemas.iter().any(|known| &**known == "$user"))
     }
 
     /// Whether a name without a schema may be looked for in this one.
@@ -113,8 +119,8 @@ mod tests {
             Path::Unknown => None,
         };
         let list = |names: &[&str]| Some(names.iter().map(|s| s.to_string()).collect::<Vec<_>>());
-        assert_eq!(known("\"$user\", public"), list(&["Joe", "public"]));
-        assert_eq!(known("$user,PUBLIC , \"A \"\"b\""), list(&["A \"b", "Joe", "public"]));
+        assert_eq!(known("\"$user\", public"), list(&["$user", "Joe", "public"]));
+        assert_eq!(known("$user,PUBLIC , \"A \"\"b\""), list(&["$user", "A \"b", "Joe", "public"]));
         assert_eq!(known(""), list(&[]));
         assert_eq!(known("\"\""), list(&[""]));
         for refused in ["a,", ",a", "a b", "\"a", "\"a\"b", "É"] {

@@ -18,7 +18,11 @@ SELECT 'p', p.oid::pg_catalog.text, p.proname::pg_catalog.text, p.pronamespace::
   p.proargmodes::pg_catalog.text, p.proargnames::pg_catalog.text,
   p.proargdefaults::pg_catalog.text,
   CASE WHEN l.lanname OPERATOR(pg_catalog.<>) 'c' THEN p.prosrc END,
-  p.prosqlbody::pg_catalog.text, p.proconfig::pg_catalog.text, e.extname::pg_catalog.text
+  p.prosqlbody::pg_catalog.text,
+  -- SECURITY DEFINER: as another role, as if it had set one
+  CASE WHEN p.prosecdef THEN pg_catalog.array_append(p.proconfig, 'role=') ELSE p.proconfig
+    END::pg_catalog.text,
+  e.extname::pg_catalog.text
 FROM pg_catalog.pg_proc AS p
   JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
   LEFT JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid

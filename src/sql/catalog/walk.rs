@@ -296,8 +296,19 @@ impl<'m> Walk<'m> {
     /// The `search_path` in a routine: its own, or that of who calls it.
     fn path_in(&mut self, routine: &Routine, at: At) -> usize {
         let own = routine.config.iter().find_map(|setting| setting.strip_prefix("search_path="));
-        let Some(own) = own.filter(|_| !self.ground.any_path) else { return at.path };
-        let path = Path::of_setting(own, None);
+        let Some(own) = own.filter(|_| !self.ground.any_path) else {
+            let switches = routine.config.iter().any(|setting| setting.starts_with("role="));
+            return if switches { self.as_another(at) } else { at.path };
+        };
+        self.place_of(Path::of_setting(own, None))
+    }
+
+    /// The path for another role than the session's.
+    fn as_another(&mut self, at: At) -> usize {
+        if self.path(at).depends_on_role() { self.place_of(Path::Unknown) } else { at.path }
+    }
+
+    fn place_of(&mut self, path: Path) -> usize {
         match self.paths.iter().position(|known| *known == path) {
             Some(known) => known,
             None => {
@@ -310,6 +321,11 @@ impl<'m> Walk<'m> {
     fn visit_relation(&mut self, oid: u32, how: How, at: At) {
         let model = self.ground.model;
         let Some(relation) = model.relations.get(&oid) else { return };
+        // so does maintenance
+        let at = match how.any(How::MAINTAIN) {
+            true => At { path: self.as_another(at), ..at },
+            false => at,
+        };
         let shown = || format!("{}.{}", relation.schema, relation.name);
         if relation.program && how.any(How::SELECT.and(How::MAINTAIN)) {
             self.raise(Class::Admin, || format!("reads {}, which runs a program", shown()));
@@ -342,6 +358,8 @@ impl<'m> Walk<'m> {
         relation.children.iter().for_each(|child| self.relation(*child, below, at));
         for (on, other, then) in &relation.cascades {
             if on.any(how) {
+                // what keeps foreign keys runs as the owner of the table
+                let at = At { path: self.as_another(at), ..at };
                 self.relation(*other, *then, at);
             }
         }

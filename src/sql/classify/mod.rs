@@ -21,6 +21,7 @@ pub(in crate::sql) use telling::{maintains, makes_any, reads_any};
 use temporary::Temp;
 pub(in crate::sql) use utility::{Own, option_text};
 
+use super::Uses;
 use super::lexer;
 use super::parse::{self, Place};
 use super::{
@@ -107,6 +108,14 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         || known >= Class::Ddl
         || known > Class::Read && !utility::MAKES_NO_TYPE.contains(&node.tag());
     let is_temporary = scan.class == Class::Temp || temp_use.is_some();
+    let uses = scan.found.into_uses(is_temporary);
+    let effect = match effect {
+        Effect::Prepare { name, mut inner } => {
+            takes(&mut inner, uses.as_deref());
+            Effect::Prepare { name, inner }
+        }
+        effect => effect,
+    };
     Statement {
         class: scan.class,
         tag: tags::tag(node),
@@ -125,10 +134,26 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         objects: scan.objects.into(),
         fault: scan.fault.filter(|_| scan.reason == UNREADABLE_BODY).map(Box::new),
         reason: scan.reason.into(),
-        uses: scan.found.into_uses(is_temporary),
+        uses,
         bound: scan.bound,
         explains: effects::explained(node),
         shows_custom: scan.shows_custom,
+    }
+}
+
+/// What EXECUTE gives becomes a value of the types that PREPARE names.
+fn takes(inner: &mut Statement, prepare: Option<&Uses>) {
+    let Some(prepare) = prepare else { return };
+    match &mut inner.uses {
+        Some(uses) => {
+            let more = prepare.types.iter().filter(|one| !uses.types.contains(one));
+            uses.types = uses.types.iter().chain(more).cloned().collect();
+        }
+        None => {
+            let (planned, stored) = (false, false);
+            let uses = Uses { class: inner.class, planned, stored, ..prepare.clone() };
+            inner.uses = Some(Box::new(uses));
+        }
     }
 }
 
