@@ -18,6 +18,8 @@ mod declared;
 mod equal;
 #[path = "split/explained.rs"]
 mod explained;
+#[path = "split/failing.rs"]
+mod failing;
 #[path = "split/generator.rs"]
 mod generator;
 #[path = "split/implicit.rs"]

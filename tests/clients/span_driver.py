@@ -48,6 +48,15 @@ def with_psycopg3():
             connection.execute(insert, [1, "psycopg"])
             again = connection.execute("SELECT count(*) FROM items")
         check(read.fetchone() == again.fetchone() == (3,), "a pipeline that changes leg")
+        connection.execute("CREATE TEMP TABLE mine (a int) ON COMMIT DROP")
+        connection.commit()
+        try:
+            with connection.pipeline():
+                connection.execute("INSERT INTO lines (id, item) VALUES (-1, 1), (-1, 1)")
+                connection.execute("SELECT name FROM items WHERE id = %s", [2])  # prepared
+        except psycopg.errors.UniqueViolation:
+            connection.rollback()
+        check(connection.execute("SELECT 42").fetchone() == (42,), "behind a pipeline that failed")
         with connection.cursor().copy("COPY lines (item, note) FROM STDIN") as copy:
             copy.write_row((1, "psycopg"))
         with connection.cursor(name="server_side") as cursor:

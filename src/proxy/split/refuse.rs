@@ -38,7 +38,8 @@ pub(in crate::proxy) fn refused_in_string<'a>(
 
 impl Split {
     /// Refuses a statement: on record first, then told, as an error like any other: an open
-    /// transaction has failed, on a leg that takes part in it if one does.
+    /// transaction has failed, on a leg that takes part in it if one does. Behind an error of the
+    /// open pipeline nothing is refused.
     pub(super) async fn refuse(
         &mut self,
         mut denial: Denial,

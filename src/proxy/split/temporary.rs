@@ -106,7 +106,7 @@ impl Split {
         if !split::goes_by_names(statement, class) {
             return Ok(true);
         }
-        if !self.names_are_certain(statement, class).await? {
+        if !self.names_are_certain(statement, class).await? || self.pipeline_failed {
             return Ok(false);
         }
         let is_local = self.temporary.is_named_in(statement);
