@@ -184,18 +184,21 @@ impl Split {
         let read_first = self.journal.read_commits_first();
         match begun {
             [true, true] if read_first => {
-                if !self.run_on(Side::Read, text, Pass::Errors).await? {
-                    self.follow(Side::Write, ROLLBACK).await?;
+                if !self.commits(Side::Read, text, Pass::Errors).await? {
+                    match self.leg(Side::Read)?.rolled_back {
+                        true => drop(self.run_on(Side::Write, ROLLBACK, pass).await?),
+                        false => self.follow(Side::Write, ROLLBACK).await?,
+                    }
                     return Ok(false);
                 }
-                let done = self.run_on(Side::Write, text, pass).await?;
+                let done = self.commits(Side::Write, text, pass).await?;
                 if !done {
                     self.take_back().await?;
                 }
                 Ok(done)
             }
             [true, true] => {
-                if !self.run_on(Side::Write, text, pass).await? {
+                if !self.commits(Side::Write, text, pass).await? {
                     self.follow(Side::Read, ROLLBACK).await?;
                     return Ok(false);
                 }
@@ -204,16 +207,28 @@ impl Split {
                 self.follow_over(text).await?;
                 Ok(true)
             }
-            [true, false] => self.run_on(Side::Read, text, pass).await,
-            [false, true] => self.run_on(Side::Write, text, pass).await,
+            [true, false] => self.commits(Side::Read, text, pass).await,
+            [false, true] => self.commits(Side::Write, text, pass).await,
             [false, false] => Ok(true),
         }
+    }
+
+    /// COMMIT on a leg. A transaction that has failed it rolls back, without an error.
+    async fn commits(&mut self, side: Side, text: &[u8], pass: Pass) -> Result<bool, End> {
+        let done = self.run_on(side, text, pass).await?;
+        let rolled_back = self.leg(side)?.rolled_back;
+        if rolled_back && self.late.is_some() {
+            // of a string the client gets no completion of COMMIT
+            self.aborted();
+        }
+        Ok(done && !rolled_back)
     }
 
     /// The read leg ends a transaction that the write leg has ended. If it cannot, it has missed what
     /// that has set.
     async fn follow_over(&mut self, text: &[u8]) -> Result<(), End> {
-        if self.run_on(Side::Read, text, Pass::Nothing).await? {
+        if self.run_on(Side::Read, text, Pass::Nothing).await? && !self.leg(Side::Read)?.rolled_back
+        {
             return Ok(());
         }
         self.leg(Side::Read)?.joined = false;

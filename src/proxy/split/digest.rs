@@ -10,6 +10,9 @@ use crate::split::Side;
 /// A message that is read whole before it is passed on is at most this long, in bytes.
 const WHOLE: usize = 16 * 1024 * 1024;
 
+/// The first fields of an error, its severity among them, take less than this, in bytes.
+const HEAD: usize = 1024;
+
 impl Split {
     /// Deals with what a leg has sent so far.
     pub(super) fn digest(&mut self, side: Side) -> Result<(), End> {
@@ -37,6 +40,20 @@ impl Split {
                 Err(error) => return Err(End::Broken(error.to_string())),
             };
             let length = header.message_length();
+            if header.kind == backend::ERROR_RESPONSE && length > WHOLE {
+                if leg.input.len() < HEAD {
+                    return self.ended(side);
+                }
+                if is_last(&leg.input[..HEAD]) {
+                    leg.closed = true;
+                    return self.ended(side);
+                }
+                let goes = self.fails(side)? != Pass::Nothing;
+                let leg = self.leg(side)?;
+                leg.rest = length;
+                leg.rest_goes = goes;
+                continue;
+            }
             let streams = matches!(
                 header.kind,
                 backend::DATA_ROW | backend::COPY_DATA | backend::FUNCTION_CALL_RESPONSE
@@ -128,6 +145,8 @@ impl Split {
                     kept.extend_from_slice(frame);
                 }
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
+                leg.rolled_back |=
+                    kind == backend::COMMAND_COMPLETE && &frame[HEADER_LENGTH..] == b"ROLLBACK\0";
                 if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
                     leg.answered(kind, &frame[HEADER_LENGTH..]);
                 }
@@ -156,19 +175,24 @@ impl Split {
     }
 
     fn error(&mut self, side: Side, frame: &BytesMut) -> Result<(), End> {
-        let fields = Fields::new(&frame[HEADER_LENGTH..]);
-        let severity = fields.get(b'V').or(fields.get(b'S')).unwrap_or_default();
-        if severity == b"FATAL" || severity == b"PANIC" {
+        if is_last(frame) {
             self.leg(side)?.farewell = Some(frame.clone());
             self.leg(side)?.closed = true;
             return self.ended(side);
         }
+        match self.fails(side)? {
+            Pass::Nothing => {}
+            Pass::Unready(shift) if shift > 0 => shifted(&mut self.out, frame, shift),
+            _ => self.out.extend_from_slice(frame),
+        }
+        Ok(())
+    }
+
+    /// An error has come: what is owed behind it, and the block, fail. Gives what the client gets.
+    fn fails(&mut self, side: Side) -> Result<Pass, End> {
         let leg = self.leg(side)?;
         leg.copy_in = false;
-        let Some(front) = leg.owed.front() else {
-            self.out.extend_from_slice(frame);
-            return Ok(());
-        };
+        let Some(front) = leg.owed.front() else { return Ok(Pass::Client) };
         let (kind, pass) = (front.kind, front.pass);
         let mut undone = Vec::new();
         if kind != Kind::Query {
@@ -186,18 +210,13 @@ impl Split {
             self.over(false)?;
         }
         self.undo(undone);
-        match pass {
-            Pass::Nothing => {}
-            Pass::Unready(shift) if shift > 0 => shifted(&mut self.out, frame, shift),
-            _ => self.out.extend_from_slice(frame),
-        }
         if pass != Pass::Nothing {
             self.pipeline_failed |= skipping;
             if matches!(self.block, Block::Open(_)) {
                 self.fail(Some(side));
             }
         }
-        Ok(())
+        Ok(pass)
     }
 
     /// Names that messages would have given a meaning keep the one they had.
@@ -268,6 +287,13 @@ fn ends(kind: Kind, message: u8) -> bool {
             backend::COMMAND_COMPLETE | backend::EMPTY_QUERY_RESPONSE | backend::PORTAL_SUSPENDED
         ),
     }
+}
+
+/// Whether an error, of which this is the beginning, ends the session.
+fn is_last(frame: &[u8]) -> bool {
+    let fields = Fields::new(&frame[HEADER_LENGTH..]);
+    let severity = fields.get(b'V').or(fields.get(b'S')).unwrap_or_default();
+    severity == b"FATAL" || severity == b"PANIC"
 }
 
 /// An error with its position moved: the server saw a part of the text.

@@ -110,6 +110,8 @@ pub(super) struct Leg {
     pub(super) recovering: bool,
     /// Its transactions are SERIALIZABLE by default.
     pub(super) serializable: bool,
+    /// What was sent last has been answered with ROLLBACK.
+    pub(super) rolled_back: bool,
     /// An error came for what was sent last.
     pub(super) failed: bool,
     pub(super) closed: bool,
@@ -171,6 +173,7 @@ impl Leg {
             commits: false,
             recovering,
             serializable,
+            rolled_back: false,
             failed: false,
             closed: false,
             used: Instant::now(),
@@ -199,6 +202,7 @@ impl Leg {
             self.executed += usize::from(kind == Kind::Execute);
         }
         self.failed = false;
+        self.rolled_back = false;
         self.owed.push_back(Owed { kind, pass, named });
     }
 }

@@ -318,15 +318,17 @@ impl Split {
 
     /// A FunctionCall writes.
     pub(super) async fn function_call(&mut self, header: Header) -> Result<(), End> {
-        let side = match self.block {
-            Block::Failed(Some(side), _) => side,
-            _ => Side::Write,
-        };
         if self.legs.iter().flatten().any(|leg| leg.pipeline) {
             self.skip(header.message_length()).await?;
             return self.query_in_pipeline().await;
         }
+        // only once the leg it turns from has answered is it known whether the block has failed
+        let side = Side::Write;
         self.turn_to(side).await?;
+        if matches!(self.block, Block::Failed(failed, _) if failed != Some(side)) {
+            self.skip(header.message_length()).await?;
+            return self.forward_in_place().await;
+        }
         if !self.ready_leg(side).await? {
             self.skip(header.message_length()).await?;
             self.ready_for_query();
