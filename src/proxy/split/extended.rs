@@ -10,7 +10,7 @@ use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
 use crate::split::{self, Isolates, Known, Route, Side, Told, Values};
-use crate::sql::Effect;
+use crate::sql::{Effect, Statement};
 
 /// The most that the names at the front of a Bind may take, in bytes.
 const NAMES: usize = 64 * 1024;
@@ -57,14 +57,18 @@ impl Split {
 
     /// A message for this leg may go: the other has answered, the transaction has not failed
     /// elsewhere, and the leg takes part.
-    async fn admits(&mut self, side: Side) -> Result<bool, End> {
-        Ok(self.turn_to(side).await? && !self.misplaced(side).await? && self.towards(side).await?)
+    /// `exits`: it is for a statement that ends a failed transaction.
+    async fn admits(&mut self, side: Side, exits: bool) -> Result<bool, End> {
+        Ok(self.turn_to(side).await?
+            && !self.misplaced(side, exits).await?
+            && self.towards(side).await?)
     }
 
     /// In a failed transaction only its leg can say what it thinks of a message for the other.
-    /// True: the message is not to go.
-    async fn misplaced(&mut self, side: Side) -> Result<bool, End> {
+    /// Where none takes part any leg can be told how it ends. True: the message is not to go.
+    async fn misplaced(&mut self, side: Side, exits: bool) -> Result<bool, End> {
         match self.block {
+            Block::Failed(None, _) if exits => Ok(false),
             Block::Failed(None, _) => {
                 self.settle().await?;
                 if !self.pipeline_failed {
@@ -128,12 +132,13 @@ impl Split {
             // what is for the other leg is refused in its place
             (Route::To(side), _) => *side,
             (_, Some(failed)) => failed,
-            (Route::Refused(why, hint), None) => {
+            (Route::Refused(why, hint), None) if !matches!(self.block, Block::Failed(..)) => {
                 return self.refuse(unsupported(why, hint), about).await;
             }
             _ => led.unwrap_or(self.primary()),
         };
-        if !self.admits(side).await? || self.is_taken(&name, side).await? {
+        let exits = judgement.statements.first().is_some_and(ends_failed);
+        if !self.admits(side, exits).await? || self.is_taken(&name, side).await? {
             return Ok(());
         }
         let told = match route {
@@ -199,7 +204,7 @@ impl Split {
             self.skip(length).await?;
             return self.bind_control(failed, portal, known).await;
         }
-        if self.misplaced(side).await? {
+        if self.misplaced(side, known.as_ref().is_some_and(exits)).await? {
             return self.skip(length).await;
         }
         if self.is_open_elsewhere(&portal, side).await? || !self.towards(side).await? {
@@ -249,8 +254,10 @@ impl Split {
     }
 
     async fn describe(&mut self, frame: Bytes) -> Result<(), End> {
-        let side = self.named(&frame).map_or(self.last, |known| known.side);
-        if !self.admits(side).await? {
+        let named = self.named(&frame);
+        let side = named.map_or(self.last, |known| known.side);
+        let exits = named.is_some_and(exits);
+        if !self.admits(side, exits).await? {
             return Ok(());
         }
         if let Some((what, b"")) = body::kind_and_name(&frame[HEADER_LENGTH..])
@@ -290,7 +297,7 @@ impl Split {
             portal.and_then(|portal| Some((portal, self.portals.get(portal)?.clone())))
         else {
             let side = self.last;
-            if self.admits(side).await? {
+            if self.admits(side, false).await? {
                 if frame.get(HEADER_LENGTH) == Some(&0) {
                     self.forget_unnamed(side, b'P').await?;
                 }
@@ -353,7 +360,7 @@ impl Split {
             _ => {}
         }
         let side = known.side;
-        if !self.admits(side).await? {
+        if !self.admits(side, false).await? {
             return Ok(());
         }
         if statement.is_some_and(is_control) {
@@ -403,4 +410,15 @@ impl Split {
         self.leg(side)?.owe(kind, Pass::Client, None);
         self.pass(side, header.message_length()).await
     }
+}
+
+/// It ends a failed transaction, or goes back to before it failed.
+fn ends_failed(statement: &Statement) -> bool {
+    matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_) | Effect::RollbackTo(_))
+}
+
+/// The same of what is prepared or bound.
+fn exits(known: &Known) -> bool {
+    let judgement = known.judgement.as_ref();
+    judgement.and_then(|judgement| judgement.statements.first()).is_some_and(ends_failed)
 }
