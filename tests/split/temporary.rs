@@ -193,3 +193,42 @@ fn a_prepared_statement_does_not_read_the_namesake_of_what_has_come_since() {
     let row = answers.iter().find(|answer| answer.tag == b'D').expect("a row");
     assert_eq!(row.columns()[0].as_deref(), Some("one"));
 }
+
+#[test]
+fn what_is_run_by_name_does_not_read_a_namesake_either() {
+    let places = Places::start(Major::V15);
+    let make = "CREATE TEMP TABLE r1 AS SELECT 1 AS a, 'mine' AS b";
+    let reads = "PREPARE reads AS SELECT b FROM r1 ORDER BY a LIMIT 1";
+    for run in ["EXECUTE reads", "EXPLAIN EXECUTE reads", "EXPLAIN ANALYZE EXECUTE reads"] {
+        let mut session = places.session();
+        session.sql(reads);
+        assert_eq!(session.error(&format!("{make}; {run}")).code(), "0A000", "{run}");
+        session.sql(make);
+        session.sql("DEALLOCATE reads");
+        session.sql(reads);
+        for before in ["DROP TABLE r1", "DROP TABLE r1; SELECT 1"] {
+            assert_eq!(session.error(&format!("{before}; {run}")).code(), "0A000", "{run}");
+        }
+        assert_eq!(session.value("EXECUTE reads"), "mine");
+        // prepared in the same string
+        let prepared = format!("DEALLOCATE reads; {reads}; DROP TABLE r1; {run}");
+        assert_eq!(session.error(&prepared).code(), "0A000", "{run}");
+    }
+    // an EXECUTE that is prepared itself, and what looks its names up late
+    for text in ["EXECUTE reads", "EXPLAIN EXECUTE reads", "COPY r1 TO STDOUT"] {
+        let mut session = places.session();
+        session.sql(reads);
+        let prepared = Frames::new().parse("runs", text, &[]).sync();
+        session.exchange(&prepared);
+        let bound = || Frames::new().bind("", "runs", &[]).execute("", 0);
+        assert!(session.exchange(&bound().sync()).iter().all(|answer| answer.tag != b'E'));
+        let late = Frames::new().bind("late", "runs", &[]).run(make, &[]).execute("late", 0);
+        for frames in [late.sync(), Frames::new().query(make), bound().sync()] {
+            let answers = session.exchange(&frames);
+            let error = answers.iter().find(|answer| answer.tag == b'E');
+            let code = error.map(|error| error.fields().code().to_owned());
+            let expected = (answers[0].tag != b'C').then(|| "0A000".to_owned());
+            assert_eq!(code, expected, "{text} {answers:?}");
+        }
+    }
+}

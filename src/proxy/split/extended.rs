@@ -6,6 +6,7 @@ use bytes::Bytes;
 use super::lead::is_control;
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
+use super::temporary::looks_up_late;
 use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
@@ -360,6 +361,9 @@ impl Split {
             _ => {}
         }
         let side = known.side;
+        if statement.is_some_and(looks_up_late) && !self.is_in_place(&known).await? {
+            return Ok(());
+        }
         if !self.admits(side, false).await? {
             return Ok(());
         }

@@ -154,7 +154,7 @@ impl Split {
                 return Ok(());
             };
             classes.push(class);
-            uncertain |= stirred && split::goes_by_names(statement, class);
+            uncertain |= stirred && self.goes_by_names(statement, class);
             stirred |= self.temporary.may_change_with(statement);
             let side = match split::within_string(&route) {
                 Ok(side) => side,
@@ -231,7 +231,7 @@ impl Split {
             let part = text.slice_ref(part(statement, text));
             let shift = text::characters(&text[..start]);
             let class = classes.get(index).copied().unwrap_or(statement.class);
-            done = self.names_are_certain(statement, class).await?;
+            done = self.is_placed(statement, class).await?;
             if !done {
                 break;
             }

@@ -19,16 +19,35 @@ impl Split {
         text: &[u8],
     ) -> Result<Option<(Class, Route)>, End> {
         let class = self.class(statement, text).await?;
-        let name = match &statement.effect {
-            Effect::Execute(name) => Some(name),
-            _ => statement.explains.as_ref(),
-        };
-        let known = name.and_then(|name| self.statements.get(name.as_bytes()).cloned());
-        let in_place = match known {
-            Some(known) => self.is_in_place(&known).await?,
-            None => self.names_are_certain(statement, class).await?,
-        };
+        let in_place = self.is_placed(statement, class).await?;
         Ok(in_place.then(|| (class, self.route(statement, class))))
+    }
+
+    /// The names that a statement's route depends on are certain, and what it runs by name is in its
+    /// place. False: nothing is to go, and the client has been told why.
+    pub(super) async fn is_placed(
+        &mut self,
+        statement: &Statement,
+        class: Class,
+    ) -> Result<bool, End> {
+        match self.runs(statement).cloned() {
+            Some(known) => self.is_in_place(&known).await,
+            None => self.names_are_certain(statement, class).await,
+        }
+    }
+
+    /// What EXECUTE and EXPLAIN EXECUTE name.
+    fn runs(&self, statement: &Statement) -> Option<&Known> {
+        by_name(statement).and_then(|name| self.statements.get(name.as_bytes()))
+    }
+
+    /// Which leg a statement is for depends on which names are temporary relations when it runs.
+    pub(super) fn goes_by_names(&self, statement: &Statement, class: Class) -> bool {
+        match (by_name(statement), self.runs(statement)) {
+            (Some(_), None) => true,
+            (_, Some(known)) => placed(known).is_some(),
+            (None, None) => split::goes_by_names(statement, class),
+        }
     }
 
     /// Which names are temporary relations is known, if the statement's route depends on it. False:
@@ -91,21 +110,19 @@ impl Split {
     /// A prepared statement is on the leg that it would be prepared on now. False: it is not, since
     /// a temporary relation that it names has come or gone; the client has been told.
     pub(super) async fn is_in_place(&mut self, known: &Known) -> Result<bool, End> {
-        let statement = known.judgement.as_ref().and_then(|judgement| judgement.statements.first());
-        let Some(statement) = statement.filter(|_| known.route == Route::To(known.side)) else {
-            return Ok(true);
-        };
         if known.side == Side::Read && self.temporary.is_empty() {
             return Ok(true);
         }
-        let class = match known.side {
-            // whatever its text says, it has been found to read
-            Side::Read => Class::Read,
-            Side::Write => statement.class,
-        };
-        if !split::goes_by_names(statement, class) {
-            return Ok(true);
+        // an EXECUTE that was prepared itself
+        let mut known = known;
+        for _ in 0..8 {
+            match first(known).and_then(|statement| self.runs(statement)) {
+                Some(runs) => known = runs,
+                None => break,
+            }
         }
+        let known = &known.clone();
+        let Some((statement, class)) = placed(known) else { return Ok(true) };
         if !self.names_are_certain(statement, class).await? || self.pipeline_failed {
             return Ok(false);
         }
@@ -149,6 +166,37 @@ impl Split {
         let alone = self.protocol == Protocol::Simple && matches!(self.block, Block::None);
         self.temporary.ran(statement, !alone);
     }
+}
+
+/// The statement that something prepared runs.
+fn first(known: &Known) -> Option<&Statement> {
+    known.judgement.as_ref().and_then(|judgement| judgement.statements.first())
+}
+
+/// The same, and what it is there, if its leg depends on which names are temporary relations.
+fn placed(known: &Known) -> Option<(&Statement, Class)> {
+    let statement = first(known).filter(|_| known.route == Route::To(known.side))?;
+    let class = match known.side {
+        // whatever its text says, it has been found to read
+        Side::Read => Class::Read,
+        Side::Write => statement.class,
+    };
+    split::goes_by_names(statement, class).then_some((statement, class))
+}
+
+/// The prepared statement that a statement runs, or shows the plan of.
+fn by_name(statement: &Statement) -> Option<&str> {
+    match &statement.effect {
+        Effect::Execute(name) => Some(name),
+        _ => statement.explains.as_deref(),
+    }
+}
+
+/// Names in it are looked up when it runs, not when it is bound.
+pub(super) fn looks_up_late(statement: &Statement) -> bool {
+    by_name(statement).is_some()
+        || matches!(statement.effect, Effect::Prepare { .. })
+        || matches!(statement.tag, "COPY" | "LOCK TABLE")
 }
 
 /// The first column of each row.
