@@ -18,9 +18,12 @@ pub struct Temporary {
     /// Something in the open transaction may have changed them: its end, or a rollback in it,
     /// changes them again.
     stirred: bool,
-    /// Any statement that writes may: the database has routines that make temporary relations, and
-    /// triggers, defaults, operators and views run routines unseen.
-    hidden: bool,
+    /// The same, if the database has routines as below.
+    stirred_unseen: bool,
+    /// What may change them is seen. Otherwise any statement that writes may: the database has
+    /// routines that make temporary relations, or nobody has asked yet whether it has, and triggers,
+    /// defaults, operators and views run routines unseen.
+    seen: bool,
 }
 
 impl Temporary {
@@ -44,30 +47,40 @@ impl Temporary {
     /// A statement goes to the write leg; `None`: one that nobody knows. `in_transaction`: it does
     /// not commit by itself.
     pub fn ran(&mut self, statement: Option<&Statement>, in_transaction: bool) {
-        let stirs = statement.is_none_or(|statement| self.may_change_with(statement));
-        self.doubted |= stirs;
+        let stirs = statement.is_none_or(may_change);
+        let unseen = !self.seen && statement.is_some_and(may_run_triggers);
+        self.doubted |= stirs || unseen;
         self.stirred |= stirs && in_transaction;
+        self.stirred_unseen |= unseen && in_transaction;
     }
 
     /// Whether a statement on the write leg may change which names are temporary relations.
     pub fn may_change_with(&self, statement: &Statement) -> bool {
-        self.hidden && statement.class >= Class::Write || may_change(statement)
+        !self.seen && may_run_triggers(statement) || may_change(statement)
     }
 
     /// ROLLBACK TO: what came after the savepoint is undone.
     pub fn rolled_back_to(&mut self) {
-        self.doubted |= self.stirred;
+        self.doubted |= self.stirred || self.stirred_unseen;
     }
 
     /// The transaction is over, whichever way: what it made may be gone, what it dropped there again.
     pub fn ended(&mut self) {
-        self.doubted |= std::mem::take(&mut self.stirred);
+        let unseen = std::mem::take(&mut self.stirred_unseen);
+        self.doubted |= std::mem::take(&mut self.stirred) || unseen;
     }
 
     /// The write leg's answer.
     pub fn told(&mut self, names: impl Iterator<Item = Box<str>>) {
         self.names = names.collect();
-        self.hidden = self.names.remove("");
+        self.seen = !self.names.remove("");
+        self.stirred_unseen &= !self.seen;
+        self.doubted = false;
+    }
+
+    /// There is no write leg, so there are none.
+    pub fn none(&mut self) {
+        self.names.clear();
         self.doubted = false;
     }
 
@@ -118,6 +131,11 @@ fn may_change(statement: &Statement) -> bool {
             statement.effect,
             Effect::DiscardAll | Effect::DiscardTemp | Effect::Execute(_) | Effect::Fetch(_)
         )
+}
+
+/// Whether it may run a trigger: one that writes, and SET CONSTRAINTS, which runs what was deferred.
+fn may_run_triggers(statement: &Statement) -> bool {
+    statement.class >= Class::Write || statement.tag == "SET CONSTRAINTS"
 }
 
 /// Where a statement is planned depends on which names are temporary relations.
@@ -190,8 +208,16 @@ mod tests {
             // a trigger may run a routine that makes one
             let mut temporary = told(&[""]);
             ran(&mut temporary, text, true);
-            let writes = !text.starts_with("SET");
-            assert_eq!(temporary.is_doubted(), writes, "{text}");
+            assert!(temporary.is_doubted(), "{text}");
+            // or nobody knows yet whether one does
+            for (answer, again) in [(&[""][..], true), (&[], false)] {
+                let mut temporary = Temporary::default();
+                ran(&mut temporary, text, true);
+                assert!(temporary.is_doubted(), "{text}");
+                temporary.told(answer.iter().map(|name| Box::from(*name)));
+                temporary.ended();
+                assert_eq!(temporary.is_doubted(), again, "{text}");
+            }
         }
     }
 

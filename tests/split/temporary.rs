@@ -232,3 +232,35 @@ fn what_is_run_by_name_does_not_read_a_namesake_either() {
         }
     }
 }
+
+#[test]
+fn a_trigger_makes_a_temporary_relation_in_the_first_write_or_later() {
+    let places = Places::start(Major::V15);
+    places.cluster.sql(
+        "local",
+        "SET ROLE app; CREATE TABLE at_once (a int); CREATE TABLE later (a int); \
+         CREATE FUNCTION makes() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+         CREATE TEMP TABLE IF NOT EXISTS r1 AS SELECT 1 AS a, 'mine' AS b; RETURN NULL; END $$; \
+         CREATE TRIGGER makes AFTER INSERT ON at_once FOR EACH ROW EXECUTE FUNCTION makes(); \
+         CREATE CONSTRAINT TRIGGER makes AFTER INSERT ON later DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION makes()",
+    );
+    let (at_once, later) = ("INSERT INTO at_once VALUES (1)", "INSERT INTO later VALUES (1)");
+    let immediate = "SET CONSTRAINTS ALL IMMEDIATE";
+    for (script, expected) in [
+        (&["BEGIN", later, READ, immediate][..], "mine"),
+        (&["BEGIN", later, READ, immediate, "COMMIT"], "mine"),
+        (&["BEGIN", later, READ, "COMMIT"], "mine"),
+        (&["BEGIN", later, READ, "ROLLBACK"], "one"),
+        (&["BEGIN", at_once, READ, "ROLLBACK"], "one"),
+        (&["BEGIN", "SAVEPOINT a", at_once, READ, "ROLLBACK TO a"], "one"),
+        (&[at_once], "mine"),
+    ] {
+        for warm in [&[][..], &["DELETE FROM w1 WHERE a = 99", READ]] {
+            let script = [warm, script].concat();
+            assert_eq!(by_query(&mut places.session(), &script), expected, "{script:?}");
+            let apart = by_pipelines(&mut places.session(), &script, false);
+            assert_eq!(apart, expected, "{script:?} apart");
+        }
+    }
+}

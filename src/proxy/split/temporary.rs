@@ -64,7 +64,7 @@ impl Split {
             return Ok(true);
         }
         if !self.is_open(Side::Write) {
-            self.temporary.told(std::iter::empty());
+            self.temporary.none();
             return Ok(true);
         }
         self.settle().await?;
