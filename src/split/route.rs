@@ -1,7 +1,7 @@
 //! Where a statement belongs.
 
 use super::{Side, Temporary, temporary};
-use crate::sql::{Bound, Chain, Class, Effect, How, Modes, Statement, Uses};
+use crate::sql::{Bound, Chain, Class, Effect, How, Modes, SetConfig, Statement, Uses};
 
 /// Where a statement belongs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +73,14 @@ pub fn placed(statement: &Statement, class: Class, temporary: &Temporary) -> (Ro
     const CONTROL: &str = "the transaction is the session's";
     const NAMED: &str = "it goes where what it names is";
     let refused = |why, hint| (Route::Refused(why, hint), "one connection would be needed");
+    // what it would set there alone, both have to be told
+    let writes = |why| match sets_besides_the_guard(statement) {
+        true => refused(
+            "what runs on one leg cannot set what both have to be told",
+            "send set_config, or SET, as a statement of its own",
+        ),
+        false => (WRITE, why),
+    };
     if statement.bound == Bound::Snapshot {
         return refused(
             "a snapshot cannot be shared",
@@ -128,6 +136,7 @@ pub fn placed(statement: &Statement, class: Class, temporary: &Temporary) -> (Ro
             );
         }
         Effect::Prepare { inner, .. } => return placed(inner, inner.class, temporary),
+        Effect::Execute(_) if sets_besides_the_guard(statement) => return writes(""),
         Effect::Execute(name) if class <= Class::Read => {
             return (Route::Prepared(name.clone()), NAMED);
         }
@@ -160,23 +169,21 @@ pub fn placed(statement: &Statement, class: Class, temporary: &Temporary) -> (Ro
         );
     }
     if statement.do_or_call {
-        return (WRITE, "DO and CALL run where the session writes");
+        return writes("DO and CALL run where the session writes");
     }
     if class > Class::Read {
-        return (WRITE, "it is more than a read");
+        return writes("it is more than a read");
     }
     if statement.bound == Bound::Writer {
-        return (WRITE, asks(statement));
+        return writes(asks(statement));
     }
     let mut uses = statement.uses.as_deref().into_iter();
     if !sets(statement) && uses.any(|uses| temporary.is_named(uses)) {
-        return (WRITE, "it names a temporary relation");
+        return writes("it names a temporary relation");
     }
     if !statement.set_config.is_empty() {
-        let off = |name: &str| is_read_only(name);
-        let guarded = |name: &Option<Box<str>>| name.as_deref().is_some_and(off);
-        return match statement.set_config.iter().any(|call| guarded(&call.name)) {
-            true => (WRITE, READ_ONLY),
+        return match statement.set_config.iter().any(is_of_the_guard) {
+            true => writes(READ_ONLY),
             false => (Route::Both { keep: true }, SESSION),
         };
     }
@@ -216,6 +223,29 @@ pub fn minds_blocks(statement: &Statement) -> bool {
 /// A statement that would run on both legs for its set_config.
 fn sets(statement: &Statement) -> bool {
     !statement.set_config.is_empty() && statement.class <= Class::Read
+}
+
+/// It may set something for one of the legs that is not that leg's own: by `set_config`, not in a
+/// body that may never run, or by UPDATE of `pg_settings`.
+fn sets_besides_the_guard(statement: &Statement) -> bool {
+    let runs = statement.tag != "DO"
+        && (!statement.tag.starts_with("CREATE") || MADE_BY_A_QUERY.contains(&statement.tag))
+        && !statement.tag.starts_with("ALTER");
+    runs && !statement.set_config.iter().all(is_of_the_guard)
+        || written(statement).any(|name| name == "pg_settings")
+        || statement.class >= Class::Ddl
+            && matches!(
+                statement.tag,
+                "UPDATE" | "SELECT" | "INSERT" | "DELETE" | "MERGE" | "EXPLAIN"
+            )
+            && statement.objects.iter().any(|name| **name == *"pg_catalog.pg_settings")
+}
+
+/// Statements that make something by running a query.
+const MADE_BY_A_QUERY: [&str; 2] = ["CREATE TABLE AS", "CREATE MATERIALIZED VIEW"];
+
+fn is_of_the_guard(call: &SetConfig) -> bool {
+    call.name.as_deref().is_some_and(is_read_only)
 }
 
 /// It reads other relations than the system's.
@@ -331,6 +361,14 @@ mod tests {
                     "COMMIT PREPARED 'x'",
                     "CREATE TABLE x AS EXECUTE p",
                     "SELEC 1",
+                    "SELECT set_config('default_transaction_read_only', 'off', false)",
+                    "SELECT set_config('transaction_read_only', 'off', true), nextval('s')",
+                    "DO $$ BEGIN PERFORM set_config('a.b', 'c', false); END $$",
+                    "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \
+                     $$SELECT set_config('a.b', 'c', false)$$",
+                    "CREATE FUNCTION f() RETURNS int LANGUAGE sql SET a.b = 'c' AS 'SELECT 1'",
+                    "ALTER ROLE x SET a.b = 'c'",
+                    "INSERT INTO t SELECT name FROM pg_settings",
                 ],
             ),
             (
@@ -374,6 +412,20 @@ mod tests {
             "DECLARE c CURSOR FOR SELECT set_config('a.b', 'c', false)",
             "SELECT set_config('a.b', name, false) FROM t",
             "SELECT set_config($1, 'c', false)",
+            "SELECT set_config('a.b', 'c', false), nextval('s')",
+            "SELECT set_config('a.b', 'c', true), pg_advisory_lock(1)",
+            "SELECT set_config('a.b', 'c', false), txid_current()",
+            "SELECT set_config('a.b', 'c', false) FOR UPDATE",
+            "SELECT set_config('a.b', 'c', false) INTO TEMP x",
+            "SELECT set_config('a.b', 'c', false), f()",
+            "SELECT set_config('default_transaction_read_only', 'off', false), \
+             set_config('a.b', 'c', false)",
+            "INSERT INTO t VALUES (1) RETURNING set_config('a.b', 'c', false)",
+            "CREATE TEMP TABLE x AS SELECT set_config('a.b', 'c', false)",
+            "EXECUTE p(set_config('a.b', 'c', false))",
+            "PREPARE p AS INSERT INTO t VALUES (1) RETURNING set_config('a.b', 'c', false)",
+            "UPDATE pg_settings SET setting = 'x' WHERE name = 'a.b'",
+            "WITH x AS (UPDATE pg_catalog.pg_settings SET setting = 'x' RETURNING 1) TABLE x",
         ] {
             assert!(matches!(routed(text), Route::Refused(..)), "{text}");
         }

@@ -278,3 +278,28 @@ fn what_no_transaction_undoes_reaches_a_leg_that_takes_no_part() {
         }
     }
 }
+
+#[test]
+fn what_runs_on_one_leg_sets_nothing_there() {
+    let places = places();
+    let mut session = session(&places);
+    for text in [
+        "SELECT set_config('my.a', '2', false), nextval('s')",
+        "SELECT set_config('my.a', '2', false), pg_try_advisory_lock(1)",
+        "SELECT set_config('my.a', '2', false), txid_current()",
+        "SELECT set_config('default_transaction_read_only', 'off', false), \
+         set_config('search_path', 'other', false)",
+        "INSERT INTO w1 VALUES (70) RETURNING set_config('my.a', '2', false)",
+        "CREATE TEMP TABLE made AS SELECT set_config('my.a', '2', false)",
+        "UPDATE pg_settings SET setting = 'other' WHERE name = 'search_path'",
+        "EXECUTE nothing(set_config('my.a', '2', false))",
+    ] {
+        assert_eq!(session.error(text).code(), "0A000", "{text}");
+        let extended = session.exchange(&Frames::new().run(text, &[]).sync());
+        assert_eq!(codes(&extended), ["0A000"], "{text}");
+    }
+    assert_eq!(seen(&mut session), [PLAIN; 2]);
+    session.sql("SELECT set_config('default_transaction_read_only', 'off', false)");
+    session.sql("SELECT set_config('my.a', '2', false)");
+    assert_eq!(seen(&mut session), ["app public 2"; 2]);
+}
