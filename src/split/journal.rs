@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::{Isolates, Side};
-use crate::sql::Statement;
+use crate::sql::{Modes, Statement};
 
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
 const LIMIT: usize = 256 * 1024;
@@ -64,8 +64,8 @@ pub enum Lasts {
 /// One thing in the open transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// SAVEPOINT, with its name.
-    Savepoint(Box<str>, Bytes),
+    /// SAVEPOINT, with its name, and the modes that the block had then.
+    Savepoint(Box<str>, Bytes, Modes),
     /// A statement that both legs have to run.
     Session(Told, Lasts),
     /// A cursor WITH HOLD was declared where the session reads.
@@ -76,9 +76,16 @@ pub enum Note {
 }
 
 impl Note {
+    fn modes(&self) -> Option<Modes> {
+        match self {
+            Note::Savepoint(_, _, modes) => Some(*modes),
+            _ => None,
+        }
+    }
+
     fn len(&self) -> usize {
         match self {
-            Note::Savepoint(_, text) => text.len(),
+            Note::Savepoint(_, text, _) => text.len(),
             Note::Session(told, _) => told.len(),
             Note::Held(name) => name.len(),
             Note::Untold => 0,
@@ -149,7 +156,7 @@ impl Journal {
     /// What a leg has to be told when the open transaction reaches it.
     pub fn open(&self) -> impl Iterator<Item = Told> {
         self.open.iter().filter_map(|note| match note {
-            Note::Savepoint(_, text) => Some(text.clone().into()),
+            Note::Savepoint(_, text, _) => Some(text.clone().into()),
             Note::Session(told, _) => Some(told.clone()),
             Note::Held(_) | Note::Untold => None,
         })
@@ -198,11 +205,17 @@ impl Journal {
         }
     }
 
-    /// ROLLBACK TO: what came after the savepoint is undone, it stays itself.
-    pub fn rolled_back_to(&mut self, name: &str) {
-        if let Some(at) = self.savepoint(name) {
-            self.open.truncate(at + 1);
-        }
+    /// ROLLBACK TO: what came after the savepoint is undone, it stays itself. Gives the modes that
+    /// the block had then.
+    pub fn rolled_back_to(&mut self, name: &str) -> Option<Modes> {
+        let at = self.savepoint(name)?;
+        self.open.truncate(at + 1);
+        self.open.last().and_then(Note::modes)
+    }
+
+    /// The modes that the block had before its first savepoint that is still open.
+    pub fn modes(&self) -> Option<Modes> {
+        self.open.iter().find_map(Note::modes)
     }
 
     /// COMMIT: `absent` legs have missed what was set for longer. False: too much to keep.
@@ -247,7 +260,7 @@ impl Journal {
     fn savepoint(&self, wanted: &str) -> Option<usize> {
         self.open
             .iter()
-            .rposition(|note| matches!(note, Note::Savepoint(name, _) if **name == *wanted))
+            .rposition(|note| matches!(note, Note::Savepoint(name, ..) if **name == *wanted))
     }
 }
 
@@ -264,7 +277,7 @@ mod tests {
     }
 
     fn savepoint(name: &'static str) -> Note {
-        Note::Savepoint(name.into(), Bytes::from_static(name.as_bytes()))
+        Note::Savepoint(name.into(), Bytes::from_static(name.as_bytes()), Modes::default())
     }
 
     fn texts(told: impl IntoIterator<Item = Told>) -> Vec<String> {

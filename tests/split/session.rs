@@ -221,3 +221,55 @@ fn a_call_goes_where_neons_catalog_says() {
     session.sql("SET search_path = other, public");
     assert_eq!(session.value("SELECT place()"), "other of local");
 }
+
+#[test]
+fn a_rollback_to_takes_back_the_modes_of_the_transaction() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let isolation =
+            "INSERT INTO w1 VALUES (40) RETURNING current_setting('transaction_isolation')";
+        let mut session = places.session();
+        let run = |session: &mut super::support::Wire, texts: &[&str]| {
+            texts.iter().for_each(|text| drop(session.sql(text)));
+        };
+        let read = "SELECT b FROM r1 WHERE a = 1";
+        run(&mut session, &["BEGIN", read, "SAVEPOINT a", "SET TRANSACTION READ ONLY"]);
+        run(&mut session, &["ROLLBACK TO a"]);
+        assert_eq!(session.value(isolation), "read committed");
+        session.sql("ROLLBACK");
+        // the write leg comes behind the savepoint, and is READ ONLY up to it
+        for (released, code) in [(false, None), (true, Some("25006"))] {
+            run(&mut session, &["BEGIN", read, "SAVEPOINT o", "SAVEPOINT a"]);
+            session.sql("SET TRANSACTION READ ONLY");
+            if released {
+                run(&mut session, &["RELEASE a", "SAVEPOINT a"]);
+            }
+            assert_eq!(session.error("INSERT INTO w1 VALUES (41)").code(), "25006");
+            session.sql("ROLLBACK TO a");
+            let written = session.try_sql("INSERT INTO w1 VALUES (41)");
+            assert_eq!(written.err().as_ref().map(|error| error.code()), code, "{released}");
+            session.sql("ROLLBACK TO o");
+            session.sql("INSERT INTO w1 VALUES (41)");
+            session.sql("ROLLBACK");
+        }
+        // what fails changes nothing
+        run(&mut session, &["BEGIN", read, "SAVEPOINT a"]);
+        let error = session.error("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE");
+        assert_eq!(error.code(), "25001");
+        session.sql("ROLLBACK TO a");
+        assert_eq!(session.value(isolation), "read committed");
+        session.sql("ROLLBACK");
+        for begin in ["BEGIN READ ONLY", "BEGIN"] {
+            run(&mut session, &[begin, read]);
+            if begin == "BEGIN" {
+                run(&mut session, &["SET TRANSACTION READ ONLY", "SAVEPOINT a"]);
+            }
+            assert_eq!(session.error("SET TRANSACTION READ WRITE").code(), "25001");
+            assert_eq!(session.status(), 'E');
+            session.sql("ROLLBACK");
+            run(&mut session, &[begin, "SET TRANSACTION READ ONLY", "SET TRANSACTION READ WRITE"]);
+            assert_eq!(session.value(isolation), "read committed");
+            session.sql("ROLLBACK");
+        }
+    }
+}

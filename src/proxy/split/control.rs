@@ -40,8 +40,8 @@ impl Split {
             Effect::Commit(_) | Effect::Rollback(_) => self.roll_back(text).await,
             Effect::Savepoint(name) => {
                 let done = self.within(text).await?;
-                if done {
-                    let note = Note::Savepoint(name.clone(), text.clone());
+                if done && let Block::Open(modes) = self.block {
+                    let note = Note::Savepoint(name.clone(), text.clone(), modes);
                     if !self.journal.noted(note) {
                         return Err(too_much());
                     }
@@ -288,8 +288,8 @@ impl Split {
                     return Ok(false);
                 }
                 self.complete("ROLLBACK");
-                self.journal.rolled_back_to(name);
-                self.block = Block::Open(modes);
+                let before = self.journal.rolled_back_to(name);
+                self.block = Block::Open(before.unwrap_or(modes));
                 return Ok(true);
             }
             Block::Failed(Some(side), modes) => (side, modes),
@@ -299,15 +299,16 @@ impl Split {
             return Ok(false);
         }
         self.follow(first.other(), text).await?;
-        self.journal.rolled_back_to(name);
+        let before = self.journal.rolled_back_to(name);
         self.temporary.rolled_back_to();
-        self.block = Block::Open(modes);
+        self.block = Block::Open(before.unwrap_or(modes));
         Ok(true)
     }
 
-    /// SET TRANSACTION: legs that come later get the modes with their BEGIN.
+    /// SET TRANSACTION: legs that come later get the modes with their BEGIN, or behind the savepoint
+    /// that undoes them.
     async fn set_transaction(&mut self, modes: Modes, text: &Bytes) -> Result<bool, End> {
-        let Block::Open(open) = &mut self.block else {
+        let Block::Open(open) = self.block else {
             let on = match self.block {
                 Block::Failed(Some(side), _) => side,
                 _ => self.primary(),
@@ -329,10 +330,17 @@ impl Split {
             }
             return Ok(done);
         };
-        open.read_write = modes.read_write.or(open.read_write);
-        open.isolation = modes.isolation.or(open.isolation);
-        open.deferrable = modes.deferrable.or(open.deferrable);
         let begun = Side::BOTH.map(|side| self.is_begun(side));
+        if begun[0] && modes.read_write == Some(true) && self.is_read_only(open) {
+            // the read leg is READ ONLY in any case, so no server can be asked
+            let message = match self.journal.depth() {
+                0 => "transaction read-write mode must be set before any query",
+                _ => "cannot set transaction read-write mode inside a read-only transaction",
+            };
+            self.fails_by_itself().await?;
+            self.error_of_own(&ErrorResponse::error("25001", message));
+            return Ok(false);
+        }
         let concerns_read = modes.isolation.is_some() || modes.deferrable.is_some();
         if begun[0] && concerns_read {
             let recovering = self.leg(Side::Read)?.recovering;
@@ -343,13 +351,30 @@ impl Split {
                 return Ok(false);
             }
         }
-        if begun[1] {
-            return self.run_on(Side::Write, text, Pass::Client).await;
+        if begun[1] && !self.run_on(Side::Write, text, Pass::Client).await? {
+            return Ok(false);
         }
-        if !(begun[0] && concerns_read) {
+        let answered = begun[1] || begun[0] && concerns_read;
+        if !answered {
             self.complete("SET");
         }
+        // the other modes cannot be changed within a savepoint
+        if self.journal.depth() > 0 && modes.read_write == Some(false) {
+            let text = Bytes::from_static(b"SET TRANSACTION READ ONLY");
+            self.note(Note::Session(text.into(), Lasts::Locally))?;
+        }
+        self.block = Block::Open(Modes {
+            read_write: modes.read_write.or(open.read_write),
+            isolation: modes.isolation.or(open.isolation),
+            deferrable: modes.deferrable.or(open.deferrable),
+        });
         Ok(true)
+    }
+
+    /// The block is READ ONLY for the client.
+    fn is_read_only(&self, modes: Modes) -> bool {
+        let default = self.told.get(&b"default_transaction_read_only"[..]);
+        modes.read_write.map_or(default.is_some_and(|value| **value == *b"on"), |writes| !writes)
     }
 
     /// The transaction has failed, and no leg is there to say so.

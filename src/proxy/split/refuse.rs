@@ -105,7 +105,7 @@ impl Split {
     }
 
     /// The open block fails, on a leg that takes part in it if one does.
-    async fn fails_by_itself(&mut self) -> Result<(), End> {
+    pub(super) async fn fails_by_itself(&mut self) -> Result<(), End> {
         if matches!(self.block, Block::Open(_)) {
             let begun = Side::BOTH.into_iter().find(|side| self.is_begun(*side));
             if let Some(side) = begun {

@@ -135,7 +135,10 @@ impl Split {
         let leg = self.leg(side)?;
         leg.begun = true;
         let joined = std::mem::replace(&mut leg.joined, true);
-        let begin = split::begin(side, modes, leg.recovering);
+        let recovering = leg.recovering;
+        // what was set behind a savepoint is told behind it
+        let modes = self.journal.modes().unwrap_or(modes);
+        let begin = split::begin(side, modes, recovering);
         let mut texts = vec![Told::from(Bytes::from(begin))];
         if !joined {
             texts.extend(self.noted_for(side));
