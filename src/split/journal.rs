@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::{Isolates, Side};
+use super::{Isolates, Sets, Side};
 use crate::sql::{Modes, Statement};
 
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
@@ -19,6 +19,8 @@ pub struct Told {
     pub values: Option<Values>,
     /// What it makes of the isolation level.
     pub isolates: Isolates,
+    /// What it sets, if it does so whatever else is set.
+    pub sets: Sets,
 }
 
 /// Parameters, as the client sent them.
@@ -33,7 +35,8 @@ pub struct Values {
 impl Told {
     /// A statement that has no parameters.
     pub fn of(statement: &Statement, text: Bytes) -> Told {
-        Told { text, values: None, isolates: Isolates::of(statement) }
+        let sets = Sets::of(statement, &text);
+        Told { text, values: None, isolates: Isolates::of(statement), sets }
     }
 
     fn len(&self) -> usize {
@@ -109,12 +112,33 @@ impl Journal {
     #[must_use]
     pub fn missed(&mut self, side: Side, told: &Told, lasts: Lasts) -> bool {
         let pending = &mut self.pending[side as usize];
-        match lasts {
-            Lasts::Locally => return true,
-            Lasts::ResetAll => pending.retain(|(_, lasts)| *lasts != Lasts::Resettable),
-            Lasts::Resettable | Lasts::On => {}
+        if lasts == Lasts::Locally {
+            return true;
         }
-        pending.retain(|(known, _)| known != told);
+        if lasts == Lasts::ResetAll {
+            // what may have depended on them comes before them
+            let depends =
+                |(told, lasts): &(Told, Lasts)| *lasts == Lasts::On && !told.sets.is_known();
+            let kept = pending.iter().rposition(depends).map_or(0, |at| at + 1);
+            let mut later = pending.split_off(kept);
+            later.retain(|(_, lasts)| *lasts == Lasts::On);
+            pending.append(&mut later);
+        }
+        let made_up = |pending: &[(Told, Lasts)], sets: &Sets| {
+            sets.make_up_for(pending.iter().rev().map(|(told, lasts)| (*lasts, &told.sets)), lasts)
+        };
+        if let Some(back) = made_up(pending, &told.sets) {
+            let at = pending.len() - 1 - back;
+            pending.remove(at);
+            // those around it may have come to stand side by side
+            let lasts = |at: usize| pending.get(at).map(|(_, lasts)| *lasts);
+            if at > 0
+                && lasts(at) == lasts(at - 1)
+                && pending[at].0.sets.replaces(&pending[at - 1].0.sets)
+            {
+                pending.remove(at - 1);
+            }
+        }
         pending.push((told.clone(), lasts));
         pending.iter().map(|(told, _)| told.len()).sum::<usize>() <= LIMIT
     }
@@ -132,6 +156,15 @@ impl Journal {
             self.open.iter().rev().take_while(|note| !matches!(note, Note::Savepoint(..)));
         if is_untold(&note) && latest.any(is_untold) {
             return true;
+        }
+        if let Note::Session(told, lasts) = &note {
+            let latest = self.open.iter().rev().map_while(|note| match note {
+                Note::Session(told, lasts) => Some((*lasts, &told.sets)),
+                _ => None,
+            });
+            if let Some(back) = told.sets.make_up_for(latest, *lasts) {
+                self.open.remove(self.open.len() - 1 - back);
+            }
         }
         self.open.push(note);
         self.open.iter().map(Note::len).sum::<usize>() <= LIMIT
@@ -308,11 +341,53 @@ mod tests {
 
     #[test]
     fn what_is_set_again_is_kept_once() {
-        let mut journal = Journal::default();
-        for text in ["a", "b", "a"] {
-            assert!(journal.missed(Side::Read, &told(text), Resettable));
+        let of = |text: &'static str| {
+            let judgement = crate::sql::judge(text.as_bytes(), &std::collections::BTreeSet::new());
+            Told::of(&judgement.statements[0], Bytes::from_static(text.as_bytes()))
+        };
+        let computed = "SELECT set_config('b', current_setting('a.a'), false)";
+        for (missed, kept) in [
+            (
+                &["SET a.a = '1'", "SET b.b = '1'", "SET a.a = '1'"][..],
+                &["SET b.b = '1'", "SET a.a = '1'"][..],
+            ),
+            (
+                &["SET a.a = '1'", computed, "SET a.a = '1'"],
+                &["SET a.a = '1'", computed, "SET a.a = '1'"],
+            ),
+            (&[computed, computed], &[computed, computed]),
+            (
+                &[
+                    "SET ROLE a",
+                    "SET a.a = '1'",
+                    "RESET ROLE",
+                    "SET ROLE a",
+                    "SET a.a = '2'",
+                    "RESET ROLE",
+                ],
+                &["SET ROLE a", "SET a.a = '2'", "RESET ROLE"],
+            ),
+        ] {
+            let (mut journal, mut block) = (Journal::default(), Journal::default());
+            for text in missed {
+                assert!(journal.missed(Side::Read, &of(text), Resettable));
+                assert!(block.noted(Note::Session(of(text), Resettable)));
+            }
+            assert_eq!(texts(journal.take_pending(Side::Read, false)), kept);
+            assert!(block.open.len() <= missed.len() && block.open.len() >= kept.len());
         }
-        assert_eq!(texts(journal.take_pending(Side::Read, false)), ["b", "a"]);
+        let mut block = Journal::default();
+        for note in [
+            Note::Session(of("SET a.a = '1'"), Resettable),
+            Note::Session(of("SET LOCAL a.a = '2'"), Locally),
+            Note::Session(of("SET a.a = '3'"), Resettable),
+            savepoint("s"),
+            Note::Session(of("SET a.a = '4'"), Resettable),
+        ] {
+            assert!(block.noted(note));
+        }
+        let open = ["SET LOCAL a.a = '2'", "SET a.a = '3'", "s", "SET a.a = '4'"];
+        assert_eq!(texts(block.open()), open);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod journal;
 mod modes;
 mod names;
 mod route;
+mod sets;
 mod temporary;
 
 pub use journal::{Journal, Lasts, Note, Told, Values};
@@ -16,6 +17,7 @@ pub use route::{
     Route, control_refused, goes_by_names, lets_write, minds_blocks, placed, read, reads_besides,
     route, within_string, written,
 };
+pub use sets::Sets;
 pub use temporary::Temporary;
 
 /// A leg.

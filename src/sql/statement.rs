@@ -302,4 +302,6 @@ pub struct SetConfig {
     /// The statement is exactly `SELECT set_config(…literals…)`, perhaps several in the target
     /// list and nothing else: only then it can confirm (contract §2).
     pub bare: bool,
+    /// The same, but that each value may be a parameter, or cast to `text` or `bool`.
+    pub constant: bool,
 }

@@ -303,3 +303,61 @@ fn what_runs_on_one_leg_sets_nothing_there() {
     session.sql("SELECT set_config('my.a', '2', false)");
     assert_eq!(seen(&mut session), ["app public 2"; 2]);
 }
+
+#[test]
+fn what_is_set_in_between_sees_what_was_set_before_it() {
+    let places = places();
+    let derived = "SELECT set_config('my.a', current_setting('my.b', true), false)";
+    for texts in [
+        &["SET my.b = '1'", derived, "SET my.b = '2'", "SET my.b = '1'"][..],
+        &["SET my.b = '1'", derived, "SET my.b = '1'"],
+        &["SET my.b = '0'", derived, "SET my.b = '1'", derived, "SET my.b = '1'"],
+        &[
+            "SET my.b = ''",
+            "SELECT set_config('my.b', current_setting('my.b') || '1', false)",
+            derived,
+        ],
+    ] {
+        for begun in [false, true] {
+            let mut session = session(&places);
+            if begun {
+                session.sql("BEGIN");
+            }
+            texts.iter().for_each(|text| drop(session.sql(text)));
+            assert_eq!(seen(&mut session), ["app public 1"; 2], "{texts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_long_session_may_set_the_same_for_ever() {
+    let places = places();
+    const MANY: usize = 6_000;
+    let many = |session: &mut Wire, frames: &dyn Fn(usize) -> Frames| {
+        for n in 0..MANY {
+            let answers = session.exchange(&frames(n));
+            assert!(codes(&answers).is_empty(), "{n} {:?}", codes(&answers));
+        }
+    };
+    let value = |n: usize| format!("{n:036}");
+    let set = |n: usize| Frames::new().query(&format!("SET my.a = '{}'", value(n)));
+    let call = |n: usize, local: &str| {
+        let text = format!("SELECT set_config('my.a', $1, {local})");
+        Frames::new().run(&text, &[Some(&value(n))]).sync()
+    };
+    let last = format!("app public {}", value(MANY - 1));
+    let mut session = session(&places);
+    many(&mut session, &set);
+    assert_eq!(seen(&mut session), [last.as_str(); 2]);
+    // in a block, where one leg takes part, and where both do
+    for both in [false, true] {
+        session.sql("BEGIN");
+        session.sql(READ);
+        if both {
+            session.sql(WRITE);
+        }
+        many(&mut session, &|n| call(n, if both { "true" } else { "false" }));
+        assert_eq!(seen(&mut session), [last.as_str(); 2]);
+        session.sql("ROLLBACK");
+    }
+}

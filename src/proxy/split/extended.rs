@@ -10,7 +10,7 @@ use super::temporary::looks_up_late;
 use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
-use crate::split::{self, Isolates, Known, Route, Side, Told, Values};
+use crate::split::{self, Known, Route, Side, Told, Values};
 use crate::sql::{Effect, Statement};
 
 /// The most that the names at the front of a Bind may take, in bytes.
@@ -59,7 +59,7 @@ impl Split {
     /// A message for this leg may go: the other has answered, the transaction has not failed
     /// elsewhere, and the leg takes part.
     /// `exits`: it is for a statement that ends a failed transaction.
-    async fn admits(&mut self, side: Side, exits: bool) -> Result<bool, End> {
+    pub(super) async fn admits(&mut self, side: Side, exits: bool) -> Result<bool, End> {
         Ok(self.turn_to(side).await?
             && !self.misplaced(side, exits).await?
             && self.towards(side).await?)
@@ -147,11 +147,14 @@ impl Split {
                 self.leg(side)?.planned = true;
                 Told::default()
             }
-            _ => Told {
-                text,
-                values: Some(Values { types, bound: Bytes::new() }),
-                isolates: judgement.statements.first().map(Isolates::of).unwrap_or_default(),
-            },
+            _ => {
+                let statement = judgement.statements.first();
+                let told = statement.map(|statement| Told::of(statement, text.clone()));
+                let mut told = told.unwrap_or_default();
+                told.sets = told.sets.with_types(&types);
+                let values = Some(Values { types, bound: Bytes::new() });
+                Told { text, values, ..told }
+            }
         };
         let frame = match judgement.statements.first() {
             Some(statement) if split::lets_write(&statement.effect) => {
@@ -246,49 +249,6 @@ impl Split {
         match whole {
             Some(frame) => self.send(side, &frame).await,
             None => self.pass(side, length).await,
-        }
-    }
-
-    /// The session has no unnamed statement (or portal); what the leg may have had is gone.
-    pub(super) async fn forget_unnamed(&mut self, side: Side, what: u8) -> Result<(), End> {
-        self.request(side, Kind::Close, Pass::Nothing, &text::close(what, b"")).await
-    }
-
-    async fn describe(&mut self, frame: Bytes) -> Result<(), End> {
-        let named = self.named(&frame);
-        let side = named.map_or(self.last, |known| known.side);
-        let exits = named.is_some_and(exits);
-        if !self.admits(side, exits).await? {
-            return Ok(());
-        }
-        if let Some((what, b"")) = body::kind_and_name(&frame[HEADER_LENGTH..])
-            && self.named(&frame).is_none()
-        {
-            self.forget_unnamed(side, what).await?;
-        }
-        self.request(side, Kind::Describe, Pass::Client, &frame).await
-    }
-
-    async fn close(&mut self, frame: Bytes) -> Result<(), End> {
-        let side = self.named(&frame).map_or(self.last, |known| known.side);
-        if !self.turn_to(side).await? {
-            return Ok(());
-        }
-        if let Some((what, name)) = body::kind_and_name(&frame[HEADER_LENGTH..]) {
-            let names = if what == b'P' { &mut self.portals } else { &mut self.statements };
-            names.remove(name);
-        }
-        if !self.is_open(side) && !self.ready_leg(side).await? {
-            return Ok(());
-        }
-        self.request(side, Kind::Close, Pass::Client, &frame).await
-    }
-
-    /// What a Describe or Close names.
-    fn named(&self, frame: &Bytes) -> Option<&Known> {
-        match body::kind_and_name(&frame[HEADER_LENGTH..])? {
-            (b'P', name) => self.portals.get(name),
-            (_, name) => self.statements.get(name),
         }
     }
 
@@ -422,7 +382,7 @@ fn ends_failed(statement: &Statement) -> bool {
 }
 
 /// The same of what is prepared or bound.
-fn exits(known: &Known) -> bool {
+pub(super) fn exits(known: &Known) -> bool {
     let judgement = known.judgement.as_ref();
     judgement.and_then(|judgement| judgement.statements.first()).is_some_and(ends_failed)
 }

@@ -6,6 +6,7 @@
 //! before something goes to the other the first has answered. So the order of replies is the order
 //! of requests, and an error is known before what comes after it could run elsewhere.
 
+mod close;
 mod control;
 mod digest;
 mod extended;

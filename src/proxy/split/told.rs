@@ -291,6 +291,11 @@ impl Split {
             return Ok(());
         }
         let lasts = lasts(statement);
+        let everywhere = Side::BOTH.into_iter().all(|side| self.is_begun(side));
+        if lasts == Lasts::Locally && everywhere {
+            // nobody will ask for it
+            return Ok(());
+        }
         let mut fits = true;
         if matches!(self.block, Block::None) && self.protocol == Protocol::Simple {
             for side in Side::BOTH {

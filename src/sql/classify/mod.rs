@@ -90,6 +90,9 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
     if parameters::is_bare(node) {
         scan.set_config.iter_mut().for_each(|call| call.bare = true);
     }
+    if parameters::is_constant(node) {
+        scan.set_config.iter_mut().for_each(|call| call.constant = true);
+    }
     let inner = |query| {
         let mut inner = statement(query, place, migration_tables);
         // what EXECUTE runs is no statement of its own
@@ -247,6 +250,7 @@ impl Scan<'_> {
                 value: Some(value),
                 is_local: Some(scope == SetScope::Local),
                 bare: false,
+                constant: false,
             });
         }
     }

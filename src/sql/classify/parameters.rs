@@ -85,6 +85,7 @@ impl Scan<'_> {
             value: value.map(Into::into),
             is_local: is_local.and_then(|text| parse_bool(&text)),
             bare: false,
+            constant: false,
         };
         match &found.name {
             Some(name) if is_admin_parameter(name) => self
@@ -134,6 +135,29 @@ fn is_faithful(type_name: Node<'_>) -> bool {
 
 /// Whether a SELECT is exactly `SELECT set_config(…literals…)`, perhaps several of them.
 pub(super) fn is_bare(select: Node<'_>) -> bool {
+    only_calls(select, |argument| {
+        argument.tag() == tag::A_Const && argument.node(field::val).is_some()
+    })
+}
+
+/// The same where parameters may stand for literals.
+pub(super) fn is_constant(select: Node<'_>) -> bool {
+    only_calls(select, |argument| given(argument).is_some())
+}
+
+/// A literal or a parameter, perhaps cast to a type that leaves it as it is.
+fn given(argument: Node<'_>) -> Option<()> {
+    match argument.tag() {
+        tag::A_Const | tag::ParamRef => Some(()),
+        tag::TypeCast if argument.node(field::typeName).is_some_and(is_faithful) => {
+            given(argument.node(field::arg)?)
+        }
+        _ => None,
+    }
+}
+
+/// A SELECT of nothing but calls of `set_config` with such arguments.
+fn only_calls(select: Node<'_>, takes: fn(Node<'_>) -> bool) -> bool {
     let nothing_else = [
         field::distinctClause,
         field::intoClause,
@@ -155,11 +179,11 @@ pub(super) fn is_bare(select: Node<'_>) -> bool {
         && !nothing_else.iter().any(|clause| select.has(*clause))
         && select
             .list(field::targetList)
-            .all(|target| target.node(field::val).is_some_and(is_plain_call))
+            .all(|target| target.node(field::val).is_some_and(|call| is_plain_call(call, takes)))
 }
 
-/// A call of `set_config` with three literals and nothing else.
-fn is_plain_call(call: Node<'_>) -> bool {
+/// A call of `set_config` with three such arguments and nothing else.
+fn is_plain_call(call: Node<'_>, takes: fn(Node<'_>) -> bool) -> bool {
     let extras = [
         field::agg_order,
         field::agg_filter,
@@ -178,7 +202,5 @@ fn is_plain_call(call: Node<'_>) -> bool {
         })
         && !extras.iter().any(|extra| call.has(*extra))
         && call.list(field::args).count() == 3
-        && call
-            .list(field::args)
-            .all(|argument| argument.tag() == tag::A_Const && argument.node(field::val).is_some())
+        && call.list(field::args).all(takes)
 }
