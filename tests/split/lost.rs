@@ -2,8 +2,10 @@
 //! database that has all of a transaction or nothing of it.
 
 use super::places::{Apart, Places};
-use super::support::wire::Frames;
-use super::support::{Major, Wire};
+use super::support::process::free_port;
+use super::support::proxy::{PROD, STAGING};
+use super::support::wire::{Failure, Frames};
+use super::support::{Cluster, Major, Proxy, Wire};
 
 /// The error of what ends the connection.
 fn fatal(session: &mut Wire, text: &str) -> String {
@@ -140,4 +142,28 @@ fn a_commit_that_fails_on_either_leg_commits_nothing() {
     assert_eq!(tags, "12C12DC12C12EZ");
     assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w2"), "0");
     assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "2");
+}
+
+#[test]
+fn a_login_that_cannot_reach_neon_begins_where_it_writes_in_time() {
+    let local = Cluster::builder().start();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let nowhere = |port: u16| format!("postgresql://app@127.0.0.1:{port}/app?sslmode=disable");
+    let entry = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\ntask = \"spanning\"";
+    for neon in [free_port(), silent.local_addr().unwrap().port()] {
+        let proxy = Proxy::builder()
+            .server("login_timeout = \"6s\"")
+            .upstream_at("neon", PROD, &nowhere(neon), "")
+            .upstream_at("local", STAGING, &local.url("app", "app"), "")
+            .upstream_at("gone", STAGING, &nowhere(neon), "")
+            .entry("both", &format!("{entry}\nlocal = \"local\""))
+            .entry("neither", &format!("{entry}\nlocal = \"gone\""))
+            .start();
+        let mut session = proxy.connect("both");
+        session.sql("CREATE TEMP TABLE made ()");
+        let Err(Failure::Server(error)) = proxy.try_connect(&proxy.login("neither")) else {
+            panic!("it was let in")
+        };
+        assert_eq!(error.code(), "08006", "{error}");
+    }
 }

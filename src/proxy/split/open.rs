@@ -7,8 +7,10 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use tokio::time::timeout;
 
 use super::leg::{Leg, Server};
 use super::run::unsupported;
@@ -108,6 +110,18 @@ impl Ground {
         Ok(connection)
     }
 
+    /// The same at a login, which has its own limit of time.
+    async fn connect_within(&self, side: Side, limit: Duration) -> Result<Connection, Refusal> {
+        timeout(limit, self.connect(side)).await.unwrap_or_else(|_| {
+            let name = self.name(side);
+            Err(Refusal::Denied(Box::new(Denial::new(
+                Rule::UpstreamUnreachable,
+                format!("upstream \"{name}\" could not be reached within {limit:?} of the login"),
+                "is the server reachable from here? login_timeout says how long a login may take",
+            ))))
+        })
+    }
+
     /// Puts a relay with a gate of its own on a connection; the splitter is its client.
     fn start(&self, side: Side, connection: Connection, server: Server) -> io::Result<Leg> {
         let law = Law {
@@ -185,9 +199,11 @@ pub(in crate::proxy) async fn begin(
         drain_told: Cell::default(),
         kept: None,
     };
-    let (side, mut connection) = match ground.connect(Side::Read).await {
+    // so that the client hears something before its own time is up
+    let each = loaded.config.server.login_timeout / 3;
+    let (side, mut connection) = match ground.connect_within(Side::Read, each).await {
         Ok(connection) => (Side::Read, connection),
-        Err(refusal) => match ground.connect(Side::Write).await {
+        Err(refusal) => match ground.connect_within(Side::Write, each).await {
             Ok(connection) => (Side::Write, connection),
             // the first failure is the one to tell: it is where the session begins
             Err(_) => return Err(refusal),
