@@ -162,7 +162,10 @@ pub fn placed(statement: &Statement, class: Class, temporary: &Temporary) -> (Ro
             "write the name as a literal",
         );
     }
-    if sets(statement) && statement.uses.as_deref().is_some_and(reads_tables) {
+    if sets(statement)
+        && !statement.set_config.iter().all(|call| call.constant)
+        && statement.uses.as_deref().is_some_and(reads_tables)
+    {
         return refused(
             "what set_config takes from a table may differ between the legs",
             "read it first, then set it",
@@ -381,6 +384,9 @@ mod tests {
                     "SET ROLE x",
                     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
                     "SELECT set_config('a.b', 'c', false)",
+                    "WITH x AS (SELECT set_config('a.b', 'c', false)) SELECT * FROM x",
+                    "WITH x AS (SELECT set_config('a.b', 'c', false)), \
+                     y AS (SELECT set_config('a.c', $1, false)) SELECT x.* FROM x, y",
                     "UNLISTEN *",
                 ],
             ),
@@ -412,6 +418,11 @@ mod tests {
             "DECLARE c CURSOR FOR SELECT set_config('a.b', 'c', false)",
             "SELECT set_config('a.b', name, false) FROM t",
             "SELECT set_config($1, 'c', false)",
+            "SELECT set_config(setting_name => $1, new_value => 'c', is_local => false)",
+            "WITH x AS (SELECT set_config('a.b', 'c', false) FROM x) SELECT * FROM x",
+            "WITH x AS (SELECT set_config('a.b', 'c', false)) SELECT * FROM x, t",
+            "WITH x AS (SELECT set_config('a.b', 'c', false)) SELECT * FROM x WHERE (TABLE t)",
+            "WITH x AS (SELECT set_config('a.b', b, false)) SELECT (SELECT 1 FROM t) FROM x",
             "SELECT set_config('a.b', 'c', false), nextval('s')",
             "SELECT set_config('a.b', 'c', true), pg_advisory_lock(1)",
             "SELECT set_config('a.b', 'c', false), txid_current()",

@@ -140,9 +140,42 @@ pub(super) fn is_bare(select: Node<'_>) -> bool {
     })
 }
 
-/// The same where parameters may stand for literals.
+/// The same where parameters may stand for literals, and each such SELECT may stand in WITH, of which
+/// everything is taken.
 pub(super) fn is_constant(select: Node<'_>) -> bool {
-    only_calls(select, |argument| given(argument).is_some())
+    only_calls(select, takes_constants) || of_calls_only(select).is_some()
+}
+
+fn takes_constants(argument: Node<'_>) -> bool {
+    given(argument).is_some()
+}
+
+/// `WITH x AS (SELECT set_config(…)), … SELECT … FROM x, …` and nothing else.
+fn of_calls_only(select: Node<'_>) -> Option<()> {
+    let other = NOTHING_ELSE
+        .iter()
+        .filter(|clause| !matches!(**clause, field::withClause | field::fromClause));
+    let mut others = other.filter(|clause| select.has(**clause));
+    if select.tag() != tag::SelectStmt || others.next().is_some() {
+        return None;
+    }
+    let with = select.node(field::withClause)?;
+    let mut taken: Vec<&[u8]> = Vec::new();
+    for relation in select.list(field::fromClause) {
+        let plain = relation.tag() == tag::RangeVar && !relation.has(field::schemaname);
+        taken.push(relation.bytes(field::relname).filter(|_| plain)?);
+    }
+    let columns = select
+        .list(field::targetList)
+        .all(|target| target.node(field::val).is_some_and(|value| value.tag() == tag::ColumnRef));
+    let mut queries = 0;
+    for query in with.list(field::ctes) {
+        let calls = query.node(field::ctequery).filter(|query| only_calls(*query, takes_constants));
+        calls?;
+        taken.contains(&query.bytes(field::ctename)?).then_some(())?;
+        queries += 1;
+    }
+    (columns && queries == taken.len()).then_some(())
 }
 
 /// A literal or a parameter, perhaps cast to a type that leaves it as it is.
@@ -158,29 +191,31 @@ fn given(argument: Node<'_>) -> Option<()> {
 
 /// A SELECT of nothing but calls of `set_config` with such arguments.
 fn only_calls(select: Node<'_>, takes: fn(Node<'_>) -> bool) -> bool {
-    let nothing_else = [
-        field::distinctClause,
-        field::intoClause,
-        field::fromClause,
-        field::whereClause,
-        field::groupClause,
-        field::havingClause,
-        field::windowClause,
-        field::valuesLists,
-        field::sortClause,
-        field::limitOffset,
-        field::limitCount,
-        field::lockingClause,
-        field::withClause,
-        field::larg,
-        field::rarg,
-    ];
     select.tag() == tag::SelectStmt
-        && !nothing_else.iter().any(|clause| select.has(*clause))
+        && !NOTHING_ELSE.iter().any(|clause| select.has(*clause))
         && select
             .list(field::targetList)
             .all(|target| target.node(field::val).is_some_and(|call| is_plain_call(call, takes)))
 }
+
+/// The clauses of a SELECT besides its list.
+const NOTHING_ELSE: &[u16] = &[
+    field::distinctClause,
+    field::intoClause,
+    field::fromClause,
+    field::whereClause,
+    field::groupClause,
+    field::havingClause,
+    field::windowClause,
+    field::valuesLists,
+    field::sortClause,
+    field::limitOffset,
+    field::limitCount,
+    field::lockingClause,
+    field::withClause,
+    field::larg,
+    field::rarg,
+];
 
 /// A call of `set_config` with three such arguments and nothing else.
 fn is_plain_call(call: Node<'_>, takes: fn(Node<'_>) -> bool) -> bool {
