@@ -62,7 +62,12 @@ impl Names {
         self.known.retain(|_, known| known.hold);
     }
 
-    /// DEALLOCATE ALL, CLOSE ALL.
+    /// DEALLOCATE ALL, which leaves the unnamed statement.
+    pub fn clear_named(&mut self) {
+        self.known.retain(|name, _| name.is_empty());
+    }
+
+    /// CLOSE ALL.
     pub fn clear(&mut self) {
         self.known.clear();
     }

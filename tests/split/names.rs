@@ -148,3 +148,80 @@ fn a_malformed_bind_is_an_error_like_any_other() {
         assert_eq!(codes(&split), codes(&direct), "{script:?}");
     }
 }
+
+#[test]
+fn what_is_skipped_behind_an_error_leaves_names_as_they_were() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let reads = || Frames::new().parse("named", READ, &[]).sync();
+        let unnamed = || Frames::new().parse("", READ, &[]).sync();
+        let bound = |name: &str| Frames::new().bind("", name, &[]).execute("", 0).sync();
+        let fails = || Frames::new().run("SELECT 1 / 0", &[]);
+        let all = |name: &str| Frames::new().bind("", name, &[]).execute("", 0);
+        for script in [
+            vec![
+                reads(),
+                query(WRITE),
+                fails().close_statement("named").sync(),
+                query(WRITE),
+                bound("named"),
+            ],
+            vec![
+                reads(),
+                fails().close_statement("named").sync(),
+                Frames::new()
+                    .parse("named", WRITE, &[])
+                    .bind("", "named", &[])
+                    .execute("", 0)
+                    .sync(),
+                bound("named"),
+            ],
+            vec![
+                reads(),
+                fails().close_statement("named").parse("named", WRITE, &[]).sync(),
+                bound("named"),
+            ],
+            vec![
+                unnamed(),
+                Frames::new().execute("none", 0).parse("", WRITE, &[]).sync(),
+                bound(""),
+            ],
+            vec![unnamed(), Frames::new().execute("none", 0).close_statement("").sync(), bound("")],
+            vec![unnamed(), Frames::new().parse("", "SELEC", &[]).sync(), bound("")],
+            vec![
+                Frames::new().parse("", WRITE, &[]).parse("all", "DEALLOCATE ALL", &[]).sync(),
+                all("all").bind("", "", &[]).execute("", 0).sync(),
+                bound("all"),
+            ],
+        ] {
+            let [direct, split] = answers(&places, &script);
+            assert_eq!(split, direct, "{script:?}");
+        }
+    }
+}
+
+#[test]
+fn a_name_is_taken_in_a_failed_transaction_too() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let named = Frames::new().parse("named", READ, &[]).sync();
+        let ends = |text: &str| Frames::new().parse("named", text, &[]).sync();
+        let bound = Frames::new().bind("", "named", &[]).execute("", 0).sync();
+        for fails in ["INSERT INTO w1 VALUES (1)", "SELECT 1 / 0"] {
+            for before in [READ, WRITE] {
+                let script = [
+                    named.clone(),
+                    query("BEGIN"),
+                    query(before),
+                    query(fails),
+                    ends("ROLLBACK"),
+                    ends("SELECT 1"),
+                    query("ROLLBACK"),
+                    bound.clone(),
+                ];
+                let [direct, split] = answers(&places, &script);
+                assert_eq!(split, direct, "{script:?}");
+            }
+        }
+    }
+}

@@ -361,3 +361,29 @@ fn a_long_session_may_set_the_same_for_ever() {
         session.sql("ROLLBACK");
     }
 }
+
+#[test]
+fn set_config_of_a_row_of_many_is_refused() {
+    let places = places();
+    let sent = |text: &str, rows: u32| {
+        Frames::new().parse("", text, &[]).bind("", "", &[]).execute("", rows)
+    };
+    let many = "SELECT set_config('my.a', v, false) FROM (VALUES ('1'), ('2')) AS t (v)";
+    for begun in [false, true] {
+        let mut session = session(&places);
+        if begun {
+            session.sql(WRITE);
+        }
+        let answers = session.exchange(&sent(many, 1).sync());
+        assert_eq!(codes(&answers), ["0A000"]);
+        assert_eq!(seen(&mut session), [PLAIN; 2]);
+        assert!(codes(&session.exchange(&sent(many, 2).sync())).is_empty());
+        assert_eq!(seen(&mut session), ["app public 2"; 2]);
+        // one row, as asyncpg's fetchval asks for it
+        let one = sent("SELECT set_config('my.a', '3', false)", 1).execute("", 1);
+        let answers = session.exchange(&one.sync());
+        assert!(codes(&answers).is_empty(), "{:?}", codes(&answers));
+        assert_eq!(answers.iter().map(|one| one.tag as char).collect::<String>(), "12DsCZ");
+        assert_eq!(seen(&mut session), ["app public 3"; 2]);
+    }
+}

@@ -1,9 +1,9 @@
-//! Describe and Close: for the leg where what they name lives.
+//! Describe and Close, for the leg where what they name lives, and the rest of a portal.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::extended::exits;
-use super::leg::{Kind, Pass};
+use super::leg::{Kind, Named, Pass};
 use super::{End, Split, text};
 use crate::protocol::{HEADER_LENGTH, body};
 use crate::split::{Known, Side};
@@ -34,14 +34,18 @@ impl Split {
         if !self.turn_to(side).await? {
             return Ok(());
         }
-        if let Some((what, name)) = body::kind_and_name(&frame[HEADER_LENGTH..]) {
-            let names = if what == b'P' { &mut self.portals } else { &mut self.statements };
-            names.remove(name);
-        }
         if !self.is_open(side) && !self.ready_leg(side).await? {
             return Ok(());
         }
-        self.request(side, Kind::Close, Pass::Client, &frame).await
+        self.is_there(side)?;
+        let named = body::kind_and_name(&frame[HEADER_LENGTH..]).map(|(what, name)| {
+            let portal = what == b'P';
+            let names = if portal { &mut self.portals } else { &mut self.statements };
+            Named { portal, name: frame.slice_ref(name), before: names.remove(name) }
+        });
+        // it is skipped where something before it has failed
+        self.leg(side)?.owe(Kind::Close, Pass::Client, named);
+        self.send(side, &frame).await
     }
 
     /// What a Describe or Close names.
@@ -50,5 +54,13 @@ impl Split {
             (b'P', name) => self.portals.get(name),
             (_, name) => self.statements.get(name),
         }
+    }
+    /// Runs a portal to its end, its rows for nobody. True: there were some.
+    pub(super) async fn has_more(&mut self, side: Side, portal: &[u8]) -> Result<bool, End> {
+        self.leg(side)?.kept = Some(BytesMut::new());
+        let rest = text::execute(portal);
+        self.request(side, Kind::Execute, Pass::ErrorsAlone, &rest).await?;
+        self.quiet(side).await?;
+        Ok(self.leg(side)?.kept.take().is_some_and(|rows| !rows.is_empty()))
     }
 }

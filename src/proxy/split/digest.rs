@@ -145,6 +145,7 @@ impl Split {
                     kept.extend_from_slice(frame);
                 }
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
+                leg.suspended |= kind == backend::PORTAL_SUSPENDED;
                 leg.rolled_back |=
                     kind == backend::COMMAND_COMPLETE && &frame[HEADER_LENGTH..] == b"ROLLBACK\0";
                 if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
@@ -221,11 +222,12 @@ impl Split {
 
     /// Names that messages would have given a meaning keep the one they had.
     fn undo(&mut self, undone: Vec<Owed>) {
-        for named in undone.into_iter().rev().filter_map(|owed| owed.named) {
+        for (index, owed) in undone.into_iter().enumerate().rev() {
+            let Some(named) = owed.named else { continue };
             let names = if named.portal { &mut self.portals } else { &mut self.statements };
-            // a Parse that fails leaves no unnamed statement
-            let before = named.before.filter(|_| named.portal || !named.name.is_empty());
-            names.restore(&named.name, before);
+            // a Parse that fails leaves no unnamed statement; one that is skipped does
+            let gone = index == 0 && owed.kind == Kind::Parse && named.name.is_empty();
+            names.restore(&named.name, named.before.filter(|_| !gone));
         }
     }
 

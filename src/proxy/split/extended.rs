@@ -139,7 +139,7 @@ impl Split {
             _ => led.unwrap_or(self.primary()),
         };
         let exits = judgement.statements.first().is_some_and(ends_failed);
-        if !self.admits(side, exits).await? || self.is_taken(&name, side).await? {
+        if !self.admits(side, exits).await? || self.is_taken(&name, side, exits).await? {
             return Ok(());
         }
         let told = match route {
@@ -311,8 +311,15 @@ impl Split {
                 }
                 self.pipelines(statement, known.side).await?;
                 self.stirred = true;
+                let spent = Known { route: Route::To(known.side), ..known.clone() };
+                self.portals.insert(portal, spent);
                 self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
                 self.quiet(known.side).await?;
+                if self.leg(known.side)?.suspended && self.has_more(known.side, portal).await? {
+                    let why = "what is set for some of the rows cannot be set on both legs";
+                    let about = Some((statement, &known.told.text));
+                    return self.refuse(unsupported(why, "take all rows at once"), about).await;
+                }
                 if !self.leg(known.side)?.failed {
                     self.on_both(statement, &known.told, *keep, Some(known.side)).await?;
                 }

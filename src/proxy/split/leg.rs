@@ -110,6 +110,8 @@ pub(super) struct Leg {
     pub(super) recovering: bool,
     /// Its transactions are SERIALIZABLE by default.
     pub(super) serializable: bool,
+    /// What was sent last has been answered with PortalSuspended.
+    pub(super) suspended: bool,
     /// What was sent last has been answered with ROLLBACK.
     pub(super) rolled_back: bool,
     /// An error came for what was sent last.
@@ -173,6 +175,7 @@ impl Leg {
             commits: false,
             recovering,
             serializable,
+            suspended: false,
             rolled_back: false,
             failed: false,
             closed: false,
@@ -202,6 +205,7 @@ impl Leg {
             self.executed += usize::from(kind == Kind::Execute);
         }
         self.failed = false;
+        self.suspended = false;
         self.rolled_back = false;
         self.owed.push_back(Owed { kind, pass, named });
     }

@@ -178,7 +178,7 @@ impl Split {
                 self.statements.insert(name.as_bytes(), known);
             }
             Effect::Deallocate(Some(name)) => drop(self.statements.remove(name.as_bytes())),
-            Effect::Deallocate(None) => self.statements.clear(),
+            Effect::Deallocate(None) => self.statements.clear_named(),
             Effect::Declare { name, hold } => {
                 self.portals.insert(name.as_bytes(), known(*hold));
                 if *hold && side == Side::Read {
@@ -188,7 +188,7 @@ impl Split {
             Effect::CloseCursor(Some(name)) => drop(self.portals.remove(name.as_bytes())),
             Effect::CloseCursor(None) => self.portals.clear(),
             Effect::DiscardAll => {
-                self.statements.clear();
+                self.statements.clear_named();
                 self.portals.clear();
                 self.stirs(Some(statement));
                 self.journal.discarded();

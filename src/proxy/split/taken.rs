@@ -26,15 +26,23 @@ impl Split {
         side: Side,
     ) -> Result<bool, End> {
         match &statement.effect {
-            Effect::Prepare { name, .. } => self.is_taken(name.as_bytes(), side).await,
+            Effect::Prepare { name, .. } => self.is_taken(name.as_bytes(), side, false).await,
             Effect::Declare { name, .. } => self.is_cursor_taken(name.as_bytes(), side).await,
             _ => Ok(false),
         }
     }
 
-    /// A prepared statement's name is taken on the other leg.
-    pub(super) async fn is_taken(&mut self, name: &[u8], side: Side) -> Result<bool, End> {
-        if name.is_empty() || !is_elsewhere(self.statements.get(name), side) {
+    /// A prepared statement's name is taken on the other leg. In a failed transaction only what
+    /// ends it (`exits`) can be prepared, so nothing else takes a name.
+    pub(super) async fn is_taken(
+        &mut self,
+        name: &[u8],
+        side: Side,
+        exits: bool,
+    ) -> Result<bool, End> {
+        let is_elsewhere = is_elsewhere(self.statements.get(name), side);
+        let failed = matches!(self.block, Block::Failed(..));
+        if name.is_empty() || !is_elsewhere || failed && !exits {
             return Ok(false);
         }
         let quoted = identifier(name);
@@ -48,7 +56,8 @@ impl Split {
     }
 
     async fn is_cursor_taken(&mut self, name: &[u8], side: Side) -> Result<bool, End> {
-        if !is_elsewhere(self.portals.get(name), side) {
+        let failed = matches!(self.block, Block::Failed(..));
+        if failed || !is_elsewhere(self.portals.get(name), side) {
             return Ok(false);
         }
         let quoted = identifier(name);
@@ -93,9 +102,6 @@ impl Split {
     /// the client has been told why.
     async fn is_made(&mut self, side: Side, make: &[u8], remove: &[u8]) -> Result<bool, End> {
         let other = side.other();
-        if matches!(self.block, Block::Failed(..)) {
-            return Ok(false);
-        }
         let told = !self.turn_to(other).await?
             || !self.ready_leg(other).await?
             || !self.run_on(other, make, Pass::Errors).await?
