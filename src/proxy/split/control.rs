@@ -331,7 +331,8 @@ impl Split {
             return Ok(done);
         };
         let begun = Side::BOTH.map(|side| self.is_begun(side));
-        if begun[0] && modes.read_write == Some(true) && self.is_read_only(open) {
+        let fixed = self.journal.depth() > 0 || begun[0] && self.leg(Side::Read)?.queried;
+        if begun[0] && fixed && modes.read_write == Some(true) && self.is_read_only(open) {
             // the read leg is READ ONLY in any case, so no server can be asked
             let message = match self.journal.depth() {
                 0 => "transaction read-write mode must be set before any query",

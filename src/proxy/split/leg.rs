@@ -110,6 +110,8 @@ pub(super) struct Leg {
     pub(super) recovering: bool,
     /// Its transactions are SERIALIZABLE by default.
     pub(super) serializable: bool,
+    /// A statement of the client's has run on it in the session's transaction.
+    pub(super) queried: bool,
     /// What was sent last has been answered with PortalSuspended.
     pub(super) suspended: bool,
     /// What was sent last has been answered with ROLLBACK.
@@ -175,6 +177,7 @@ impl Leg {
             commits: false,
             recovering,
             serializable,
+            queried: false,
             suspended: false,
             rolled_back: false,
             failed: false,

@@ -142,6 +142,8 @@ impl Split {
     pub(super) fn goes(&mut self, statement: &Statement, side: Side) {
         self.warn(statement, side);
         if side == Side::Read {
+            // SHOW takes no snapshot
+            self.queried(statement.tag != "SHOW");
             return;
         }
         let prepared = match &statement.effect {
@@ -156,8 +158,16 @@ impl Split {
 
     /// What is about to run on a leg, nobody knows.
     pub(super) fn runs_unknown(&mut self, side: Side) {
-        if side == Side::Write {
-            self.stirs(None);
+        match side {
+            Side::Write => self.stirs(None),
+            Side::Read => self.queried(true),
+        }
+    }
+
+    /// Something runs on the read leg.
+    fn queried(&mut self, takes_snapshot: bool) {
+        if let Some(leg) = &mut self.legs[Side::Read as usize] {
+            leg.queried |= takes_snapshot;
         }
     }
 

@@ -134,6 +134,7 @@ impl Split {
         let in_pipeline = self.protocol == Protocol::Extended;
         let leg = self.leg(side)?;
         leg.begun = true;
+        leg.queried = leg.ran;
         let joined = std::mem::replace(&mut leg.joined, true);
         let recovering = leg.recovering;
         // what was set behind a savepoint is told behind it
