@@ -31,6 +31,8 @@ mod load;
 mod messages;
 #[path = "redteam/migrations.rs"]
 mod migrations;
+#[path = "redteam/newest.rs"]
+mod newest;
 #[path = "redteam/read_only.rs"]
 mod read_only;
 #[path = "redteam/replaced.rs"]

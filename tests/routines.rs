@@ -4,6 +4,9 @@
 
 mod support;
 
+#[path = "routines/words.rs"]
+mod words;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;

@@ -86,6 +86,9 @@ pub enum CallKind {
     Procedure,
     /// `TABLESAMPLE f(…)`: its handler.
     Sampling,
+    /// A word of PostgreSQL 18's grammar that is a name before: perhaps a function, on an older major.
+    /// Its arguments are not counted: it may have up to as many as are given here.
+    Word,
 }
 
 /// A call.
@@ -219,6 +222,7 @@ mod tests {
                 CallKind::Function => "",
                 CallKind::Procedure => "call ",
                 CallKind::Sampling => "sample ",
+                CallKind::Word => "word ",
             };
             let mut shown = format!("{kind}{}({}", name(&call.name), call.arguments);
             shown.extend(call.named.iter().map(|name| format!(" {name}")));
@@ -268,6 +272,22 @@ mod tests {
             ),
             ("SELECT * FROM f() x (a int)", "read values f(0) ::pg_catalog.int4"),
             ("SELECT now()", "read now(0)"),
+            ("SELECT json_scalar(f()), '1'::json", "read f(0) word json_scalar(65535) ::json"),
+            (
+                "SELECT json_object('{}'), merge_action()",
+                "read json_object(1) word merge_action(65535)",
+            ),
+            ("EXPLAIN SELECT json_value(a, 'x')", "read planned word json_value(65535)"),
+            ("CREATE TEMP TABLE t (a pg_catalog.json)", "temp t:s? ::json"),
+            (
+                "SELECT system_user FROM system_user, system_user s",
+                "read values pg_catalog.system_user(0) system_user:s+?",
+            ),
+            (
+                "INSERT INTO \"system_user\" SELECT 1 FROM system_user",
+                "write values pg_catalog.system_user(0) system_user:si+?",
+            ),
+            ("CREATE VIEW v AS SELECT json(a) FROM system_user", "none"),
             ("SELECT pg_catalog.nobody()", "read pg_catalog.nobody(0)"),
             (
                 "SELECT f(1, b => 2), s.g(*), h(VARIADIC ARRAY[1])",

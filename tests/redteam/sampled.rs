@@ -8,8 +8,8 @@ use super::attack::{Attack, assault, assault_behind_changes};
 use super::ground::Ground;
 use super::support::Major;
 use super::{
-    confirming, doors, encodings, hidden, lexing, messages, migrations, read_only, replaced,
-    statements,
+    confirming, doors, encodings, hidden, lexing, messages, migrations, newest, read_only,
+    replaced, statements,
 };
 
 /// Every table of attacks.
@@ -23,6 +23,7 @@ const TABLES: &[&[Attack]] = &[
     lexing::ATTACKS,
     messages::ATTACKS,
     migrations::ATTACKS,
+    newest::ATTACKS,
     read_only::ATTACKS,
     read_only::SET,
     replaced::LITERALS,

@@ -108,6 +108,23 @@ CREATE TABLE evil.pg_namespace (LIKE pg_catalog.pg_namespace);
 CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$ SELECT 'true' $$;
 CREATE FUNCTION evil.current_setting(text, boolean) RETURNS text LANGUAGE sql AS $$ SELECT 'true' $$;
 
+-- words of PostgreSQL 18's grammar, which are names before
+DO $do$
+DECLARE
+    word text;
+BEGIN
+    FOREACH word IN ARRAY ARRAY['json', 'json_array', 'json_arrayagg', 'json_exists', 'json_object',
+        'json_objectagg', 'json_query', 'json_scalar', 'json_serialize', 'json_table', 'json_value']
+    LOOP
+        EXECUTE format('CREATE FUNCTION public.%I(a text DEFAULT NULL, b text DEFAULT NULL) RETURNS int
+            LANGUAGE plpgsql AS $$ BEGIN DROP TABLE IF EXISTS public.victims; RETURN 1; END $$', word);
+    END LOOP;
+END $do$;
+CREATE FUNCTION "merge_action"() RETURNS text LANGUAGE sql AS
+$$ SELECT set_config('default_transaction_read_only', 'off', false) $$;
+CREATE VIEW "system_user" AS SELECT drop_it() AS n;
+CREATE DOMAIN evil."json" AS text CHECK (public.drop_it(VALUE) = 1);
+
 -- code that changes the session it runs in
 CREATE FUNCTION confirm_it() RETURNS text LANGUAGE sql AS
 $$ SELECT set_config('authority.confirm_prod_migrations', 'true', false) $$;

@@ -151,13 +151,15 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
     let found = callees(&meant, walk.path(at));
     let mut known = !found.is_empty();
     // a type's name with one argument is a cast
-    let cast = call.kind == CallKind::Function && meant.may_have(1);
+    let cast = matches!(call.kind, CallKind::Function | CallKind::Word) && meant.may_have(1);
     found.into_iter().for_each(|oid| walk.routine(oid, at));
     if cast {
         known |= follow_cast(walk, &call.name, false, at);
     }
     known |= match call.kind {
         CallKind::Procedure => false,
+        // the grammar's own, or an error
+        CallKind::Word => true,
         // PostgreSQL's own are judged by the text
         CallKind::Function => is_own(&call.name),
         CallKind::Sampling => {

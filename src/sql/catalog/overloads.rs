@@ -114,7 +114,7 @@ impl<'m> Meant<'m> {
         };
         let kind = match call.kind {
             CallKind::Procedure => routine.kind == b'p',
-            CallKind::Function | CallKind::Sampling => routine.kind != b'p',
+            CallKind::Function | CallKind::Sampling | CallKind::Word => routine.kind != b'p',
         };
         kind && call.named.iter().all(|name| named(name)) && (call.star || fits)
     }

@@ -10,7 +10,7 @@ use crate::sql::{Bound, Class};
 
 /// What a call names.
 fn called<'t>(call: Node<'t>) -> Option<(Qualified<'t>, Routine)> {
-    let name = Qualified::of_list(call.list(field::funcname))?;
+    let name = Qualified::of_list(call.list(field::funcname))?.in_any_major();
     let known =
         match (name.schema.map(std::str::from_utf8).transpose(), std::str::from_utf8(name.name)) {
             (Ok(schema), Ok(text)) => routines::lookup(schema, text),

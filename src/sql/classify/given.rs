@@ -82,12 +82,9 @@ fn cast(target: Node<'_>) -> Option<Given> {
     if target.flag(field::pct_type) || target.flag(field::setof) {
         return None;
     }
-    let found = Qualified::of_list(target.list(field::names))?;
-    // a word of the grammar's own since 17, and a name like any other before
-    let json = found.schema == Some(b"pg_catalog") && found.name == b"json";
-    let schema = found.schema.filter(|_| !json).map(name);
+    let found = Qualified::of_list(target.list(field::names))?.in_any_major();
     let array = target.has(field::arrayBounds);
-    let name = Name { schema, name: name(found.name) };
+    let name = Name { schema: found.schema.map(name), name: name(found.name) };
     (!found.catalog).then_some(Given::Cast { name, array })
 }
 

@@ -4,6 +4,7 @@ mod calls;
 mod effects;
 mod given;
 mod names;
+mod newer;
 mod parameters;
 mod scan;
 mod tags;

@@ -105,7 +105,7 @@ pub(in crate::sql) struct Found {
     numbered: bool,
     relations: BTreeMap<Name, How>,
     /// Relations that need not be there: WITH queries, and what the statement makes.
-    optional: BTreeSet<Box<str>>,
+    pub(super) optional: BTreeSet<Box<str>>,
     operators: Names,
     types: Names,
     casts: Names,
@@ -128,14 +128,18 @@ impl Found {
         if self.off || found.name.is_empty() {
             return;
         }
-        let known = self.relations.entry(owned(found)).or_default();
+        self.used(owned(found), how);
+    }
+
+    pub(super) fn used(&mut self, name: Name, how: How) {
+        let known = self.relations.entry(name).or_default();
         let again = how == How::SELECT && known.any(How::SELECT);
         *known = known.and(if again { How::AGAIN } else { how });
     }
 
     fn data_type(&mut self, node: Node<'_>) {
         if let Some(found) = Qualified::of_list(node.list(field::names)) {
-            self.types.add(found);
+            self.types.add(found.in_any_major());
         }
     }
 
@@ -144,7 +148,7 @@ impl Found {
         if let Some(found) = Qualified::of_list(target.list(field::names)) {
             let array = target.has(field::arrayBounds);
             let list = if array { &mut self.arrays } else { &mut self.casts };
-            list.add(found);
+            list.add(found.in_any_major());
         }
     }
 
@@ -228,17 +232,22 @@ impl Found {
     /// A TABLESAMPLE method.
     pub(super) fn sampling(&mut self, method: Option<Qualified<'_>>) {
         if let Some(found) = method.filter(|_| !self.off) {
-            self.calls.insert(Call {
-                name: owned(found),
-                kind: CallKind::Sampling,
-                arguments: 1,
-                parameters: 0,
-                given: Box::default(),
-                named: Box::new([]),
-                variadic: false,
-                star: false,
-            });
+            self.plain(owned(found), CallKind::Sampling, 1, 0);
         }
+    }
+
+    /// A call of which no more is known than how many arguments it may have, and how few.
+    pub(super) fn plain(&mut self, name: Name, kind: CallKind, arguments: u16, parameters: u16) {
+        self.calls.insert(Call {
+            name,
+            kind,
+            arguments,
+            parameters,
+            given: Box::default(),
+            named: Box::default(),
+            variadic: false,
+            star: false,
+        });
     }
 
     /// Looks at one node by itself, calls aside.
@@ -247,6 +256,7 @@ impl Found {
             return;
         }
         self.compares |= compares(node);
+        self.newer(node);
         match node.tag() {
             tag::A_Expr => self.expression(node),
             tag::ParamRef => self.parameters.note(node),
