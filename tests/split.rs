@@ -36,6 +36,8 @@ mod moving;
 mod names;
 #[path = "split/places.rs"]
 mod places;
+#[path = "split/prepared.rs"]
+mod prepared;
 #[path = "state/random.rs"]
 mod random;
 #[path = "split/scripts.rs"]

@@ -121,6 +121,8 @@ pub(super) struct Split {
     temporary: Temporary,
     /// An error came in the open pipeline: messages are skipped up to its Sync.
     pipeline_failed: bool,
+    /// The client has sent Bind or Execute in the open pipeline.
+    bound: bool,
     protocol: Protocol,
     /// ParameterStatus as the client knows it.
     told: Reports,
@@ -260,6 +262,7 @@ impl Split {
             }
             _ => {
                 self.protocol = Protocol::Extended;
+                self.bound |= matches!(header.kind, kind::BIND | kind::EXECUTE);
                 self.extended(header).await
             }
         }

@@ -277,6 +277,7 @@ impl Begun {
             portals: Names::default(),
             temporary,
             pipeline_failed: false,
+            bound: false,
             protocol: Protocol::Simple,
             told,
             written: HashSet::new(),

@@ -17,7 +17,12 @@ use crate::sql::{Class, Effect, Modes, Statement};
 impl Split {
     pub(super) async fn query(&mut self, frame: Bytes) -> Result<(), End> {
         if self.legs.iter().flatten().any(|leg| leg.pipeline) {
-            return self.query_in_pipeline().await;
+            if self.bound {
+                return self.query_in_pipeline().await;
+            }
+            if !self.end_prepared().await? {
+                return Ok(());
+            }
         }
         let Some(text) = text::query(&frame) else { return self.forward(&frame).await };
         // a Query ends the unnamed ones
@@ -299,8 +304,8 @@ impl Split {
         self.over(done)
     }
 
-    /// A Query behind messages without their Sync: what it would share a transaction with may be
-    /// on either leg.
+    /// A Query behind Bind or Execute without their Sync: what it would share a transaction with may
+    /// be on either leg.
     async fn query_in_pipeline(&mut self) -> Result<(), End> {
         self.settle().await?;
         if self.pipeline_failed {

@@ -8,10 +8,8 @@ use crate::split::Side;
 impl Split {
     /// Sync: the end of the pipeline, on the legs that have seen something of it.
     pub(super) async fn sync(&mut self) -> Result<(), End> {
-        let open: Vec<Side> = Side::BOTH
-            .into_iter()
-            .filter(|side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.pipeline))
-            .collect();
+        self.bound = false;
+        let open = self.in_pipeline();
         match open[..] {
             _ if self.pipeline_failed => {}
             [] => {
@@ -36,11 +34,36 @@ impl Split {
             }
             _ => self.settle().await?,
         }
-        let done = self.sync_legs(open).await?;
-        self.end_pipeline(done)?;
-        self.committed = false;
+        self.sync_unready(open).await?;
         self.ready_for_query();
         Ok(())
+    }
+
+    fn in_pipeline(&self) -> Vec<Side> {
+        let open = |side: &Side| self.legs[*side as usize].as_ref().is_some_and(|leg| leg.pipeline);
+        Side::BOTH.into_iter().filter(open).collect()
+    }
+
+    /// A Query comes behind what has only been prepared, as asyncpg's does: that has run nothing, so a
+    /// Sync of the proxy's own may end its pipeline. False: it has failed, and what follows is skipped.
+    pub(super) async fn end_prepared(&mut self) -> Result<bool, End> {
+        self.settle().await?;
+        if self.pipeline_failed {
+            return Ok(false);
+        }
+        let done = self.sync_unready(self.in_pipeline()).await?;
+        if !done {
+            self.ready_for_query();
+        }
+        Ok(done)
+    }
+
+    /// Sync on legs that have answered, without ReadyForQuery for the client. True: nothing failed.
+    async fn sync_unready(&mut self, legs: Vec<Side>) -> Result<bool, End> {
+        let done = self.sync_legs(legs).await?;
+        self.end_pipeline(done)?;
+        self.committed = false;
+        Ok(done)
     }
 
     /// Sync on legs that have answered what came before it; outside a block it commits all of them or,
