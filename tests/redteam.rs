@@ -23,6 +23,8 @@ mod encodings;
 mod ground;
 #[path = "redteam/hidden.rs"]
 mod hidden;
+#[path = "redteam/left.rs"]
+mod left;
 #[path = "redteam/lexing.rs"]
 mod lexing;
 #[path = "redteam/load.rs"]

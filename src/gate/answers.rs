@@ -136,6 +136,9 @@ impl Gate {
         let unseen_end = self.may_end_unseen(statement)
             || (statement.effect == Effect::PrepareTransaction && tag != Tag::Rollback);
         let ended = self.state.completed(statement, tag, now);
+        if ended == Some(Ended::Committed) {
+            self.left.settle(self.answering);
+        }
         if run.uncertain || run.indirect {
             self.distrust();
         }
@@ -350,6 +353,7 @@ impl Gate {
         self.follow_end();
         if status == Status::Idle {
             self.end_of_transaction();
+            self.left.settle(batch + 1);
             self.portals.end_transaction(batch);
         }
     }

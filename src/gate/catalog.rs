@@ -67,7 +67,7 @@ impl Gate {
         self.lookups.as_mut().is_some_and(|lookups| std::mem::take(&mut lookups.to_tell))
     }
 
-    fn lookups(&self) -> Option<&Lookups> {
+    pub(super) fn lookups(&self) -> Option<&Lookups> {
         self.lookups.as_ref().filter(|_| !self.policy.allows_everything())
     }
 
@@ -106,10 +106,11 @@ impl Gate {
         queries: bool,
         now: Instant,
     ) -> Option<Next> {
-        // what EXECUTE and FETCH run may need it, whatever their own text says
+        // what others have given it to run may need it, whatever its own text says
         let fetches = |one: &Statement| matches!(one.effect, Effect::Fetch(_));
         let by_name = |one: &Statement| fetches(one) || one.prepared().is_some();
-        if !judgement.needs_catalog && !judgement.statements.iter().any(by_name) {
+        let others = |one: &Statement| by_name(one) || self.runs_left(one);
+        if !judgement.needs_catalog && !judgement.statements.iter().any(others) {
             return None;
         }
         let settles = self.settle_own();
@@ -256,10 +257,7 @@ impl Gate {
             return None;
         }
         let lookups = self.lookups()?;
-        let number = lookups.snapshot(now).map_or(0, |snapshot| snapshot.number);
-        let temporary = lookups.temporary_for(judgement);
-        let known = judgement.known.get(number, &lookups.path, temporary);
-        Some(known.unwrap_or_else(|| lookups.ask(judgement, number, now)))
+        Some(lookups.known_by(judgement, &lookups.path, now))
     }
 
     /// Whether what the catalog says leaves a text on the short path.

@@ -200,6 +200,7 @@ impl Gate {
             let writes = match &meanings[..] {
                 [judgement] => self.runs_plain(judgement, now),
                 _ => {
+                    meanings.iter().for_each(|judgement| self.leave_plain(judgement, now));
                     self.unseen_ran = true;
                     true
                 }
@@ -228,7 +229,10 @@ impl Gate {
                     let about = Some((&b""[..], judgement.clone()));
                     return self.refuse_message(length, *denial, Form::Other, about);
                 }
-                Ok(plan) => {
+                Ok(mut plan) => {
+                    if uncertain {
+                        self.leave(std::mem::take(&mut plan.left), plan.ends, judgement);
+                    }
                     let stronger =
                         chosen.as_ref().is_none_or(|(known, _): &(Plan, _)| !known.needs_record());
                     if stronger {

@@ -277,6 +277,7 @@ impl Gate {
             && (!judgement.lexing.backslash && !judgement.lexing.high_bytes
                 || self.lexing(judgement.lexing).is_none())
             && self.is_plain_known(judgement, now)
+            && !self.may_run_left(judgement, now)
             && (!judgement.lexing.high_bytes || self.reads_names_as_written(judgement))
     }
 

@@ -115,6 +115,11 @@ impl Lookups {
         self.look.snapshot.as_ref().filter(|_| usable)
     }
 
+    /// Its number; 0: there is none.
+    pub(super) fn number(&self, now: Instant) -> u64 {
+        self.snapshot(now).map_or(0, |snapshot| snapshot.number)
+    }
+
     /// `relying`: on the backstop, for what routines hide.
     pub(super) fn resolve(
         &self,
@@ -153,7 +158,16 @@ impl Lookups {
         judgement.analysis.is_some() && self.temporary.get()
     }
 
-    pub(super) fn ask(&self, judgement: &Judgement, number: u64, now: Instant) -> Arc<Known> {
+    /// What the snapshot in force says of a text under a path, asked once.
+    #[inline]
+    pub(super) fn known_by(&self, judgement: &Judgement, path: &Path, now: Instant) -> Arc<Known> {
+        let (number, temporary) = (self.number(now), self.temporary_for(judgement));
+        let known = judgement.known.get(number, path, temporary);
+        known.unwrap_or_else(|| self.ask(judgement, path, now))
+    }
+
+    fn ask(&self, judgement: &Judgement, path: &Path, now: Instant) -> Arc<Known> {
+        let number = self.number(now);
         let statements = &judgement.statements;
         let analysed = judgement.analysis.as_deref().map(|analysis| Analysed {
             parameters: analysis.parameters.as_deref(),
@@ -161,7 +175,7 @@ impl Lookups {
             temporary: self.temporary.get(),
         });
         let resolve = |relying: bool| -> Box<[Resolved]> {
-            let resolve = |one| self.resolve(one, &self.path, relying, now, analysed);
+            let resolve = |one| self.resolve(one, path, relying, now, analysed);
             statements.iter().map(resolve).collect()
         };
         let each = resolve(false);
@@ -170,7 +184,7 @@ impl Lookups {
             statements.iter().map(|one| one.uses.as_deref().is_some_and(|uses| calls(one, uses)));
         let known = Arc::new(Known {
             number,
-            path: self.path.clone(),
+            path: path.clone(),
             temporary: self.temporary_for(judgement),
             strongest: each.iter().map(|one| one.class).max().unwrap_or(Class::Session),
             runs_routines: each.iter().any(|one| one.runs_routines),

@@ -12,6 +12,7 @@ mod check;
 mod extended;
 mod frontend;
 mod inside;
+mod left;
 mod look;
 mod lookups;
 mod names;
@@ -48,6 +49,7 @@ pub use task::{Astray, Declaring, MAX_NOTED};
 pub use text::ConfirmedStatement;
 
 use inside::Progress;
+use left::Left;
 use lookups::Lookups;
 use owed::Owed;
 use tally::Tally;
@@ -166,6 +168,8 @@ pub struct Gate {
     signed: bool,
     /// The session may have a token of an earlier statement.
     has_token: bool,
+    /// What the open transaction has left to run later.
+    left: Left,
     /// What the catalog says; `None`: judged by the text alone.
     lookups: Option<Lookups>,
     /// The judgement of the message at the front, where it was made elsewhere.
@@ -262,6 +266,7 @@ impl Gate {
             signer: beginning.signer,
             signed: false,
             has_token: false,
+            left: Left::default(),
             lookups: beginning.lookups.map(|asked| Lookups::new(asked.path, asked.backstop)),
             judged: None,
             cleared: None,

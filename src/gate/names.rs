@@ -1,14 +1,38 @@
 //! What stands behind a name: only what is certain may run by it.
 
 use super::Gate;
+use super::plan::Plan;
 use super::text::Stop;
 use crate::policy::{Denial, Rule};
+use crate::session::{Lookup, Meanings};
 use crate::sql::{Class, Effect, Statement};
 
 /// `NAMEDATALEN - 1`: what the server keeps of a name, in bytes.
 const NAME_LIMIT: usize = 63;
 
 impl Gate {
+    /// What EXECUTE or FETCH will run, and the class it has at least.
+    pub(super) fn meanings(&self, statement: &Statement, plan: &mut Plan) -> (Meanings, Class) {
+        let (overlay, names, name, unknown) = match (statement.prepared(), &statement.effect) {
+            (Some(name), _) => (&plan.statements, &self.statements, name, Class::Opaque),
+            (_, Effect::Fetch(name)) => (&plan.portals, &self.portals, &**name, Class::Write),
+            _ => return (Meanings::new(), Class::Session),
+        };
+        if let Some(meanings) = overlay.get(name) {
+            return (meanings, Class::Session);
+        }
+        match names.look_up(name.as_bytes(), self.batch) {
+            Lookup::Known(meanings) => (meanings, Class::Session),
+            Lookup::Unknown if !(self.unseen_ran || plan.unseen) => {
+                (Meanings::new(), Class::Session)
+            }
+            Lookup::Unknown | Lookup::Uncertain => {
+                plan.unseen = true;
+                (Meanings::new(), unknown)
+            }
+        }
+    }
+
     /// SQL's EXECUTE can run a utility statement that Parse prepared, whose effects on the session
     /// would then come from a place where nobody looks for them. SQL's PREPARE cannot make one.
     pub(super) fn followable(

@@ -1,10 +1,12 @@
 //! What a text that may run is going to do, noted when it is sent.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use hashbrown::HashMap;
 
 use super::catalog::Before;
+use super::left::Left;
 use super::text::ConfirmedStatement;
 use super::{Alike, Decided, Fence, Gate};
 use crate::session::{Batch, Change, Instant, Meanings, Names, State, Temporary};
@@ -34,6 +36,9 @@ pub(super) struct Plan {
     /// What the text will have done once it is done.
     pub(super) before: Before,
     pub(super) stirs_reports: bool,
+    /// What its statements leave to run later, and whether one of them ends the transaction.
+    pub(super) left: Left,
+    pub(super) ends: bool,
     /// The number of the snapshot by which what PREPARE names is analysed; 0: by none.
     pub(super) analysing: u64,
     pub(super) fence: Option<Fence>,
@@ -77,8 +82,9 @@ impl Gate {
     /// Notes that a plain text runs. Whether it may run code of users: triggers, or what the catalog
     /// shows to be behind a view.
     #[inline]
-    pub(super) fn runs_plain(&mut self, judgement: &Judgement, now: Instant) -> bool {
+    pub(super) fn runs_plain(&mut self, judgement: &Rc<Judgement>, now: Instant) -> bool {
         self.count_plain(judgement);
+        self.leave_plain(judgement, now);
         let writes = judgement.strongest >= Class::Write;
         let Some(known) = self.known(judgement, now) else { return writes };
         self.unseen_ran |= known.each.iter().any(|one| one.unseen_code);

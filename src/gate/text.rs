@@ -8,7 +8,7 @@ use super::plan::Plan;
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
 use crate::contract::parameter;
 use crate::policy::{Decision, Denial, Rule, View};
-use crate::session::{Block, Instant, Lookup, Meanings, State, Temporary};
+use crate::session::{Block, Instant, Meanings, State, Temporary};
 use crate::sql::catalog::Resolved;
 use crate::sql::{Class, Effect, Judgement, Lexing, SetValue, Statement};
 
@@ -89,7 +89,7 @@ impl Gate {
         state
     }
 
-    fn view(&self, state: &State, now: Instant) -> View {
+    pub(super) fn view(&self, state: &State, now: Instant) -> View {
         let confirmation = *state.parameters.confirmation.get();
         let since = confirmation.since;
         let in_transaction = state.block() == Block::Explicit;
@@ -144,6 +144,8 @@ impl Gate {
             if resolved.runs_routines {
                 self.routine_is_guarded(statement, &judgement.statements[..index])?;
             }
+            let standing = (&state, view.confirmed);
+            let resolved = self.with_left(resolved, statement, judgement, standing, &mut plan, now);
             let about = (index, statement, &resolved.at_least(judgement.floor));
             let confirmed = plan.confirmed.len();
             self.decide_statement(about, view, &temporary, now, &mut plan)?;
@@ -163,6 +165,9 @@ impl Gate {
             plan.before.replaced |= brings_back;
             plan.before.lost |= moves_path(statement) || resolved.unseen_code;
             plan.before.types |= statement.makes_types || resolved.changes;
+            if running {
+                self.left_to_the_end(statement, judgement, &state, &mut plan, now)?;
+            }
         }
         plan.confirms = state.parameters.confirmation.get().since.is_some();
         if running {
@@ -206,6 +211,7 @@ impl Gate {
                 stronger => decision = stronger,
             }
             self.followable(statement, meaning)?;
+            self.leaves((Some(judgement), at), meaning, &resolved, class, plan, now);
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
             plan.unseen |= resolved.unseen_code;
             plan.before.types |= meaning.makes_types || resolved.changes;
@@ -213,6 +219,7 @@ impl Gate {
             plan.copies += usize::from(meaning.copy_in);
         }
         plan.decided(index, statement, strongest);
+        self.leaves((None, index), statement, resolved, class, plan, now);
         plan.before.replaced |= strongest >= Class::Ddl;
         let about = || ConfirmedStatement {
             index,
@@ -238,34 +245,12 @@ impl Gate {
     }
 
     /// A decision that depends on the session's state waits until earlier batches are answered.
-    fn settled_enough(&self, statement: &Statement, class: Class) -> Result<(), Stop> {
+    pub(super) fn settled_enough(&self, statement: &Statement, class: Class) -> Result<(), Stop> {
         let depends = self.policy.needs_confirmation(class)
             || self.policy.needs_confirmation(statement.class)
             || matches!(&statement.effect, Effect::Set { name, .. } | Effect::Reset(name)
                 if name.eq_ignore_ascii_case(parameter::TASK));
         if depends && self.boundaries > 0 { Err(Stop::Wait) } else { Ok(()) }
-    }
-
-    /// What EXECUTE or FETCH will run, and the class it has at least.
-    fn meanings(&self, statement: &Statement, plan: &mut Plan) -> (Meanings, Class) {
-        let (overlay, names, name, unknown) = match (statement.prepared(), &statement.effect) {
-            (Some(name), _) => (&plan.statements, &self.statements, name, Class::Opaque),
-            (_, Effect::Fetch(name)) => (&plan.portals, &self.portals, &**name, Class::Write),
-            _ => return (Meanings::new(), Class::Session),
-        };
-        if let Some(meanings) = overlay.get(name) {
-            return (meanings, Class::Session);
-        }
-        match names.look_up(name.as_bytes(), self.batch) {
-            Lookup::Known(meanings) => (meanings, Class::Session),
-            Lookup::Unknown if !(self.unseen_ran || plan.unseen) => {
-                (Meanings::new(), Class::Session)
-            }
-            Lookup::Unknown | Lookup::Uncertain => {
-                plan.unseen = true;
-                (Meanings::new(), unknown)
-            }
-        }
     }
 
     /// Notes what a statement will do to names and temporary relations when it runs. What is made
@@ -369,6 +354,7 @@ impl Gate {
             self.temporary = temporary;
         }
         self.unseen_ran |= plan.unseen;
+        self.leave(plan.left, plan.ends, &judgement);
         self.doubt_task(&judgement, plan.unseen || plan.indirect);
         if plan.before.changed {
             self.touch_catalog(plan.before.replaced);
@@ -401,7 +387,7 @@ impl Gate {
 }
 
 /// A statement's class given which names are certainly temporary.
-fn class_of(statement: &Statement, resolved: &Resolved, temporary: &Temporary) -> Class {
+pub(super) fn class_of(statement: &Statement, resolved: &Resolved, temporary: &Temporary) -> Class {
     match &statement.temp {
         Some(temp) if temporary.holds_all(&temp.names) => temp.class.max(resolved.found),
         _ => resolved.class,

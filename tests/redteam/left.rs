@@ -1,0 +1,284 @@
+//! What runs later than the statement that it is of, deferred triggers and the query of a cursor WITH
+//! HOLD, and was replaced meanwhile: by the session itself, while it had confirmed, or by another
+//! connection that the proxy knows nothing of.
+
+use std::thread;
+use std::time::Duration;
+
+use super::support::proxy::PROD;
+use super::support::wire::Frames;
+use super::support::{Cluster, Major, Message, Proxy, Wire};
+
+/// Beyond the five seconds for which a look at the catalog counts.
+const OVERDUE: Duration = Duration::from_millis(6500);
+
+const WORLD: &str = "
+    GRANT ALL ON SCHEMA public TO PUBLIC;
+    SET ROLE app;
+    CREATE TABLE victim ();
+    CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+    CREATE FUNCTION other() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+    CREATE FUNCTION held(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+    CREATE TABLE deferring (a int);
+    CREATE CONSTRAINT TRIGGER t AFTER INSERT ON deferring DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION later();
+    CREATE TABLE others (a int);
+    CREATE CONSTRAINT TRIGGER t AFTER INSERT ON others DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION other();
+    CREATE VIEW holds AS SELECT held(i) FROM generate_series(1, 3) AS i;
+    CREATE SCHEMA aside;
+    CREATE TABLE aside.deferring (a int);
+    CREATE FUNCTION aside.held(int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$;
+    CREATE FUNCTION inserts() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN INSERT INTO public.deferring VALUES (1); RETURN 1; END $$;
+    CREATE FUNCTION sets() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN SET CONSTRAINTS ALL IMMEDIATE; RETURN 1; END $$;
+    CREATE TABLE parents (id int PRIMARY KEY);
+    CREATE TABLE children (id int REFERENCES parents DEFERRABLE INITIALLY DEFERRED)";
+
+const TRIGGER: &str = "CREATE OR REPLACE FUNCTION public.later() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN DROP TABLE public.victim; RETURN NULL; END $$";
+const HELD: &str = "CREATE OR REPLACE FUNCTION public.held(int) RETURNS int LANGUAGE plpgsql AS \
+    $$ BEGIN DROP TABLE IF EXISTS public.victim; RETURN 1; END $$";
+const RESTORE: &str = "SET client_min_messages = error; SET ROLE app; \
+    CREATE TABLE IF NOT EXISTS public.victim (); \
+    CREATE OR REPLACE FUNCTION public.later() RETURNS trigger LANGUAGE plpgsql AS \
+    $$ BEGIN RETURN NULL; END $$; \
+    CREATE OR REPLACE FUNCTION public.held(int) RETURNS int LANGUAGE plpgsql AS \
+    $$ BEGIN RETURN 1; END $$";
+
+const LOCALLY: &str = "SET LOCAL authority.confirm_prod_migrations = true";
+const NO_LONGER: &str = "SET LOCAL authority.confirm_prod_migrations = false";
+const INSERT: &str = "INSERT INTO deferring VALUES (1)";
+const HOLD: &str = "DECLARE c CURSOR WITH HOLD FOR SELECT held(1)";
+const IMMEDIATE: &str = "SET CONSTRAINTS ALL IMMEDIATE";
+
+/// Texts, one message each or together; what was let run is replaced by the session that has
+/// confirmed that alone.
+const OWN: &[&[&str]] = &[
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, "COMMIT"],
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, "END"],
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, "COMMIT AND CHAIN", "COMMIT"],
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, IMMEDIATE, "COMMIT"],
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, "SELECT sets()", "COMMIT"],
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, "PREPARE TRANSACTION 'p'"],
+    &["BEGIN", HOLD, LOCALLY, HELD, NO_LONGER, "COMMIT"],
+    &[
+        "BEGIN",
+        "DECLARE c CURSOR WITH HOLD FOR TABLE holds",
+        "FETCH 1 FROM c",
+        LOCALLY,
+        HELD,
+        NO_LONGER,
+        "COMMIT",
+    ],
+    &["BEGIN", "SELECT inserts()", LOCALLY, TRIGGER, NO_LONGER, "COMMIT"],
+    &[
+        "PREPARE i AS INSERT INTO deferring VALUES (1)",
+        "BEGIN",
+        "EXECUTE i",
+        LOCALLY,
+        TRIGGER,
+        NO_LONGER,
+        "COMMIT",
+    ],
+    // what the names meant counts, not what they mean now
+    &["BEGIN", INSERT, LOCALLY, TRIGGER, NO_LONGER, "SET LOCAL search_path = aside", "COMMIT"],
+    &["BEGIN", HOLD, LOCALLY, HELD, NO_LONGER, "SET LOCAL search_path = aside", "COMMIT"],
+    // the savepoint that is rolled back to comes after what is left
+    &[
+        "BEGIN",
+        INSERT,
+        "SAVEPOINT s",
+        "SELECT 1",
+        "ROLLBACK TO s",
+        LOCALLY,
+        TRIGGER,
+        NO_LONGER,
+        "COMMIT",
+    ],
+];
+
+/// The end of a string or of a pipeline is one too.
+const IMPLICIT: &[&str] = &[INSERT, LOCALLY, TRIGGER, NO_LONGER];
+
+fn start(major: Major) -> (Cluster, Proxy) {
+    let settings = [("max_prepared_transactions", "5"), ("log_statement", "all")];
+    let builder = Cluster::builder().major(major);
+    let cluster = settings
+        .iter()
+        .fold(builder, |builder, (name, value)| builder.setting(name, value))
+        .start();
+    for database in ["direct", "judged"] {
+        cluster.sql("postgres", &format!("CREATE DATABASE {database} OWNER app"));
+        cluster.sql(database, WORLD);
+    }
+    let proxy = Proxy::builder()
+        .upstream_at("prod", PROD, &cluster.url("app", "judged"), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
+        .start();
+    (cluster, proxy)
+}
+
+fn is_harmed(cluster: &Cluster, database: &str) -> bool {
+    cluster.value(database, "SELECT to_regclass('public.victim') IS NULL") == "t"
+}
+
+/// Each by itself, simple and extended; in one string; in one pipeline.
+fn forms(texts: &[&str]) -> Vec<(&'static str, Vec<Frames>)> {
+    let simple = texts.iter().map(|text| Frames::new().query(text)).collect();
+    let extended = texts.iter().map(|text| Frames::new().run(text, &[]).sync()).collect();
+    [("simple", simple), ("extended", extended)].into_iter().chain(together(texts)).collect()
+}
+
+fn together(texts: &[&str]) -> Vec<(&'static str, Vec<Frames>)> {
+    let pipeline = texts.iter().fold(Frames::new(), |frames, text| frames.run(text, &[]));
+    vec![
+        ("in a string", vec![Frames::new().query(&texts.join("; "))]),
+        ("in a pipeline", vec![pipeline.sync()]),
+    ]
+}
+
+fn send(session: &mut Wire, writes: &[Frames]) -> Vec<Message> {
+    writes.iter().flat_map(|frames| session.exchange(frames)).collect()
+}
+
+fn errors(answers: &[Message]) -> Vec<String> {
+    let errors = answers.iter().filter(|one| one.tag == b'E');
+    errors.map(|one| one.fields().to_string()).collect()
+}
+
+fn what_was_left(major: Major) {
+    let (cluster, proxy) = start(major);
+    // more than are told apart, of which the last is the one that counts
+    let many: Vec<String> =
+        (0..70).map(|n| format!("INSERT INTO others AS o{n} VALUES (1)")).collect();
+    let mut beyond = vec!["BEGIN"];
+    beyond.extend(many.iter().map(String::as_str));
+    beyond.extend([INSERT, LOCALLY, TRIGGER, NO_LONGER, "COMMIT"]);
+    let own = OWN.iter().copied().chain([&beyond[..]]);
+    let mut attacks: Vec<_> = own.map(|texts| (texts, forms(texts))).collect();
+    attacks.push((IMPLICIT, together(IMPLICIT)));
+    for (texts, forms) in &attacks {
+        let mut direct = cluster.connect("direct");
+        direct.sql("SET SESSION AUTHORIZATION app");
+        let answers = send(&mut direct, &forms[0].1);
+        direct.sql("ROLLBACK");
+        let prepared = texts.last().is_some_and(|text| text.starts_with("PREPARE TRANSACTION"));
+        if prepared {
+            direct.sql("COMMIT PREPARED 'p'");
+        }
+        assert!(is_harmed(&cluster, "direct"), "{texts:?} does nothing: {:?}", errors(&answers));
+        direct.sql("RESET SESSION AUTHORIZATION");
+        direct.sql(RESTORE);
+        for (form, writes) in forms {
+            let mut session = proxy.connect("nova");
+            session.sql("SELECT held(1)");
+            let answers = send(&mut session, writes);
+            session.sql("ROLLBACK");
+            drop(session);
+            assert!(!is_harmed(&cluster, "judged"), "{texts:?}, {form}");
+            assert!(!errors(&answers).is_empty(), "{texts:?}, {form}");
+            // in a session that has confirmed, so that the proxy hears of it
+            let login = proxy.login("nova").options("-c authority.confirm_prod_migrations=true");
+            proxy.try_connect(&login).unwrap().sql(RESTORE);
+        }
+    }
+}
+
+#[test]
+fn what_was_left_is_judged_when_it_runs_15() {
+    what_was_left(Major::V15);
+}
+
+#[test]
+fn what_was_left_is_judged_when_it_runs_18() {
+    what_was_left(Major::V18);
+}
+
+/// What each session has begun, and what it ends with.
+const ELSEWHERE: &[(&[&str], &[&str])] = &[
+    (&["BEGIN", INSERT], &["COMMIT"]),
+    (&["BEGIN", INSERT], &[IMMEDIATE, "COMMIT"]),
+    (&["BEGIN", INSERT], &["SELECT sets()", "COMMIT"]),
+    (&["BEGIN", HOLD], &["COMMIT"]),
+    (&["BEGIN", "DECLARE c CURSOR WITH HOLD FOR TABLE holds", "FETCH 1 FROM c"], &["COMMIT"]),
+    (&["BEGIN ISOLATION LEVEL SERIALIZABLE", HOLD], &["COMMIT"]),
+];
+
+fn replaced_elsewhere(major: Major) {
+    let (cluster, proxy) = start(major);
+    let mut sessions = Vec::new();
+    for (texts, ends) in ELSEWHERE {
+        for form in 0..2 {
+            let mut session = proxy.connect("nova");
+            let answers = send(&mut session, &forms(texts)[form].1);
+            assert_eq!(errors(&answers), [""; 0]);
+            sessions.push((session, texts, ends, form));
+        }
+    }
+    cluster.sql("judged", &format!("SET ROLE app; {TRIGGER}; {HELD}"));
+    thread::sleep(OVERDUE);
+    for (mut session, texts, ends, form) in sessions {
+        let answers = send(&mut session, &forms(ends)[form].1);
+        assert!(!is_harmed(&cluster, "judged"), "{texts:?}, {ends:?}");
+        let errors = errors(&answers);
+        assert!(errors[0].contains("blocked"), "{texts:?}, {ends:?}: {errors:?}");
+        session.sql("ROLLBACK");
+    }
+}
+
+#[test]
+fn what_was_replaced_elsewhere_is_judged_when_it_runs_15() {
+    replaced_elsewhere(Major::V15);
+}
+
+#[test]
+fn what_was_replaced_elsewhere_is_judged_when_it_runs_18() {
+    replaced_elsewhere(Major::V18);
+}
+
+fn ordinary(major: Major) {
+    let (cluster, proxy) = start(major);
+    let texts = [
+        "BEGIN",
+        INSERT,
+        "INSERT INTO children VALUES (1)",
+        "INSERT INTO parents VALUES (1)",
+        HOLD,
+    ];
+    let undo = ["BEGIN", "DELETE FROM children", "DELETE FROM parents", IMMEDIATE, "COMMIT"];
+    let looks = || cluster.log().matches("SAVEPOINT \"pgauthority look\"").count();
+    let all = [&texts[..], &["COMMIT", "CLOSE c"], &undo].concat();
+    for (form, writes) in forms(&all) {
+        let mut session = proxy.connect("nova");
+        session.sql("SELECT held(1)");
+        let before = looks();
+        let answers = send(&mut session, &writes);
+        assert_eq!(errors(&answers), [""; 0], "{form}");
+        assert_eq!(looks(), before, "{form}");
+    }
+    // what is overdue is looked at, and changes elsewhere that are none of it change nothing
+    let mut session = proxy.connect("nova");
+    texts.iter().for_each(|text| drop(session.sql(text)));
+    let before = looks();
+    cluster.sql("judged", "CREATE TABLE elsewhere ()");
+    thread::sleep(OVERDUE);
+    session.sql("COMMIT");
+    assert!(looks() > before);
+    assert_eq!(session.value("SELECT count(*) FROM children"), "1");
+    // whoever has confirmed may
+    let texts = ["BEGIN", INSERT, LOCALLY, TRIGGER, "COMMIT"];
+    texts.iter().for_each(|text| drop(session.sql(text)));
+    assert!(is_harmed(&cluster, "judged"));
+}
+
+#[test]
+fn an_ordinary_transaction_commits_as_before_15() {
+    ordinary(Major::V15);
+}
+
+#[test]
+fn an_ordinary_transaction_commits_as_before_18() {
+    ordinary(Major::V18);
+}
