@@ -34,10 +34,17 @@ pub struct Uses {
     /// It calls a built-in that turns values into rows of a type that it is given
     /// (`jsonb_populate_record` and kin): what coerces to the columns of its relations counts.
     pub populates: bool,
+    /// A literal or a parameter in it may become a value of a type that it does not name.
+    pub coerces: bool,
+    /// It makes arrays or takes rows as a whole, or calls a built-in that brings arguments to one
+    /// type: what stands beside a column may become a value of the column's very type.
+    pub composes: bool,
     /// It calls a built-in that makes a value of a type which is named by a text.
     pub makes_any: bool,
     /// It calls a built-in that reads relations which it does not name.
     pub reads_all: bool,
+    /// It calls a built-in that simplifies partition keys which it does not name.
+    pub reads_keys: bool,
     /// VACUUM or ANALYZE of everything, or a built-in that does the like with what it is given.
     pub maintains_all: bool,
     /// PL/pgSQL code in it, whose variables have types that are not listed.
@@ -211,6 +218,8 @@ mod tests {
             (uses.populates, "populates"),
             (uses.makes_any, "makes_any"),
             (uses.reads_all, "reads_all"),
+            (uses.reads_keys, "reads_keys"),
+            (uses.coerces && uses.composes, "coerces"),
             (uses.maintains_all, "maintains_all"),
             (!uses.code.is_empty(), "code"),
             (uses.fields_of_values, "values"),
@@ -323,6 +332,17 @@ mod tests {
             ("DO $$ BEGIN PERFORM f(); CALL p(); END $$", "read unseen code f(0) call p(0)"),
             ("DO $$ BEGIN EXECUTE x; SET a = 1; END $$", "opaque unseen sets code"),
             ("SELECT set_config('a.b', 'c', true)", "read sets set_config(3)"),
+            (
+                "SELECT pg_get_partition_constraintdef(1)",
+                "read reads_keys pg_get_partition_constraintdef(1)",
+            ),
+            ("SELECT lag(a, 1, 'x') OVER () FROM t", "read coerces lag(3) t:s"),
+            ("SELECT ARRAY[a] || $1 FROM t", "read coerces t:s ||"),
+            ("SELECT ARRAY(SELECT a FROM t) || '{}'", "read coerces t:s = ||"),
+            ("SELECT coalesce(x, '(1)') FROM t x", "read coerces t:s"),
+            ("SELECT coalesce(t.*, '(1)') FROM t", "read coerces t:s"),
+            ("SELECT t.*, 'x' FROM t WHERE b = $1", "read t:s ="),
+            ("SELECT ARRAY[1], a + 2 FROM t", "read t:s +"),
             ("CREATE VIEW v AS SELECT f() FROM t", "none"),
             ("CREATE FUNCTION g() RETURNS int RETURN f()", "none"),
             ("CREATE TEMP VIEW v AS SELECT f() FROM t", "temp f(0) t:s v:s?"),

@@ -265,6 +265,14 @@ pub const CALLS: &[Attack] = &[
     attack("a column of a domain", &["INSERT INTO with_domain VALUES (1)"], GONE),
     attack("a check", &["INSERT INTO with_check VALUES (1)"], GONE),
     attack(
+        "a catalog through a view",
+        &["UPDATE shown_catalog SET relname = 'renamed' WHERE relname = 'victims'"],
+        GONE,
+    ),
+    attack("a catalog by a rule", &["INSERT INTO with_catalog_rule VALUES (1)"], GONE),
+    attack("a catalog by an SQL-standard body", &["SELECT rename_atomically()"], GONE),
+    attack("a catalog through a view, by a routine", &["SELECT rename_through_a_view()"], GONE),
+    attack(
         "a function that confirms, and DROP",
         &["SELECT confirm_it()", "DROP TABLE victims"],
         GONE,
@@ -299,6 +307,14 @@ pub const SHADOWED: &[Attack] = &[
         "search_path by pg_settings",
         &[
             "UPDATE pg_settings SET setting = 'evil, pg_catalog' WHERE name = 'search_path'",
+            "SELECT lower('X')",
+        ],
+        GONE,
+    ),
+    attack(
+        "search_path by pg_settings through a view",
+        &[
+            "UPDATE shown_settings SET setting = 'evil, pg_catalog' WHERE name = 'search_path'",
             "SELECT lower('X')",
         ],
         GONE,

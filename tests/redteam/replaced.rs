@@ -22,6 +22,7 @@ const DISARMED_VIEW: &str = "CREATE OR REPLACE VIEW drop_view AS SELECT 1 AS n";
 const ORDER: &str = "CREATE OPERATOR CLASS json_order DEFAULT FOR TYPE json USING btree AS \
     OPERATOR 1 <##, OPERATOR 3 =##, FUNCTION 1 drop_comparing(json, json)";
 const SORTED: &str = "SELECT j FROM (VALUES (json '1'), (json '2')) v (j) ORDER BY 1";
+const PATH: &str = "UPDATE pg_settings SET setting = 'evil, pg_catalog' WHERE name = 'search_path'";
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION harmless_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DROP TABLE victims; RETURN NEW; END'";
 
 /// Everything as it was: also the table, where an attack got through.
@@ -205,6 +206,27 @@ pub const REPLACED: &[Attack] = &[
                 f().query("ROLLBACK; TABLE drop_view"),
             ]
         },
+        GONE,
+    ),
+    attack(
+        "the path, by pg_settings",
+        &[CONFIRM, PATH, WITHDRAW, "SELECT lower('X'::text)", "RESET search_path"],
+        GONE,
+    ),
+    attack(
+        "the path, by pg_settings in a transaction",
+        &["BEGIN", LOCALLY, PATH, NO_LONGER, "SELECT lower('X'::text)", "COMMIT"],
+        GONE,
+    ),
+    attack(
+        "what a temporary table hides, by pg_settings",
+        &[
+            CONFIRM,
+            "UPDATE pg_settings SET setting = 'public, pg_temp' WHERE name = 'search_path'",
+            WITHDRAW,
+            "CREATE TEMP TABLE victims (n int)",
+            "DROP TABLE victims",
+        ],
         GONE,
     ),
     attack(

@@ -133,6 +133,15 @@ pub const STRONGER: &[Attack] = &[
         GONE,
     ),
     attack(
+        "a temporary table behind public, by pg_settings through a view",
+        &[
+            "CREATE TEMP TABLE victims (n int)",
+            "UPDATE shown_settings SET setting = 'public, pg_temp' WHERE name = 'search_path'",
+            "DROP TABLE victims",
+        ],
+        GONE,
+    ),
+    attack(
         "a temporary table discarded",
         &["CREATE TEMP TABLE victims (n int)", "DISCARD TEMP", "DROP TABLE victims"],
         GONE,

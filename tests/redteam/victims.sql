@@ -92,6 +92,15 @@ CREATE VIEW drop_nested AS SELECT * FROM drop_view;
 CREATE MATERIALIZED VIEW drop_stored AS SELECT drop_it() AS n WITH NO DATA;
 CREATE VIEW written AS SELECT * FROM bystanders;
 CREATE RULE writes AS ON UPDATE TO written DO INSTEAD SELECT drop_it();
+CREATE VIEW shown_catalog AS SELECT oid, relname FROM pg_class;
+CREATE VIEW shown_settings AS SELECT name, setting FROM pg_settings;
+CREATE TABLE with_catalog_rule (id int);
+CREATE RULE renames AS ON INSERT TO with_catalog_rule DO ALSO
+    UPDATE pg_class SET relname = 'renamed' WHERE relname = 'victims';
+CREATE FUNCTION rename_atomically() RETURNS void
+BEGIN ATOMIC UPDATE pg_class SET relname = 'renamed' WHERE relname = 'victims'; END;
+CREATE FUNCTION rename_through_a_view() RETURNS void LANGUAGE sql AS
+$$ UPDATE shown_catalog SET relname = 'renamed' WHERE relname = 'victims' $$;
 
 -- names of PostgreSQL's own, found first where search_path says so
 CREATE SCHEMA evil;

@@ -299,3 +299,88 @@ CREATE FUNCTION lib.own_xml(regclass, boolean, boolean, text) RETURNS xml LANGUA
 CREATE FUNCTION lib.own_populate(anyelement, json, boolean DEFAULT false) RETURNS anyelement
     LANGUAGE internal STABLE AS 'json_populate_record';
 CREATE VIEW view_own_xml AS SELECT lib.own_xml('view_ddl', true, true, '') AS x;
+
+-- relations of PostgreSQL's own, changed through others
+CREATE VIEW shown_catalog AS SELECT oid, relname FROM pg_class;
+CREATE VIEW shown_again AS SELECT * FROM shown_catalog;
+CREATE VIEW shown_settings AS SELECT name, setting FROM pg_settings;
+CREATE VIEW asking_catalog AS SELECT a FROM t WHERE EXISTS (SELECT FROM pg_class);
+CREATE TABLE rule_catalog (a int);
+CREATE RULE r AS ON INSERT TO rule_catalog DO ALSO
+    UPDATE pg_class SET relname = 'made' WHERE relname = 'nobody';
+CREATE TABLE rule_log (a int);
+CREATE RULE r AS ON INSERT TO rule_log DO ALSO
+    INSERT INTO log (what) SELECT relname FROM shown_catalog WHERE relname = 'nobody';
+CREATE FUNCTION lib.atomic_catalog() RETURNS void BEGIN ATOMIC
+    UPDATE pg_class SET relname = 'made' WHERE relname = 'nobody'; END;
+CREATE FUNCTION lib.atomic_cte() RETURNS bigint BEGIN ATOMIC
+    WITH x AS (DELETE FROM pg_description WHERE objoid = 0 RETURNING 1) SELECT count(*) FROM x; END;
+CREATE FUNCTION lib.through_catalog() RETURNS void LANGUAGE sql AS
+    $$ UPDATE public.shown_again SET relname = 'made' WHERE relname = 'nobody' $$;
+
+-- keys of partitions, and parts of a version table
+CREATE TABLE keyed (a int) PARTITION BY RANGE ((lib.imm_of_ddl(a)));
+CREATE TABLE keyed_1 PARTITION OF keyed FOR VALUES FROM (0) TO (100) PARTITION BY RANGE (a);
+CREATE TABLE keyed_11 PARTITION OF keyed_1 FOR VALUES FROM (0) TO (100);
+INSERT INTO keyed_11 VALUES (1);
+CREATE TABLE plainly_keyed (a int) PARTITION BY RANGE (abs(a), a);
+CREATE TABLE plainly_keyed_1 PARTITION OF plainly_keyed
+    FOR VALUES FROM (MINVALUE, MINVALUE) TO (MAXVALUE, MAXVALUE);
+CREATE TABLE version_child () INHERITS (alembic_version);
+CREATE TABLE version_grandchild () INHERITS (version_child);
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+
+-- what planning a query runs: constants in conditions, indexes, statistics and keys
+CREATE FUNCTION lib.two(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN RETURN 2; END $$;
+CREATE FUNCTION lib.in_line(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 + lib.two(1)';
+CREATE TABLE fold_index (a int); CREATE INDEX ON fold_index (a) WHERE lib.two(1) = 2;
+CREATE TABLE fold_expression (a int); CREATE INDEX ON fold_expression ((a + lib.two(1)));
+CREATE TABLE fold_inline (a int); CREATE INDEX ON fold_inline (lib.in_line(a));
+CREATE TABLE fold_coalesce (a int); CREATE INDEX ON fold_coalesce (lib.two(coalesce(1, a)));
+CREATE TABLE fold_statistics (a int);
+CREATE STATISTICS fold_s ON (a + lib.two(1)) FROM fold_statistics;
+CREATE TABLE fold_check (a int CHECK (a < lib.two(100) + 1000));
+CREATE TABLE fold_part (a int) PARTITION BY LIST (a);
+CREATE TABLE fold_part_1 PARTITION OF fold_part (CHECK (a < lib.two(100) + 1000)) DEFAULT;
+CREATE TABLE fold_key (a int) PARTITION BY RANGE ((a + lib.two(1)));
+CREATE TABLE fold_key_1 PARTITION OF fold_key FOR VALUES FROM (0) TO (1000);
+CREATE VIEW fold_view AS SELECT * FROM fold_expression;
+CREATE TABLE fold_parent (id int PRIMARY KEY, a int);
+CREATE INDEX ON fold_parent (a) WHERE lib.two(1) = 2;
+INSERT INTO fold_parent VALUES (1, 1);
+CREATE TABLE fold_child (id int REFERENCES fold_parent);
+CREATE TABLE fold_referenced (id int PRIMARY KEY); INSERT INTO fold_referenced VALUES (1), (2);
+CREATE TABLE fold_referencing (id int REFERENCES fold_referenced);
+CREATE INDEX ON fold_referencing (id) WHERE lib.two(1) = 2;
+CREATE TABLE unfolded (a int CHECK (a > 0), b text);
+CREATE INDEX ON unfolded (lower(b)) WHERE a IN (1, 2) AND b IS NOT NULL;
+CREATE INDEX ON unfolded ((lib.imm(a))) WHERE lib.two(a) > 1;
+CREATE STATISTICS unfolded_s ON (lib.two(a)) FROM unfolded;
+CREATE OR REPLACE FUNCTION lib.two(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN 2; END $$;
+
+-- operators and operator classes whose functions EXPLAIN runs
+CREATE FUNCTION lib.same(int, int) RETURNS boolean LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN $1 = $2; END $$;
+CREATE OPERATOR public.=== (FUNCTION = lib.same, LEFTARG = int, RIGHTARG = int, RESTRICT = eqsel);
+CREATE TABLE common (a int); INSERT INTO common SELECT i % 3 FROM generate_series(1, 300) i;
+ANALYZE common;
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+
+-- values of domains that a mere SELECT makes
+CREATE EXTENSION hstore;
+CREATE TYPE holds_checked AS (a checked);
+CREATE TABLE with_composed (c holds_checked, l checked[], d checked, n int);
+INSERT INTO with_composed VALUES (NULL, NULL, NULL, 1);
+CREATE VIEW shows_composed AS SELECT c, l FROM with_composed;
+CREATE FUNCTION lib.returns_any(anyelement) RETURNS anyelement LANGUAGE plpgsql STABLE AS
+    $$ BEGIN RETURN 'y'; END $$;
+CREATE FUNCTION lib.declares_any(anyelement) RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE v $1%TYPE := 'y'; BEGIN RETURN 1; END $$;
+CREATE OPERATOR public.<<>> (FUNCTION = lib.returns_any, RIGHTARG = anyelement);
+CREATE VIEW view_any AS SELECT lib.declares_any(d) AS x FROM with_composed;
+CREATE TABLE with_fine (c text, d fine, l fine[]);
+CREATE DOMAIN ordinary AS text CHECK (VALUE ~ '@' AND length(VALUE) < 100);
+CREATE TABLE with_ordinary (d ordinary, l ordinary[]);
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;

@@ -1,16 +1,15 @@
 //! From rows to a model: each kind of row, then what they are to each other.
 
-use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
 use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
-use super::rows::{Columns, rule_events, second, trigger_events};
+use super::rows::Columns;
 use super::tree::{FIRST_NORMAL, Refs};
 use super::types::Fact;
-use super::{Options, Row, Unreadable, definition, families};
-use crate::sql::classify::{makes_any, reads_any};
+use super::{Options, Row, Unreadable, definition, families, relations, values};
+use crate::sql::Class;
+use crate::sql::classify::{makes_any, reads_any, reads_keys};
 use crate::sql::routines;
-use crate::sql::{Class, How};
 
 /// Majors whose catalogs and stored trees are known.
 const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
@@ -42,7 +41,7 @@ pub(super) fn model(
     if !version || builder.schemas.is_empty() || builder.model.builtins.is_empty() {
         return Err(Unreadable("rows are missing".into()));
     }
-    builder.finish();
+    values::finish(&mut builder.model);
     Ok(builder.model)
 }
 
@@ -82,7 +81,7 @@ impl Builder<'_> {
                     self.model.always.push((c.number(1)?, c.text(2)?.into()));
                 }
             }
-            _ => self.of_relation(kind, c)?,
+            _ => relations::attach(&mut self.model, kind, c)?,
         }
         Ok(())
     }
@@ -103,7 +102,10 @@ impl Builder<'_> {
         }
         // these are there for what they read or make without naming it
         let name = c.text(2)?;
-        let special = makes_any(name) || reads_any(name) || name.contains("populate_record");
+        let special = makes_any(name)
+            || reads_any(name)
+            || reads_keys(name)
+            || name.contains("populate_record");
         if verdict != routines::Routine::Read || special {
             self.model.builtins.insert(c.number(1)?, (verdict, c.text(2)?.into()));
         }
@@ -279,129 +281,6 @@ impl Builder<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Operator classes of a list in which something is the user's.
-    fn classes(&self, oids: Box<[u32]>) -> Vec<u32> {
-        let families = &self.model.families;
-        oids.into_iter().filter(|oid| families.of_class(*oid).is_some()).collect()
-    }
-
-    /// Rows about a relation, or about a domain.
-    fn of_relation(&mut self, kind: u8, c: &Columns<'_>) -> Result<(), Unreadable> {
-        const STORED: How = How::INSERT.and(How::UPDATE);
-        let (first, second) = (c.number(1)?, if kind == b'd' { 0 } else { second(kind, c)? });
-        if kind == b'k' && first == 0 {
-            if let Some(domain) = self.model.types.get_mut(&second) {
-                domain.checks.push(Refs::of([c.optional(4)?]));
-            }
-            return Ok(());
-        }
-        if kind == b'k' && c.letter(3)? == b'f' {
-            self.foreign_key(first, c)?;
-        }
-        let classes = match kind {
-            b'i' => self.classes(c.oids(3)?),
-            b'z' => self.classes(c.oids(2)?),
-            _ => Vec::new(),
-        };
-        let Some(relation) = self.model.relations.get_mut(&first) else { return Ok(()) };
-        relation.classes.extend(classes);
-        match kind {
-            b'a' => relation.types.push(second),
-            b'd' => {
-                let virtual_column = c.letter(2)? == b'v';
-                let how = if virtual_column { STORED.and(How::SELECT) } else { STORED };
-                relation.parts.push((how.and(How::MAINTAIN), Refs::of([c.optional(3)?])));
-            }
-            b'k' => {
-                relation.parts.push((STORED.and(How::MAINTAIN), Refs::of([c.optional(4)?])));
-                let user = c.oids(8)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
-                relation.operators.extend(user);
-            }
-            b'i' => {
-                relation.handlers.extend([second].iter().filter(|oid| **oid >= FIRST_NORMAL));
-                let refs = Refs::of([c.optional(4)?, c.optional(5)?]);
-                relation.parts.push((STORED.and(How::MAINTAIN), refs));
-            }
-            b'e' => relation.parts.push((How::MAINTAIN, Refs::of([c.optional(2)?]))),
-            b'g' => {
-                let how = trigger_events(c.number(3)?);
-                relation.triggers.push((how, second));
-                relation.parts.push((how, Refs::of([c.optional(4)?])));
-            }
-            b'l' if relation.row_security => {
-                let how = How::SELECT.and(How::CHANGE);
-                relation.parts.push((how, Refs::of([c.optional(2)?, c.optional(3)?])));
-            }
-            b'w' => {
-                let how = rule_events(c.letter(2)?, relation.kind);
-                relation.parts.push((how, Refs::of([c.optional(3)?, c.optional(4)?])));
-            }
-            b'h' => relation.children.push(second),
-            b'z' => {
-                relation.parts.push((STORED, Refs::of([c.optional(3)?])));
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// What happens to the referencing table when the referenced one changes.
-    fn foreign_key(&mut self, referencing: u32, c: &Columns<'_>) -> Result<(), Unreadable> {
-        let (delete, update) = (c.letter(6)?, c.letter(7)?);
-        let Some(referenced) = self.model.relations.get_mut(&c.number(5)?) else { return Ok(()) };
-        if !matches!(delete, b'a' | b'r') {
-            let how = if delete == b'c' { How::DELETE } else { How::UPDATE };
-            referenced.cascades.push((How::DELETE, referencing, how));
-        }
-        if !matches!(update, b'a' | b'r') {
-            referenced.cascades.push((How::UPDATE, referencing, How::UPDATE));
-        }
-        // TRUNCATE … CASCADE
-        referenced.cascades.push((How::TRUNCATE, referencing, How::TRUNCATE));
-        Ok(())
-    }
-
-    /// Types of which a value may run something, each with the names that can stand for it in the
-    /// declaration of a variable: its own and those of all that it is part of.
-    fn finish(&mut self) {
-        let Model { families, types, .. } = &mut self.model;
-        families.finish();
-        for found in types.values_mut() {
-            found.classes.retain(|class| families.of_class(*class).is_some());
-        }
-        let model = &self.model;
-        let runs = |found: &Type| {
-            let checks = |refs: &Refs| !refs.routines.is_empty() || !refs.operators.is_empty();
-            let functions = [&found.carry, &found.casts, &found.classes];
-            functions.iter().any(|list| !list.is_empty()) || found.checks.iter().any(checks)
-        };
-        let mut found: BTreeSet<u32> =
-            model.types.iter().filter(|(_, found)| runs(found)).map(|(oid, _)| *oid).collect();
-        loop {
-            let before = found.len();
-            let rows = model
-                .relations
-                .values()
-                .filter(|relation| relation.types.iter().any(|oid| found.contains(oid)));
-            let rows: Vec<u32> = rows.map(|relation| relation.row_type).collect();
-            let others = model
-                .types
-                .iter()
-                .filter(|(_, outer)| outer.inner.iter().any(|oid| found.contains(oid)));
-            let others: Vec<u32> = others.map(|(oid, _)| *oid).collect();
-            found.extend(rows.into_iter().chain(others));
-            if found.len() == before {
-                break;
-            }
-        }
-        for oid in found {
-            if let Some(found) = self.model.types.get(&oid) {
-                let name: Box<str> = found.name.to_lowercase().into();
-                self.model.declarable.entry(name).or_default().push(oid);
-            }
-        }
     }
 }
 

@@ -15,11 +15,13 @@ mod model;
 mod names;
 mod overloads;
 mod path;
+mod relations;
 mod rows;
 mod tree;
 mod trusted;
 mod types;
 mod unnamed;
+mod values;
 mod walk;
 
 use std::collections::BTreeSet;

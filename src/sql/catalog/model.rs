@@ -1,6 +1,6 @@
 //! What a snapshot holds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::OnceLock;
 
 use super::body::Body;
@@ -81,6 +81,9 @@ pub(super) struct Relation {
     pub types: Vec<u32>,
     /// Expressions and queries that run when something is done with it.
     pub parts: Vec<(How, Refs)>,
+    /// Conditions and expressions of its constraints, indexes and statistics: as parts, and planning
+    /// a query simplifies them.
+    pub conditions: Vec<(How, Refs)>,
     /// Trigger functions.
     pub triggers: Vec<(How, u32)>,
     /// Operator classes in which something is the user's, and operators, that its indexes and
@@ -89,7 +92,11 @@ pub(super) struct Relation {
     pub operators: Vec<u32>,
     /// Partitions and children.
     pub children: Vec<u32>,
-    /// What foreign keys do to referencing tables.
+    /// What it is a partition or a child of.
+    pub parents: Vec<u32>,
+    /// What says into which partition a row belongs: operator classes and expressions.
+    pub key: Option<(Vec<u32>, Refs)>,
+    /// What foreign keys do to the other table; nothing: they look for a row in it.
     pub cascades: Vec<(How, u32, How)>,
 }
 
@@ -154,6 +161,8 @@ pub(super) struct Model {
     pub event_triggers: Vec<u32>,
     /// Those that are ENABLE ALWAYS: the function and the event.
     pub always: Vec<(u32, Box<str>)>,
+    /// Types that have a domain in them which checks.
+    pub checked: HashSet<u32, ahash::RandomState>,
     /// Types of which a value may run something, by name in lower case.
     pub declarable: Map<Box<str>, Vec<u32>>,
 }

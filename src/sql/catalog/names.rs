@@ -4,6 +4,7 @@
 use super::model::Model;
 use super::overloads::Meant;
 use super::path::Path;
+use super::values::makes_what_it_is_given;
 use super::walk::{At, Walk};
 use super::{body, definition};
 use crate::sql::routines::{self, Routine as Builtin};
@@ -24,11 +25,22 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
     let top = matches!(by, By::Statement { .. });
     let makes = by == By::Statement { makes: true };
     let model = walk.ground.model;
+    // what makes values of the type of whatever it is given
+    let mut makes_any = false;
     for call in &uses.calls {
-        follow_call(walk, call, at, top);
+        makes_any |= follow_call(walk, call, at, top);
     }
     for field in &uses.fields {
-        follow_field(walk, field, uses.fields_of_values, at);
+        makes_any |= follow_field(walk, field, uses.fields_of_values, at);
+    }
+    for name in &uses.operators {
+        let found = candidates(&model.operator_names, name, |oid| {
+            let operator = model.operators.get(&oid)?;
+            is_visible(name, &operator.schema, walk.path(at), false).then_some(oid)
+        });
+        let codes = found.iter().filter_map(|oid| model.operators.get(oid));
+        makes_any |= codes.into_iter().any(|one| makes_what_it_is_given(model, one.code));
+        found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
     for used in &uses.relations {
         let found = candidates(&model.relation_names, &used.name, |oid| {
@@ -53,14 +65,13 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
                 let row_type = model.relations.get(&oid).map_or(0, |relation| relation.row_type);
                 walk.data_type(row_type, true, at);
             }
+            if makes_any || uses.coerces && uses.composes {
+                walk.row_made(oid, at);
+            }
+            if uses.coerces {
+                walk.coerced(oid, at);
+            }
         }
-    }
-    for name in &uses.operators {
-        let found = candidates(&model.operator_names, name, |oid| {
-            let operator = model.operators.get(&oid)?;
-            is_visible(name, &operator.schema, walk.path(at), false).then_some(oid)
-        });
-        found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
     for name in &uses.types {
         if !follow_type(walk, name, at) {
@@ -78,6 +89,9 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
     }
     if uses.reads_all {
         walk.all_relations(How::SELECT, at);
+    }
+    if uses.reads_keys {
+        walk.all_keys(at);
     }
     if uses.makes_any {
         walk.any_types(at);
@@ -144,12 +158,14 @@ fn follow_cast(walk: &mut Walk<'_>, name: &Name, array: bool, at: At) -> bool {
     any
 }
 
-fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
+/// True: what is called makes values of the type of whatever it is given.
+fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) -> bool {
     // what a body means, it may have meant by an earlier catalog
     let analysed = walk.ground.analysed.filter(|_| top);
     let meant = Meant::of(call, walk.ground.model, walk.path(at), analysed);
     let found = callees(&meant, walk.path(at));
     let mut known = !found.is_empty();
+    let makes_any = found.iter().any(|oid| makes_what_it_is_given(walk.ground.model, *oid));
     // a type's name with one argument is a cast
     let cast = matches!(call.kind, CallKind::Function | CallKind::Word) && meant.may_have(1);
     found.into_iter().for_each(|oid| walk.routine(oid, at));
@@ -168,7 +184,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
         }
     };
     if known {
-        return;
+        return makes_any;
     }
     walk.out.missing |= top;
     walk.out.runs = true;
@@ -182,6 +198,7 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) {
         Some(schema) => format!("calls {schema}.{}(), which is not known", call.name.name),
         None => format!("calls {}(), which is not known", call.name.name),
     });
+    makes_any
 }
 
 /// PostgreSQL has a routine of that name itself.
@@ -199,8 +216,9 @@ pub(super) fn callees(meant: &Meant<'_>, path: &Path) -> Vec<u32> {
     meant.among(visible, is_own(name))
 }
 
-/// `a.f` may be `f(a)`, or a cast to `f` that needs no function: what `f` checks counts.
-fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
+/// `a.f` may be `f(a)`, or a cast to `f` that needs no function: what `f` checks counts. True: it makes
+/// values of the type of whatever it is given.
+fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) -> bool {
     let model = walk.ground.model;
     let name = Name { schema: None, name: field.into() };
     for oid in types(walk, &name, at) {
@@ -209,7 +227,7 @@ fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
         }
     }
     if !model.routine_names.contains_key(field) {
-        return;
+        return false;
     }
     let found = candidates(&model.routine_names, &name, |oid| {
         let routine = model.routines.get(&oid)?;
@@ -221,7 +239,9 @@ fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) {
         let visible = is_visible(&name, &routine.schema, walk.path(at), false);
         (takes_one && takes_rows && visible).then_some(oid)
     });
+    let makes_any = found.iter().any(|oid| makes_what_it_is_given(model, *oid));
     found.into_iter().for_each(|oid| walk.routine(oid, at));
+    makes_any
 }
 
 /// Whether a row can be given for an argument of this type.

@@ -40,7 +40,7 @@ WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
       table_to_xml_and_xmlschema,schema_to_xml,schema_to_xml_and_xmlschema,database_to_xml,
       database_to_xml_and_xmlschema,json_populate_record,json_populate_recordset,
       jsonb_populate_record,jsonb_populate_record_valid,jsonb_populate_recordset,
-      pg_input_is_valid,pg_input_error_info,array_in,array_recv,domain_in,domain_recv,multirange_in,
+      pg_get_partition_constraintdef,pg_input_is_valid,pg_input_error_info,array_in,array_recv,domain_in,domain_recv,multirange_in,
       multirange_recv,range_in,range_recv,record_in,record_recv,satisfies_hash_partition}'::pg_catalog.name[]))
 UNION ALL
 SELECT 'y', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::pg_catalog.text,

@@ -6,21 +6,24 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::build::class_of;
-use super::model::{Language, Model, Relation, Routine};
+use super::model::{Language, Model, Routine};
 use super::overloads::Analysed;
 use super::path::Path;
 use super::tree::{FIRST_NORMAL, Refs};
+use super::values::makes_what_it_is_given;
 use super::{body, names};
-use crate::sql::classify::{makes_any, reads_any};
+use crate::sql::classify::{makes_any, reads_any, reads_keys};
 use crate::sql::routines;
 use crate::sql::{Class, How, Uses};
 
 /// Something that may run, or be used by what runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Node {
+pub(super) enum Node {
     Routine(u32),
-    /// One thing done with a relation.
+    /// One thing done with a relation; nothing: it is opened, and a query on it planned.
     Relation(u32, How),
+    /// The partition keys of a relation and of all that it is a part of; true: rows are stored.
+    Key(u32, bool),
     /// Values of a type; true: they are made of others (domain checks, casts).
     Type(u32, bool),
     Operator(u32),
@@ -108,8 +111,12 @@ impl<'m> Walk<'m> {
             match node {
                 Node::Routine(oid) => self.visit_routine(oid, at),
                 Node::Relation(oid, how) => self.visit_relation(oid, how, at),
+                Node::Key(oid, stored) => self.visit_key(oid, stored, at),
                 Node::Type(oid, made) => self.visit_type(oid, made, at),
+                // estimates apply an operator to common values, and pruning compares constants:
+                // whatever the function is declared to be
                 Node::Operator(oid) => {
+                    let at = At { planned: false, ..at };
                     if let Some(operator) = self.ground.model.operators.get(&oid) {
                         self.routine(operator.code, at);
                         operator.others.iter().for_each(|other| self.operator(*other, at));
@@ -138,7 +145,7 @@ impl<'m> Walk<'m> {
         self.out.unseen |= class > Class::Read;
     }
 
-    fn push(&mut self, node: Node, at: At) {
+    pub(super) fn push(&mut self, node: Node, at: At) {
         if self.visited.insert((node, at)) {
             self.stack.push((node, at));
         }
@@ -150,6 +157,9 @@ impl<'m> Walk<'m> {
             return self.push(Node::Routine(oid), at);
         }
         let Some((verdict, name)) = self.ground.model.builtins.get(&oid) else { return };
+        if reads_keys(name) {
+            self.all_keys(at);
+        }
         if at.planned {
             return;
         }
@@ -171,13 +181,16 @@ impl<'m> Walk<'m> {
         self.push(Node::Family(oid), At { planned: false, ..at });
     }
 
-    fn class(&mut self, oid: u32, at: At) {
+    pub(super) fn class(&mut self, oid: u32, at: At) {
         if let Some(family) = self.ground.model.families.of_class(oid) {
             self.family(family, at);
         }
     }
 
     pub(super) fn relation(&mut self, oid: u32, how: How, at: At) {
+        if how == How::default() {
+            self.push(Node::Relation(oid, how), at);
+        }
         for one in how.each() {
             self.push(Node::Relation(oid, one), at);
         }
@@ -205,7 +218,7 @@ impl<'m> Walk<'m> {
     }
 
     /// A stored tree. `changes`: it may change rows.
-    fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
+    pub(super) fn refs(&mut self, refs: &Refs, changes: bool, at: At) {
         let model = self.ground.model;
         let calls =
             |known: fn(&str) -> bool| refs.routines.iter().any(|oid| known(self.name_of(*oid)));
@@ -214,15 +227,17 @@ impl<'m> Walk<'m> {
         let at = At { planned: at.planned && !makes && !reads, ..at };
         if changes && (refs.changes || refs.utility) && !at.planned {
             self.raise(Class::Write, || "runs a rule or a body that changes rows".into());
+            self.changes_system(refs.changed, || "a rule or a body".into());
         }
         self.everywhere(at);
         refs.routines.iter().for_each(|oid| self.routine(*oid, at));
         refs.operators.iter().for_each(|oid| self.operator(*oid, at));
-        let how = if changes && refs.changes { How::SELECT.and(How::CHANGE) } else { How::SELECT };
-        refs.relations.iter().for_each(|oid| self.relation(*oid, how, at));
+        refs.relations.iter().for_each(|oid| self.relation(*oid, How::SELECT, at));
+        if changes {
+            refs.targets.iter().for_each(|oid| self.relation(*oid, How::CHANGE, at));
+        }
         refs.made.iter().for_each(|oid| self.data_type(*oid, true, at));
-        let populates =
-            refs.routines.iter().any(|oid| self.name_of(*oid).contains("populate_record"));
+        let populates = refs.routines.iter().any(|oid| makes_what_it_is_given(model, *oid));
         refs.carried.iter().for_each(|oid| self.data_type(*oid, populates, at));
         if populates {
             let rows = refs.relations.iter().filter_map(|oid| model.relations.get(oid));
@@ -304,7 +319,7 @@ impl<'m> Walk<'m> {
     }
 
     /// The path for another role than the session's.
-    fn as_another(&mut self, at: At) -> usize {
+    pub(super) fn as_another(&mut self, at: At) -> usize {
         if self.path(at).depends_on_role() { self.place_of(Path::Unknown) } else { at.path }
     }
 
@@ -316,57 +331,6 @@ impl<'m> Walk<'m> {
                 self.paths.len() - 1
             }
         }
-    }
-
-    fn visit_relation(&mut self, oid: u32, how: How, at: At) {
-        let model = self.ground.model;
-        let Some(relation) = model.relations.get(&oid) else { return };
-        // so does maintenance
-        let at = match how.any(How::MAINTAIN) {
-            true => At { path: self.as_another(at), ..at },
-            false => at,
-        };
-        let shown = || format!("{}.{}", relation.schema, relation.name);
-        if relation.program && how.any(How::SELECT.and(How::MAINTAIN)) {
-            self.raise(Class::Admin, || format!("reads {}, which runs a program", shown()));
-        }
-        if self.is_migration_table(relation) && how.any(How::CHANGE) && !at.planned {
-            self.raise(Class::MigrationState, || format!("writes the migration table {}", shown()));
-        }
-        for (on, refs) in relation.parts.iter().filter(|(on, _)| on.any(how)) {
-            // a view that is written through writes what it shows
-            let through = relation.kind == b'v' && how.any(How::CHANGE) && on.any(How::SELECT);
-            self.refs(refs, true, at);
-            for base in refs.relations.iter().filter(|_| through) {
-                self.relation(*base, how, at);
-            }
-        }
-        for (on, function) in &relation.triggers {
-            if on.any(how) {
-                self.routine(*function, at);
-            }
-        }
-        // reading makes no value of a domain
-        let made = !how.any(How::SELECT);
-        relation.types.iter().for_each(|oid| self.data_type(*oid, made, at));
-        self.data_type(relation.row_type, false, at);
-        relation.handlers.iter().for_each(|oid| self.routine(*oid, at));
-        relation.operators.iter().for_each(|oid| self.operator(*oid, at));
-        relation.classes.iter().for_each(|oid| self.class(*oid, at));
-        // a row that moves to another partition leaves one and enters the other
-        let below = if how.any(How::UPDATE) { How::CHANGE } else { how };
-        relation.children.iter().for_each(|child| self.relation(*child, below, at));
-        for (on, other, then) in &relation.cascades {
-            if on.any(how) {
-                // what keeps foreign keys runs as the owner of the table
-                let at = At { path: self.as_another(at), ..at };
-                self.relation(*other, *then, at);
-            }
-        }
-    }
-
-    fn is_migration_table(&self, relation: &Relation) -> bool {
-        self.ground.migration_tables.contains(&relation.name.to_ascii_lowercase())
     }
 
     fn visit_type(&mut self, oid: u32, made: bool, at: At) {

@@ -1,6 +1,7 @@
 //! From a parse tree to judgements: the class of every statement and what it does to its session.
 
 mod calls;
+mod coerced;
 mod effects;
 mod given;
 mod names;
@@ -18,7 +19,7 @@ use std::collections::BTreeSet;
 use pgauthority_grammar::{Mode, Node, field, tag};
 
 pub(in crate::sql) use scan::Scan;
-pub(in crate::sql) use telling::{maintains, makes_any, reads_any};
+pub(in crate::sql) use telling::{maintains, makes_any, reads_any, reads_keys};
 use temporary::Temp;
 pub(in crate::sql) use utility::{Own, option_text};
 

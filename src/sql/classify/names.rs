@@ -1,8 +1,11 @@
 //! Names and options, as the grammar gives them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use pgauthority_grammar::{Node, field, tag};
+
+use crate::sql::Name;
 
 /// A name for comparing: different bytes give different names.
 ///
@@ -120,6 +123,37 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
         }
     }
     None
+}
+
+/// Names, those without a schema apart so that a known one costs no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    bare: BTreeSet<Box<str>>,
+    qualified: BTreeSet<Name>,
+}
+
+impl Names {
+    pub(super) fn add(&mut self, found: Qualified<'_>) {
+        match (found.schema, std::str::from_utf8(found.name)) {
+            (Some(_), _) => drop(self.qualified.insert(owned(found))),
+            (None, Ok(known)) if self.bare.contains(known) => {}
+            (None, _) => drop(self.bare.insert(name(found.name))),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bare.len() + self.qualified.len()
+    }
+
+    pub(super) fn into_list(self) -> Box<[Name]> {
+        let bare = self.bare.into_iter().map(|name| Name { schema: None, name });
+        bare.chain(self.qualified).collect()
+    }
+}
+
+/// A name as it is kept.
+pub(super) fn owned(found: Qualified<'_>) -> Name {
+    Name { schema: found.schema.map(name), name: name(found.name) }
 }
 
 #[cfg(test)]

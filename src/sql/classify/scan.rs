@@ -181,6 +181,11 @@ impl<'c> Scan<'c> {
         let (Ok(name), Ok(schema)) = (known, schema) else { return };
         if routines::is_system_relation(schema, name) {
             self.raise(Class::Ddl, || format!("writes the system relation {}", target.shown()));
+            // it sets parameters, which ones cannot be told
+            if name == "pg_settings" {
+                self.found.sets = true;
+                self.unseen();
+            }
         } else if self.is_migration_table(name) {
             self.raise(Class::MigrationState, || {
                 format!("writes the migration table {}", target.shown())

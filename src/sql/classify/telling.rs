@@ -49,6 +49,39 @@ pub(super) const MAINTAINING: &[&[u8]] = &[
     b"gin_index_check",
 ];
 
+/// Built-ins that make an array of what they are given, or bring some of it to one type: what is beside
+/// a column of a domain becomes a value of that domain. Those of ranges aside, which are there already.
+pub(super) const COMPOSING: &[&[u8]] = &[
+    b"array_agg",
+    b"array_append",
+    b"array_cat",
+    b"array_eq",
+    b"array_fill",
+    b"array_ge",
+    b"array_gt",
+    b"array_larger",
+    b"array_le",
+    b"array_lt",
+    b"array_ne",
+    b"array_position",
+    b"array_positions",
+    b"array_prepend",
+    b"array_remove",
+    b"array_replace",
+    b"array_smaller",
+    b"arraycontained",
+    b"arraycontains",
+    b"arrayoverlap",
+    b"btarraycmp",
+    b"elem_contained_by_multirange",
+    b"elem_contained_by_range",
+    b"lag",
+    b"lead",
+    b"percentile_disc",
+    b"range_merge",
+    b"width_bucket",
+];
+
 /// Whether a built-in makes values of, or compares, any type: [`MAKING`].
 pub(in crate::sql) fn makes_any(name: &str) -> bool {
     MAKING.contains(&name.as_bytes())
@@ -103,4 +136,9 @@ pub(super) fn compares(node: Node<'_>) -> bool {
         | tag::JsonIsPredicate => true,
         _ => false,
     }
+}
+
+/// Whether a built-in simplifies the partition keys of what it is given.
+pub(in crate::sql) fn reads_keys(name: &str) -> bool {
+    name == "pg_get_partition_constraintdef"
 }

@@ -7,10 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pgauthority_grammar::{Node, field, tag, value};
 
+use super::coerced::Coerced;
 use super::given::{Parameters, given, is_parameter};
-use super::names::{Qualified, name, string};
+use super::names::{Names, Qualified, name, owned, string};
 use super::scan::Scan;
-use super::telling::{MAINTAINING, MAKING, POPULATING, READING, compares};
+use super::telling::{MAINTAINING, MAKING, POPULATING, READING, compares, reads_keys};
 use super::utility::{ANALYSED, ANALYSED_WITHIN, NAMING};
 use super::{temporary, utility};
 use crate::sql::{Call, CallKind, Class, Given, How, Name, RelationUse, Uses};
@@ -43,32 +44,6 @@ impl Verdict {
     }
 }
 
-/// Names, those without a schema apart so that a known one costs no allocation.
-#[derive(Debug, Default)]
-struct Names {
-    bare: BTreeSet<Box<str>>,
-    qualified: BTreeSet<Name>,
-}
-
-impl Names {
-    fn add(&mut self, found: Qualified<'_>) {
-        match (found.schema, std::str::from_utf8(found.name)) {
-            (Some(_), _) => drop(self.qualified.insert(owned(found))),
-            (None, Ok(known)) if self.bare.contains(known) => {}
-            (None, _) => drop(self.bare.insert(name(found.name))),
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.bare.len() + self.qualified.len()
-    }
-
-    fn into_list(self) -> Box<[Name]> {
-        let bare = self.bare.into_iter().map(|name| Name { schema: None, name });
-        bare.chain(self.qualified).collect()
-    }
-}
-
 /// What was found so far.
 #[derive(Debug, Default)]
 pub(in crate::sql) struct Found {
@@ -90,6 +65,8 @@ pub(in crate::sql) struct Found {
     populates: bool,
     makes_any: bool,
     reads_all: bool,
+    reads_keys: bool,
+    coerced: Coerced,
     maintains_all: bool,
     /// Values are cast or compared, of types that nothing names.
     compares: bool,
@@ -110,10 +87,6 @@ pub(in crate::sql) struct Found {
     types: Names,
     casts: Names,
     arrays: Names,
-}
-
-fn owned(found: Qualified<'_>) -> Name {
-    Name { schema: found.schema.map(name), name: name(found.name) }
 }
 
 impl Found {
@@ -192,7 +165,9 @@ impl Found {
         self.planned &= !makes && !reads;
         self.makes_any |= makes;
         self.reads_all |= reads;
+        self.reads_keys |= std::str::from_utf8(found.name).is_ok_and(reads_keys);
         self.maintains_all |= MAINTAINING.contains(&found.name);
+        self.coerced.call(found.name);
         let arguments = || call.list(field::args);
         let ordered = match call.flag(field::agg_within_group) {
             true => call.list(field::agg_order).count(),
@@ -257,6 +232,7 @@ impl Found {
         }
         self.compares |= compares(node);
         self.newer(node);
+        self.coerced.node(node);
         match node.tag() {
             tag::A_Expr => self.expression(node),
             tag::ParamRef => self.parameters.note(node),
@@ -351,10 +327,16 @@ impl Found {
             self.fields.len(),
         ];
         let names = sizes.iter().any(|size| *size > 0);
-        let any = self.maintains_all || self.reads_all || self.makes_any || self.compares;
+        let any = self.maintains_all
+            || self.reads_all
+            || self.reads_keys
+            || self.makes_any
+            || self.compares;
         if !names && !any && self.code.is_empty() && !is_temporary {
             return None;
         }
+        let is_named = |name: &str| self.relations.keys().any(|one| &*one.name == name);
+        let composes = self.coerced.composes(is_named);
         let optional = &self.optional;
         let relations = self.relations.into_iter().map(|(name, how)| RelationUse {
             optional: name.schema.is_none() && optional.contains(&name.name),
@@ -375,6 +357,9 @@ impl Found {
             populates: self.populates,
             makes_any: self.makes_any,
             reads_all: self.reads_all,
+            reads_keys: self.reads_keys,
+            coerces: self.coerced.literals,
+            composes,
             maintains_all: self.maintains_all,
             code: self.code.into(),
             fields_of_values: self.fields_of_values,
