@@ -40,6 +40,8 @@ mod places;
 mod prepared;
 #[path = "state/random.rs"]
 mod random;
+#[path = "split/reloaded.rs"]
+mod reloaded;
 #[path = "split/scripts.rs"]
 mod scripts;
 #[path = "split/session.rs"]

@@ -118,7 +118,7 @@ impl Sides {
                         false
                     }
                 }
-                Next::Tell(..) => panic!("no splitter has asked"),
+                Next::Tell(..) | Next::Move => panic!("nobody has asked for that"),
                 Next::Own(bytes) => {
                     self.own(&bytes);
                     true

@@ -156,7 +156,7 @@ impl Gate {
             lookups.looked = false;
         }
         self.signed = false;
-        self.task.put_back = false;
+        self.task.front_is_done();
     }
 
     /// What was sent, or was answered, may change the catalog.

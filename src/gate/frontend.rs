@@ -61,7 +61,7 @@ impl Gate {
                 break next;
             }
             if matches!(header.kind, kind::QUERY | kind::PARSE | kind::BIND | kind::FUNCTION_CALL)
-                && let Some(next) = self.look_first(now).or_else(|| self.task_first())
+                && let Some(next) = self.first(header.kind, rest, now)
             {
                 break next;
             }

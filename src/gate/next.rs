@@ -39,6 +39,9 @@ pub enum Next {
         /// See above.
         private: bool,
     },
+    /// The session is idle, and a reload has made its row lead elsewhere ([`Gate::astray`]): it goes
+    /// there first, or comes back with the same bytes.
+    Move,
     /// Send these bytes of the proxy's own first, then come back with the same bytes.
     Own(Bytes),
     /// The splitter's question for a class is answered with this one: tell it, and drop this many

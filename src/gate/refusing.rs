@@ -53,10 +53,14 @@ impl Gate {
     pub(super) fn refuse_message(
         &mut self,
         length: usize,
-        denial: Denial,
+        mut denial: Denial,
         form: Form,
         about: Option<(&[u8], Rc<Judgement>)>,
     ) -> Message {
+        if let Some(why) = self.kept_by(&denial) {
+            denial.reason = why.to_owned();
+            denial.fault = None;
+        }
         if let Some(class) = denial.class {
             self.tally.add(class, Decided::Blocked);
         }

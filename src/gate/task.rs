@@ -13,14 +13,15 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::backend::Heard;
+use super::frontend::NAMES_LIMIT;
 use super::look::{close, run};
 use super::owed::{Owed, Own};
 use super::{CopyIn, Gate, Next};
 use crate::contract::parameter;
-use crate::policy::Policy;
+use crate::policy::{Denial, Policy, Rule};
 use crate::protocol::message::sync;
-use crate::protocol::{ErrorResponse, body};
-use crate::session::{self, Block};
+use crate::protocol::{ErrorResponse, HEADER_LENGTH, body, frontend as kind};
+use crate::session::{self, Block, Instant};
 use crate::sql::{Class, Effect, Judgement, SetScope, SetValue, Statement, quote};
 
 /// The most parameters that are noted of a session: with as many it cannot move.
@@ -47,6 +48,8 @@ pub struct Astray {
     pub noted: Vec<Box<str>>,
     /// What has declared it.
     pub by: Option<Box<Declaring>>,
+    /// Nothing has: a reload has changed its row ([`Next::Move`]).
+    pub unasked: bool,
 }
 
 /// The statement that has declared a task.
@@ -84,16 +87,29 @@ pub(super) struct Task {
     declared: bool,
     /// What has set the one that leads elsewhere.
     by: Option<Box<Declaring>>,
+    /// It is to go where a reload has made its row lead, before the message at the front.
+    unasked: bool,
+    /// That has been tried for it.
+    tried: bool,
+    /// What kept the session from going there.
+    kept_by: Option<Box<str>>,
     /// See [`Astray::noted`].
     noted: BTreeSet<Box<str>>,
     doubt: Doubt,
     /// It was put back for the message at the front.
-    pub(super) put_back: bool,
+    put_back: bool,
 }
 
 impl Task {
     pub(super) fn new(home: Option<Arc<str>>) -> Self {
         Task { home, ..Task::default() }
+    }
+
+    /// The message at the front is dealt with.
+    #[inline]
+    pub(super) fn front_is_done(&mut self) {
+        self.put_back = false;
+        self.tried = false;
     }
 }
 
@@ -102,6 +118,7 @@ impl Gate {
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
         self.task.declared = false;
+        self.task.kept_by = None;
         if self.policy.routed {
             self.policy.follow_task(self.task.home.as_deref());
             self.follow_task();
@@ -156,8 +173,52 @@ impl Gate {
     /// The session stays where it is: the declaration of the task came to nothing.
     pub fn stay(&mut self) {
         self.task.declared = false;
+        self.task.unasked = false;
         self.task.by = None;
         self.follow_task();
+    }
+
+    /// The session cannot go where a reload has made its row lead.
+    pub fn keep_from_moving(&mut self, why: &str) {
+        self.task.kept_by = Some(why.into());
+    }
+
+    /// Why a session whose row leads elsewhere since a reload is still here.
+    pub(super) fn kept_by(&self, denial: &Denial) -> Option<&str> {
+        let displaced = self.policy.displaced && denial.rule == Rule::TaskDenied;
+        self.task.kept_by.as_deref().filter(|_| displaced)
+    }
+
+    /// What is to be done before a message that starts something.
+    #[inline]
+    pub(super) fn first(&mut self, message: u8, rest: &[u8], now: Instant) -> Option<Next> {
+        let moves = if self.policy.displaced { self.moves_first(message, rest) } else { None };
+        moves.or_else(|| self.look_first(now)).or_else(|| self.task_first())
+    }
+
+    /// Where a reload has made the session's row lead elsewhere it goes there by itself, outside a
+    /// transaction; tried for each message, as what keeps it here may end. The unnamed statement
+    /// does not come along, so not ahead of a Bind of that one.
+    fn moves_first(&mut self, message: u8, rest: &[u8]) -> Option<Next> {
+        let may = self.policy.movable && self.policy.split.is_none();
+        let idle = self.is_quiet() && self.state.block() == Block::None;
+        if !may || !idle || self.task.tried {
+            return None;
+        }
+        if message == kind::BIND {
+            let names = &rest[HEADER_LENGTH..];
+            let portal = names.iter().take(NAMES_LIMIT).position(|byte| *byte == 0);
+            match portal.and_then(|end| names.get(end + 1)) {
+                None if names.len() < NAMES_LIMIT => return Some(Next::Need(rest.len() + 1)),
+                None | Some(0) => return None,
+                Some(_) => {}
+            }
+        }
+        self.task.tried = true;
+        self.task.declared = true;
+        self.follow_task();
+        self.task.unasked = self.task.astray;
+        self.task.astray.then_some(Next::Move)
     }
 
     /// The session's task leads elsewhere ([`Answer::Move`](super::Answer::Move)).
@@ -165,8 +226,8 @@ impl Gate {
         let task = self.state.parameters.task.get().clone()?;
         let noted = self.task.noted.iter().cloned();
         let home = self.task.home.clone();
-        let by = self.task.by.clone();
-        self.task.astray.then(|| Astray { task, home, noted: noted.collect(), by })
+        let (by, unasked) = (self.task.by.clone(), self.task.unasked);
+        self.task.astray.then(|| Astray { task, home, noted: noted.collect(), by, unasked })
     }
 
     /// A text is being sent. `unseen`: it runs code that cannot be seen.

@@ -174,6 +174,10 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
+                Next::Move => {
+                    self.moving = true;
+                    return Ok(at);
+                }
                 Next::Tell(class, length) => {
                     if let Some(splitter) = &self.inner {
                         splitter.tell(class);

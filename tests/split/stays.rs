@@ -1,10 +1,7 @@
-//! What does not move a session, what a refused move leaves, and what a reload means for one.
-
-use std::time::Duration;
-use std::{fs, thread};
+//! What does not move a session, and what a refused move leaves.
 
 use super::places::Places;
-use super::support::process::eventually;
+use super::reloaded::reload;
 use super::support::proxy::{PROD, REPLICA, STAGING};
 use super::support::relay::without_options;
 use super::support::wire::Frames;
@@ -21,18 +18,6 @@ fn session(proxy: &Proxy, task: &str) -> Wire {
 
 fn rows(cluster: &Cluster, database: &str) -> String {
     cluster.value(database, "SELECT count(*) FROM w1")
-}
-
-/// Reloads with a configuration that this makes of the present one.
-fn reload(proxy: &mut Proxy, change: impl Fn(&str) -> String) {
-    let text = fs::read_to_string(&proxy.config).unwrap();
-    let loaded = proxy.events("config_loaded").len();
-    fs::write(&proxy.config, change(&text)).unwrap();
-    proxy.reload();
-    eventually("the configuration to be loaded", Duration::from_secs(10), || {
-        (proxy.events("config_loaded").len() > loaded).then_some(())
-    });
-    thread::sleep(Duration::from_millis(100));
 }
 
 #[test]
@@ -255,45 +240,4 @@ fn whom_a_reload_has_locked_out_goes_nowhere() {
     });
     one.error("SET authority.task = 'unit_tests'");
     assert_eq!(one.value(WHERE), "neon");
-}
-
-#[test]
-fn a_row_that_leads_elsewhere_after_a_reload_is_followed() {
-    let mut places = Places::start(Major::V15);
-    let mut one = session(&places.proxy, "run_verification");
-    one.sql("PREPARE p AS SELECT 1");
-    let mut other = session(&places.proxy, "run_verification");
-    let mut both = session(&places.proxy, "spanning");
-    both.sql("INSERT INTO w1 VALUES (600)");
-    let rows_of = |task: &str| {
-        format!("\n[[decision]]\ntask = \"{task}\"\nread = \"local\"\nwrite = \"local\"\n")
-    };
-    reload(&mut places.proxy, |text| {
-        text.to_owned() + &rows_of("run_verification") + &rows_of("spanning")
-    });
-    let insert = "INSERT INTO w1 VALUES (601)";
-    let error = one.error(insert);
-    assert!(error.message().contains("leads to other upstreams since a reload"), "{error}");
-    assert!(error.hint().contains("declare the task again"), "{error}");
-    one.error("SELECT 1");
-    one.sql("SET my.own = 'a'");
-    let refused = one.error(AWAY);
-    assert!(refused.message().contains("by PREPARE"), "{refused}");
-    one.error(insert);
-    one.sql("DEALLOCATE p");
-    one.sql(AWAY);
-    assert_eq!(one.value(WHERE), "local");
-    assert_eq!(one.value("SHOW my.own"), "a");
-    one.sql(insert);
-    other.sql("RESET ALL");
-    assert_eq!(other.value(WHERE), "local");
-    let error = both.error("INSERT INTO w1 VALUES (602)");
-    assert!(error.hint().contains("connect again"), "{error}");
-    both.error("SELECT * FROM r1");
-    // its legs do not tell what it has any more
-    let error = both.error("SET authority.task = 'unit_tests'");
-    assert!(error.hint().contains("connect again"), "{error}");
-    both.error("INSERT INTO w1 VALUES (602)");
-    assert_eq!(rows(&places.cluster, "neon"), "0");
-    assert_eq!(rows(&places.cluster, "local"), "4");
 }

@@ -11,50 +11,35 @@
 mod breaking;
 mod carried;
 mod question;
+mod session;
 mod talk;
 
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::time::timeout;
-use uuid::Uuid;
 
 use breaking::Breaking;
 use carried::{Carried, Failed, forget, must};
+pub(super) use session::Session;
 pub(super) use talk::Line;
 
 use super::declare::declare;
-use super::ending::{Finish, shutdown};
-use super::leg::Leg;
+use super::ending::shutdown;
 use super::port::Port;
-use super::recorder::describe;
-use super::refuse::{Refusal, detail};
+use super::refuse::Refusal;
 use super::registry::CancelTarget;
-use super::session::{Kept, One, Origin, placed};
-use super::split::{self, Split, characters};
+use super::session::{One, Origin, placed};
+use super::split;
 use super::starting;
-use super::worker::{SessionHandle, Worker};
-use crate::audit::{Event, EventKind};
+use super::worker::Worker;
 use crate::contract::parameter;
-use crate::gate::{Astray, Declaring};
+use crate::gate::Astray;
 use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, message};
-use crate::split::Side;
 use crate::sql::quote;
-use crate::upstream::READ_ONLY;
-
-/// A session that serves its client.
-pub(super) enum Session {
-    /// On one upstream.
-    One(Box<One>),
-    /// That reads on one and writes on another.
-    Split(Box<Split>),
-}
 
 /// Takes a session where its task leads; it stays where it is if that cannot be.
 pub(super) async fn go(mut old: Session) {
@@ -77,7 +62,7 @@ pub(super) async fn go(mut old: Session) {
         kept.cancel.retarget(from);
     }
     match attempted {
-        Ok(new) => replace(old, new, &aside).await,
+        Ok(new) => replace(old, new, &aside, astray.unasked).await,
         Err(Failed::Refused(denial)) => stay(old, &astray, &denial, &aside).await,
         Err(Failed::Lost(error)) => {
             let why = format!("the connection was lost as the session moved: {error}");
@@ -182,8 +167,8 @@ fn no_client() -> Stream {
     Stream::pipe().1
 }
 
-/// The client changes hands.
-async fn replace(mut old: Session, new: New, aside: &BytesMut) {
+/// The client changes hands. `unasked`: it does not wait for ReadyForQuery.
+async fn replace(mut old: Session, new: New, aside: &BytesMut, unasked: bool) {
     let New { mut session, target, reports } = new;
     let mut client = old.swap(Port::new(no_client(), BytesMut::new()));
     let kept = old.kept().take();
@@ -194,7 +179,9 @@ async fn replace(mut old: Session, new: New, aside: &BytesMut) {
     old.leave().await;
     let mut out = aside.clone();
     out.extend_from_slice(&reports);
-    message::ready_for_query(&mut out, b'I');
+    if !unasked {
+        message::ready_for_query(&mut out, b'I');
+    }
     if let Err(error) = client.say(&out).await {
         return tracing::debug!(%error, "client left as its session moved");
     }
@@ -204,6 +191,9 @@ async fn replace(mut old: Session, new: New, aside: &BytesMut) {
 
 /// The session stays where it is: its task is the one that led there, and its client is told why.
 async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesMut) {
+    if astray.unasked {
+        return old.go_on(denial, aside).await;
+    }
     let (mut ours, theirs) = Stream::pipe();
     let mut client = old.swap(Port::new(theirs, BytesMut::new()));
     let home = astray.home.as_deref().unwrap_or_default();
@@ -234,168 +224,4 @@ async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesM
     }
     drop(old.swap(client));
     old.spawn();
-}
-
-impl Session {
-    fn astray(&self) -> Option<Astray> {
-        match self {
-            Session::One(one) => one.relay.leg.gate.astray(),
-            Session::Split(split) => split.astray(),
-        }
-    }
-
-    fn worker(&self) -> Rc<Worker> {
-        match self {
-            Session::One(one) => one.relay.worker.clone(),
-            Session::Split(split) => split.worker(),
-        }
-    }
-
-    /// How it is woken.
-    fn handle(&self) -> Option<Rc<SessionHandle>> {
-        match self {
-            Session::One(one) => Some(one.relay.handle.clone()),
-            Session::Split(split) => split.handle(),
-        }
-    }
-
-    /// `None`: it cannot move.
-    fn origin(&self) -> Option<Rc<Origin>> {
-        match self {
-            Session::One(one) => one.origin.clone(),
-            Session::Split(split) => Some(split.origin()),
-        }
-    }
-
-    fn kept(&mut self) -> &mut Option<Kept> {
-        match self {
-            Session::One(one) => &mut one.kept,
-            Session::Split(split) => split.kept(),
-        }
-    }
-
-    /// Another client. What the old one has sent and is not dealt with goes with it.
-    fn swap(&mut self, mut client: Port) -> Port {
-        match self {
-            Session::One(one) => {
-                client.use_outbox(&one.relay.worker);
-                std::mem::replace(&mut one.relay.client, client)
-            }
-            Session::Split(split) => split.swap(client),
-        }
-    }
-
-    async fn ask(
-        &mut self,
-        carried: &mut Carried,
-        noted: &[Box<str>],
-        aside: &mut BytesMut,
-        breaking: &Breaking,
-    ) -> io::Result<()> {
-        match self {
-            Session::One(one) => {
-                let own = noted.iter().any(|name| &**name == READ_ONLY);
-                let Leg { gate, port, .. } = &mut one.relay.leg;
-                carried.ask(noted, gate.policy().guarded && !own, port, (aside, breaking)).await
-            }
-            Session::Split(split) => {
-                for (side, leg) in split.lines() {
-                    carried.ask(noted, side == Side::Read, leg, (aside, breaking)).await?;
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// Serves the client while something is done with it.
-    async fn meanwhile<T>(
-        &mut self,
-        done: impl Future<Output = Result<T, Failed>>,
-    ) -> Result<T, Failed> {
-        tokio::select! {
-            biased;
-            result = done => result,
-            error = self.serve() => Err(Failed::Lost(error)),
-        }
-    }
-
-    /// Serves its client to the end.
-    async fn serve(&mut self) -> io::Error {
-        match self {
-            Session::One(one) => match poll_fn(|cx| Pin::new(&mut one.relay).poll(cx)).await {
-                Ok(Finish::Over) => io::ErrorKind::UnexpectedEof.into(),
-                Ok(Finish::Moves) => io::Error::other("the session's task leads elsewhere again"),
-                Err(error) => error,
-            },
-            Session::Split(split) => split.served().await,
-        }
-    }
-
-    /// Goes on where it is.
-    fn settle_down(&mut self) {
-        match self {
-            Session::One(one) => one.relay.stay(),
-            Session::Split(split) => split.stay(),
-        }
-    }
-
-    /// Serves its client, as a task of its own.
-    fn spawn(self) {
-        match self {
-            Session::One(one) => one.spawn(),
-            Session::Split(split) => drop(tokio::task::spawn_local(split.run())),
-        }
-    }
-
-    /// Says goodbye to its servers.
-    async fn leave(self) {
-        match self {
-            Session::One(mut one) => {
-                one.relay.close_books();
-                let _ = Line::say(&mut one.relay.leg.port, message::TERMINATE).await;
-            }
-            Session::Split(mut split) => {
-                for (_, leg) in split.lines() {
-                    let _ = leg.say(message::TERMINATE).await;
-                }
-            }
-        }
-    }
-
-    /// Ends with an error.
-    async fn end(mut self, error: &ErrorResponse) {
-        let mut client = self.swap(Port::new(no_client(), BytesMut::new()));
-        let _ = client.say(&error.to_bytes()).await;
-        let _ = poll_fn(|cx| client.poll_shutdown(cx)).await;
-    }
-
-    /// The answer to a task that does not come to pass: on record first.
-    async fn refused(&mut self, denial: &Denial, by: Option<&Declaring>) -> ErrorResponse {
-        let (place, who) = match self {
-            Session::One(one) => one.relay.recorder.told(),
-            Session::Split(split) => split.told(),
-        };
-        let mut event = Event::new(Uuid::now_v7(), EventKind::StatementBlocked, place.clone(), who);
-        describe(&mut event, denial);
-        event.in_transaction = Some(false);
-        if let Some(Declaring { text, location, tag, class }) = by {
-            event.class = Some(class.as_str());
-            event.command_tag = Some((*tag).to_owned());
-            event.statement = Some(Bytes::copy_from_slice(text));
-            let before = &text[..text.len().min(*location as usize)];
-            event.position = Some(characters(before) + 1);
-            event.offset = *location;
-        }
-        let id = event.id;
-        let worker = self.worker();
-        let recorded = worker.shared.audit.record(event).await.is_ok();
-        if let Some(upstream) = &place.upstream {
-            worker.metrics.upstream(upstream).blocked(denial.rule.id());
-        }
-        let known = if recorded { format!("event {id}") } else { "not recorded".to_owned() };
-        let more = Some(&*denial.reason).filter(|reason| !reason.is_empty());
-        ErrorResponse::error(denial.sqlstate(), denial.message.clone())
-            .with_detail(detail(&place, denial.rule, &known, more))
-            .with_hint(denial.full_hint())
-    }
 }
