@@ -160,7 +160,8 @@ impl Gate {
 
     /// A transaction has ended: a task declared in it may be undone.
     pub(super) fn follow_end(&mut self) {
-        if self.task.astray {
+        let moved = self.policy.routed && *self.state.parameters.task.get() != self.task.home;
+        if self.task.astray || moved {
             self.follow_task();
         }
     }

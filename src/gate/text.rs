@@ -133,10 +133,10 @@ impl Gate {
         let known = self.known(judgement, now);
         plan.before = self.before();
         plan.analysing = self.analysing(now);
-        let in_string = judgement.statements.len() > 1;
+        let (in_string, in_pipeline) = (judgement.statements.len() > 1, running && self.ran);
         for (index, statement) in judgement.statements.iter().enumerate() {
-            let in_pipeline = running && self.ran;
-            let view = View { in_string, in_pipeline, ..self.view(&state, now) };
+            let ends_string = index + 1 == judgement.statements.len();
+            let view = View { in_string, ends_string, in_pipeline, ..self.view(&state, now) };
             let before = plan.before;
             let resolved =
                 self.resolved(known.as_deref(), index, statement, now, before, view.confirmed);

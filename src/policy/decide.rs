@@ -65,6 +65,8 @@ pub struct View {
     pub in_transaction: bool,
     /// The statement stands in a string with others.
     pub in_string: bool,
+    /// Nothing stands behind it in its string.
+    pub ends_string: bool,
     /// It runs in a pipeline behind others, without a Sync between.
     pub in_pipeline: bool,
     /// RESET would change `authority.task`.

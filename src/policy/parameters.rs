@@ -36,6 +36,10 @@ impl Policy {
                     format!("send {} as a statement of its own", statement.tag),
                 ))
             }
+            // the transaction of its string, which a pool's reset is, ends with it
+            Effect::ResetAll if view.ends_string && !view.in_transaction && !view.in_pipeline => {
+                None
+            }
             Effect::ResetAll if self.routed && view.task_is_set => {
                 task_within(view, |first| format!("{first}RESET ALL"))
             }

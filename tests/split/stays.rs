@@ -51,20 +51,71 @@ fn a_refused_move_does_not_happen_later() {
 }
 
 #[test]
-fn the_reset_of_a_pool_is_refused_and_no_end() {
+fn the_reset_of_a_pool_leads_back() {
     let places = Places::start(Major::V15);
+    // asyncpg's
+    let reset = "SELECT pg_advisory_unlock_all();\nCLOSE ALL;\nUNLISTEN *;\nRESET ALL;";
+    for task in ["spanning", "run_verification", "schema_experiments"] {
+        let mut session = session(&places.proxy, "unit_tests");
+        session.sql(&format!("SET authority.task = '{task}'"));
+        session.sql("SET work_mem = '7MB'");
+        session.sql("LISTEN here");
+        session.sql("DECLARE c CURSOR WITH HOLD FOR SELECT 1");
+        session.sql(reset);
+        assert_eq!(session.value(TASK), "unit_tests", "{task}");
+        assert_eq!(session.value(WHERE), "local", "{task}");
+        assert_ne!(session.value("SHOW work_mem"), "7MB");
+        assert_eq!(session.value("SELECT count(*) FROM pg_listening_channels()"), "0");
+        session.sql("INSERT INTO w1 VALUES (900); DELETE FROM w1 WHERE a = 900; RESET ALL");
+        // inside a block it is refused as ever
+        session.sql(&format!("SET authority.task = '{task}'"));
+        session.sql("BEGIN");
+        let error = session.error(reset);
+        assert!(error.detail().contains("rule task.change"), "{error}");
+        session.sql("ROLLBACK");
+        // nothing behind it runs in a place that its task does not mean
+        let error = session.error("RESET ALL; INSERT INTO w1 VALUES (901)");
+        assert!(error.detail().contains("rule task.change"), "{error}");
+        assert_eq!(session.value(TASK), task);
+    }
+    assert_eq!(rows(&places.cluster, "neon"), "0");
+    assert_eq!(rows(&places.cluster, "local"), "2");
+    // where something hinders, the task is put back
     let mut session = session(&places.proxy, "unit_tests");
     session.sql("SET authority.task = 'spanning'");
     session.sql("CREATE TEMPORARY TABLE kept (a int)");
-    let reset = "SELECT pg_advisory_unlock_all(); CLOSE ALL; UNLISTEN *; RESET ALL;";
     let error = session.error(reset);
     assert_eq!(error.code(), "25001", "{error}");
+    assert!(error.message().contains("temporary relation \"kept\""), "{error}");
     assert_eq!(session.value(TASK), "spanning");
     session.sql("INSERT INTO kept VALUES (1)");
     assert_eq!(session.value("SELECT count(*) FROM kept"), "1");
     session.sql("DISCARD ALL");
     assert_eq!(session.value(WHERE), "local");
     assert_eq!(session.value(TASK), "unit_tests");
+}
+
+#[test]
+fn a_string_that_cannot_commit_leaves_the_task() {
+    let mut places = Places::start(Major::V15);
+    let row = "\n[[decision]]\ntask = \"only_reads\"\nread = \"local\"\nwrite = \"deny\"\n";
+    reload(&mut places.proxy, |text| text.to_owned() + row);
+    // the deferred foreign key fails at the end
+    let orphan = "INSERT INTO w2 VALUES (777); RESET ALL";
+    for (began, task, place) in [
+        ("run_verification", "unit_tests", "local"),
+        ("only_reads", "unit_tests", "local"),
+        ("unit_tests", "spanning", "neon"),
+    ] {
+        let mut session = session(&places.proxy, began);
+        session.sql(&format!("SET authority.task = '{task}'"));
+        assert_eq!(session.error(orphan).code(), "23503");
+        assert_eq!(session.value(TASK), task);
+        assert_eq!(session.value(WHERE), place);
+        session.sql("INSERT INTO w1 VALUES (910); DELETE FROM w1 WHERE a = 910");
+        session.sql("RESET ALL");
+        assert_eq!(session.value(TASK), began);
+    }
 }
 
 #[test]

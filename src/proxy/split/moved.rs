@@ -17,8 +17,7 @@ use crate::proxy::port::Port;
 use crate::proxy::session::{Kept, Origin};
 use crate::proxy::worker::{SessionHandle, Worker};
 use crate::split::Side;
-use crate::sql::Statement;
-use crate::sql::quote;
+use crate::sql::{Effect, Statement, quote};
 
 impl Split {
     /// ReadyForQuery, unless the session is to move first.
@@ -38,6 +37,12 @@ impl Split {
         let is_set = legs.clone().any(|leg| leg.tidings.task_is_set());
         let behind = matches!(self.block, Block::None) && legs.any(|leg| leg.ran);
         behind.then(|| task_in_pipeline(statement, is_set)).flatten()
+    }
+
+    /// It sets the task back.
+    pub(super) fn resets_task(&self, statement: &Statement) -> bool {
+        let mut legs = self.legs.iter().flatten();
+        statement.effect == Effect::ResetAll && legs.any(|leg| leg.tidings.task_is_set())
     }
 
     /// A task that leads here is the session's once what set it is answered.

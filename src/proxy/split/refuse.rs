@@ -24,8 +24,10 @@ pub(in crate::proxy) fn refused_in_string<'a>(
     parts: impl IntoIterator<Item = Part<'a>>,
     view: View,
 ) -> Option<(&'a Statement, Side, Box<Denial>)> {
-    let view = View { in_string: true, ..view };
-    parts.into_iter().find_map(|(statement, class, on)| {
+    let mut parts = parts.into_iter().peekable();
+    std::iter::from_fn(|| Some((parts.next()?, parts.peek().is_none()))).find_map(|(part, last)| {
+        let (statement, class, on) = part;
+        let view = View { in_string: true, ends_string: last, ..view };
         let concerned = |side: &Side| on.is_none_or(|on| on == *side);
         Side::BOTH.into_iter().filter(concerned).find_map(|side| {
             match policies[side as usize].decide(statement, class, view) {

@@ -222,7 +222,7 @@ impl Split {
         classes: &[Class],
         text: &Bytes,
     ) -> Result<(), End> {
-        let implicit = matches!(self.block, Block::None);
+        let mut implicit = matches!(self.block, Block::None);
         self.late = Some(HashMap::new());
         if implicit {
             self.block = Block::Open(Modes::default());
@@ -230,6 +230,14 @@ impl Split {
         let mut done = true;
         let last = statements.len().saturating_sub(1);
         for (index, statement) in statements.iter().enumerate() {
+            if implicit && index == last && self.resets_task(statement) {
+                // outside a transaction: what stands before it commits first
+                implicit = false;
+                done = self.commit_parts().await?;
+                if !done {
+                    break;
+                }
+            }
             // the last one is complete once its transaction has committed
             self.holding = implicit && index == last;
             let start = (statement.location as usize).min(text.len());
@@ -258,7 +266,7 @@ impl Split {
         self.holding = false;
         if implicit {
             match done {
-                true => self.commit_parts().await?,
+                true => drop(self.commit_parts().await?),
                 false => {
                     for side in Side::BOTH {
                         if self.is_begun(side) {
@@ -295,13 +303,14 @@ impl Split {
     }
 
     /// The end of a string's transaction: its errors are told, not its completion.
-    async fn commit_parts(&mut self) -> Result<(), End> {
+    async fn commit_parts(&mut self) -> Result<bool, End> {
         let done = self.commit_legs(b"COMMIT", Pass::Errors).await?;
         if done {
             self.release();
         }
         self.held.clear();
-        self.over(done)
+        self.over(done)?;
+        Ok(done)
     }
 
     /// A Query behind Bind or Execute without their Sync: what it would share a transaction with may
