@@ -34,6 +34,8 @@ mod moved;
 mod moving;
 #[path = "split/names.rs"]
 mod names;
+#[path = "split/notified.rs"]
+mod notified;
 #[path = "split/places.rs"]
 mod places;
 #[path = "split/prepared.rs"]

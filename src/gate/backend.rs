@@ -99,7 +99,11 @@ impl Gate {
                 break Answer::Need(length);
             }
             let body = &rest[frame::HEADER_LENGTH..length];
-            match self.hear(header.kind, body, now) {
+            let heard = match header.kind {
+                kind::NOTIFICATION_RESPONSE => self.notified(&rest[..length]),
+                _ => self.hear(header.kind, body, now),
+            };
+            match heard {
                 Heard::Pass if self.fates.is_empty() => at += length,
                 Heard::Pass => break Answer::Fates(std::mem::take(&mut self.fates), length),
                 Heard::Absorb => break Answer::Drop(length),
@@ -121,7 +125,7 @@ impl Gate {
             kind::DATA_ROW | kind::COPY_DATA => self.absorbing(),
             // one about the proxy's own statements is nothing to the client
             kind::NOTICE_RESPONSE => self.absorbing(),
-            kind::NOTIFICATION_RESPONSE => false,
+            kind::NOTIFICATION_RESPONSE => self.process.is_some(),
             kind::ROW_DESCRIPTION | kind::NO_DATA => {
                 matches!(self.owed.front(), Some(Owed::Describe | Owed::Own(_)))
             }

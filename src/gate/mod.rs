@@ -20,6 +20,7 @@ mod next;
 mod overloads;
 mod owed;
 mod plan;
+mod process;
 mod refusal;
 mod refusing;
 mod reports;
@@ -158,6 +159,8 @@ pub struct Gate {
     fence: Fence,
     /// Where the session's task leads.
     task: Task,
+    /// `None`: the client knows it by the server's own process id.
+    process: Option<process::Process>,
     frontend_pass: usize,
     frontend_discard: usize,
     backend_pass: usize,
@@ -259,6 +262,7 @@ impl Gate {
             unseen_ran: false,
             fence: Fence::No,
             task: Task::default(),
+            process: None,
             frontend_pass: 0,
             frontend_discard: 0,
             backend_pass: 0,

@@ -140,6 +140,11 @@ pub(super) struct CancelGuard {
 }
 
 impl CancelGuard {
+    /// The process id that the client knows.
+    pub(super) fn process_id(&self) -> i32 {
+        self.key.0
+    }
+
     /// The session is on its way to other upstreams, until [`CancelGuard::retarget`].
     pub(super) fn moves(&self) -> Option<Arc<Moving>> {
         let from = self.keys.sessions.get(&self.key)?.target().clone();

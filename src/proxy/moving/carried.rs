@@ -46,6 +46,18 @@ pub(super) enum Failed {
     Drained,
 }
 
+impl Failed {
+    /// With this hint, where there is none.
+    fn hinted(mut self, hint: &str) -> Self {
+        if let Failed::Refused(denial) = &mut self
+            && denial.hint.is_empty()
+        {
+            hint.clone_into(&mut denial.hint);
+        }
+        self
+    }
+}
+
 impl From<io::Error> for Failed {
     fn from(error: io::Error) -> Self {
         Failed::Lost(error)
@@ -108,6 +120,11 @@ impl Carried {
             }
         }
         Ok(())
+    }
+
+    /// It LISTENs.
+    pub(super) fn listens(&self) -> bool {
+        !self.channels.is_empty()
     }
 
     fn setting(&mut self, name: Bytes, value: Bytes) {
@@ -192,7 +209,9 @@ impl Carried {
             must(line, &set_config(name, value), aside).await?;
         }
         for channel in &self.channels {
-            must(line, &[b"LISTEN ", &identifier(channel)[..]].concat(), aside).await?;
+            let listened =
+                must(line, &[b"LISTEN ", &identifier(channel)[..]].concat(), aside).await;
+            listened.map_err(|failed| failed.hinted("UNLISTEN * first"))?;
         }
         for prepared in &self.prepared {
             exchange(line, &prepared.request(), aside).await?;

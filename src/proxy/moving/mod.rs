@@ -96,10 +96,11 @@ async fn attempt(
     }
     breaking.asked()?;
     carried.hindrance(task).map_err(Failed::Refused)?;
+    let known = old.kept().as_ref().map_or(0, |kept| kept.cancel.process_id());
     let worker = old.worker();
     let limit = worker.shared.loaded().config.server.login_timeout;
     let there = async {
-        let mut new = open(&worker, origin, task).await?;
+        let mut new = open(&worker, (origin, known), task).await?;
         let (mut ours, theirs) = Stream::pipe();
         drop(new.session.swap(Port::new(theirs, BytesMut::new())));
         let mut said = BytesMut::new();
@@ -115,7 +116,14 @@ async fn attempt(
     };
     match arrived {
         Ok(Err(Failed::Lost(error))) => Err(Failed::Refused(unreachable(error.to_string()))),
-        Ok(arrived) => arrived,
+        Ok(Ok(new)) => {
+            if carried.listens() {
+                // what it is notified of until it listens there
+                let _ = timeout(limit, old.hear_out(aside)).await;
+            }
+            Ok(new)
+        }
+        Ok(refused) => refused,
         Err(_) => Err(Failed::Refused(unreachable(format!("no answer in {limit:?}")))),
     }
 }
@@ -132,7 +140,12 @@ fn unreachable(why: String) -> Box<Denial> {
 }
 
 /// Opens what a task leads to, as for a newcomer with the startup packet of the session's.
-async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<New, Failed> {
+/// `known`: the process id that the client knows the session by.
+async fn open(
+    worker: &Rc<Worker>,
+    (origin, known): (&Origin, i32),
+    task: &Arc<str>,
+) -> Result<New, Failed> {
     let refused = |refusal: Refusal| {
         Failed::Refused(refusal.into_denial("the session stays where it is; try again"))
     };
@@ -145,7 +158,8 @@ async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<N
     let place = placed(startup, &declared);
     if let Some(write) = declared.write.take() {
         let begun = split::begin(worker, &loaded, &origin, place, declared, write).await;
-        let begun = begun.map_err(refused)?;
+        let mut begun = begun.map_err(refused)?;
+        begun.known_as(known);
         let (target, reports) = (begun.target(), begun.reports());
         let split = begun.session(no_client())?;
         return Ok(New { session: Session::Split(Box::new(split)), target, reports });
@@ -156,7 +170,9 @@ async fn open(worker: &Rc<Worker>, origin: &Origin, task: &Arc<str>) -> Result<N
     let target = CancelTarget::One(connection.cancel_token());
     let mut reports = BytesMut::new();
     starting::reports(&mut reports, &connection);
-    let leg = starting::leg(worker, &loaded.config, startup, connection, declared.into())?;
+    let own = connection.process_id;
+    let mut leg = starting::leg(worker, &loaded.config, startup, connection, declared.into())?;
+    leg.gate.know_as(own, known);
     let client = Port::new(no_client(), BytesMut::new());
     let one = One::new(worker, leg, client, place, origin.clone());
     Ok(New { session: Session::One(Box::new(one)), target, reports })

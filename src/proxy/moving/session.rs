@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::breaking::Breaking;
 use super::carried::{Carried, Failed};
 use super::no_client;
-use super::talk::Line;
+use super::talk::{Line, exchange};
 use crate::audit::{Event, EventKind};
 use crate::gate::{Astray, Declaring};
 use crate::policy::Denial;
@@ -95,13 +95,33 @@ impl Session {
             Session::One(one) => {
                 let own = noted.iter().any(|name| &**name == READ_ONLY);
                 let Leg { gate, port, .. } = &mut one.relay.leg;
-                carried.ask(noted, gate.policy().guarded && !own, port, (aside, breaking)).await
+                let guarded = gate.policy().guarded && !own;
+                let asked = carried.ask(noted, guarded, port, (&mut *aside, breaking)).await;
+                gate.name_processes(aside);
+                asked
             }
             Session::Split(split) => {
                 for (side, leg) in split.lines() {
                     carried.ask(noted, side == Side::Read, leg, (aside, breaking)).await?;
                 }
                 Ok(())
+            }
+        }
+    }
+
+    /// What its servers have notified it of so far, as far as they can be reached.
+    pub(super) async fn hear_out(&mut self, aside: &mut BytesMut) {
+        let heard = aside.len();
+        match self {
+            Session::One(one) => {
+                let Leg { gate, port, .. } = &mut one.relay.leg;
+                let _ = exchange(port, message::SYNC, aside).await;
+                gate.name_processes(&mut aside[heard..]);
+            }
+            Session::Split(split) => {
+                for (_, leg) in split.lines() {
+                    let _ = exchange(leg, message::SYNC, aside).await;
+                }
             }
         }
     }

@@ -22,6 +22,11 @@ pub(in crate::proxy) trait Line {
     async fn say(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Appends what comes next; an error at the end.
     async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()>;
+    /// Appends what can be had without waiting; false: nothing. Only where what is left over would
+    /// be lost.
+    async fn at_hand(&mut self, _into: &mut BytesMut) -> io::Result<bool> {
+        Ok(false)
+    }
 }
 
 /// What came of one request.
@@ -64,10 +69,11 @@ pub(in crate::proxy) async fn exchange(
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let length = header.map_or(HEADER_LENGTH, |header| header.message_length());
         let Some(header) = header.filter(|_| input.len() >= length) else {
-            if ready && input.is_empty() {
-                return Ok(reply);
+            match ready && input.is_empty() {
+                true if !line.at_hand(&mut input).await? => return Ok(reply),
+                true => {}
+                false => line.hear(&mut input).await?,
             }
-            line.hear(&mut input).await?;
             continue;
         };
         let frame = input.split_to(length).freeze();
@@ -149,5 +155,14 @@ impl Line for DuplexStream {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }
+    }
+
+    async fn at_hand(&mut self, into: &mut BytesMut) -> io::Result<bool> {
+        let mut read = std::pin::pin!(self.read_buf(into));
+        poll_fn(|cx| match read.as_mut().poll(cx) {
+            Poll::Ready(read) => Poll::Ready(read.map(|length| length > 0)),
+            Poll::Pending => Poll::Ready(Ok(false)),
+        })
+        .await
     }
 }

@@ -48,6 +48,8 @@ pub(in crate::proxy) struct Ground {
     cancel: Arc<SplitCancel>,
     /// Under which the splitter is woken for a drain.
     pub(super) entered: Option<Entered>,
+    /// The process id that the client knows; 0: that of the first leg.
+    process_id: i32,
     drain_told: Cell<(bool, bool)>,
     pub(super) kept: Option<Kept>,
 }
@@ -139,7 +141,9 @@ impl Ground {
             env: Some(declaration.environment.as_str()),
             ..self.place.clone()
         };
-        let leg = starting::leg(&self.worker, &self.loaded.config, startup, connection, law)?;
+        let own = connection.process_id;
+        let mut leg = starting::leg(&self.worker, &self.loaded.config, startup, connection, law)?;
+        leg.gate.know_as(own, self.process_id);
         let Startup { database, user, .. } = startup;
         let entered = self.worker.enter(database, user, leg.gate.policy());
         let recorder = Recorder::new(self.worker.shared.audit.clone(), place, self.who.clone());
@@ -196,6 +200,7 @@ pub(in crate::proxy) async fn begin(
         search_path_doubtful: declared.search_path_doubtful,
         cancel: Arc::default(),
         entered: None,
+        process_id: 0,
         drain_told: Cell::default(),
         kept: None,
     };
@@ -227,6 +232,11 @@ impl Begun {
         self.connection.process_id
     }
 
+    /// The client knows the session by this process id.
+    pub(in crate::proxy) fn known_as(&mut self, process_id: i32) {
+        self.ground.process_id = process_id;
+    }
+
     /// What cancels the session's statements.
     pub(in crate::proxy) fn target(&self) -> CancelTarget {
         CancelTarget::Split(self.ground.cancel.clone())
@@ -250,6 +260,9 @@ impl Begun {
     /// No random bytes could be had.
     pub(in crate::proxy) fn session(self, client: Stream) -> io::Result<Split> {
         let Begun { mut ground, side, connection, server } = self;
+        if ground.process_id == 0 {
+            ground.process_id = connection.process_id;
+        }
         let told = connection.parameters.iter();
         let told = told.map(|(name, value)| (Box::from(&name[..]), Box::from(&value[..])));
         let told = told.collect();

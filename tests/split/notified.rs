@@ -1,0 +1,166 @@
+//! LISTEN and NOTIFY in sessions that move, and in those of two places.
+
+use super::places::Places;
+use super::support::proxy::{REPLICA, STAGING};
+use super::support::wire::{Frames, Message};
+use super::support::{Cluster, Major, Proxy, Wire};
+
+const WHERE: &str = "SELECT current_database()";
+
+fn session(places: &Places, task: &str) -> Wire {
+    let login = places.proxy.login("nova").options(&format!("-c authority.task={task}"));
+    places.proxy.try_connect(&login).unwrap()
+}
+
+/// Process id, channel and payload of the notifications among these.
+fn notified(messages: &[Message]) -> Vec<(u32, String)> {
+    let of = |message: &Message| {
+        let (id, rest) = message.body.split_at(4);
+        let text = String::from_utf8_lossy(rest).replace('\0', " ").trim_end().to_owned();
+        (u32::from_be_bytes(id.try_into().unwrap()), text)
+    };
+    messages.iter().filter(|message| message.tag == b'A').map(of).collect()
+}
+
+/// What it has been notified of once this is answered.
+fn told(session: &mut Wire) -> Vec<String> {
+    let mut told = notified(&session.exchange(&Frames::new().query("SELECT 1")));
+    // a split session's other leg is not asked by that
+    told.extend(notified(&session.exchange(&Frames::new().query("SET my.own = 'a'"))));
+    told.into_iter().map(|(_, text)| text).collect()
+}
+
+#[test]
+fn what_it_listens_to_goes_on_into_two_places_and_back() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places, "unit_tests");
+    session.sql("LISTEN here");
+    let go = |session: &mut Wire, task: &str| {
+        session.sql(&format!("SET authority.task = '{task}'"));
+    };
+    let notify = |place: &str, text: &str| {
+        places.cluster.sql(place, &format!("NOTIFY here, '{text}'"));
+    };
+    // in two places it is notified of both
+    go(&mut session, "spanning");
+    notify("local", "1");
+    notify("neon", "2");
+    let mut heard = told(&mut session);
+    heard.sort();
+    assert_eq!(heard, ["here 1", "here 2"]);
+    session.sql("LISTEN there");
+    go(&mut session, "unit_tests");
+    assert_eq!(session.value(WHERE), "local");
+    notify("local", "3");
+    places.cluster.sql("local", "NOTIFY there, '4'");
+    assert_eq!(told(&mut session), ["here 3", "there 4"]);
+    go(&mut session, "spanning");
+    session.sql("UNLISTEN here");
+    notify("local", "5");
+    notify("neon", "6");
+    assert_eq!(told(&mut session), [""; 0]);
+    go(&mut session, "run_verification");
+    places.cluster.sql("neon", "NOTIFY there, '7'");
+    assert_eq!(told(&mut session), ["there 7"]);
+}
+
+#[test]
+fn nothing_is_lost_on_the_way() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places, "unit_tests");
+    session.sql("LISTEN here");
+    let mut heard = Vec::new();
+    let numbers: Vec<u32> = std::thread::scope(|scope| {
+        let (stop, stopped) = std::sync::mpsc::channel::<()>();
+        let cluster = &places.cluster;
+        let sender = scope.spawn(move || {
+            let mut other = cluster.connect("local");
+            let mut sent = Vec::new();
+            for number in 0.. {
+                other.sql(&format!("NOTIFY here, '{number}'"));
+                sent.push(number);
+                if stopped.try_recv().is_ok() {
+                    break;
+                }
+            }
+            sent
+        });
+        for _ in 0..8 {
+            for task in ["spanning", "unit_tests"] {
+                let set = format!("SET authority.task = '{task}'");
+                let messages = session.exchange(&Frames::new().query(&set));
+                assert!(messages.iter().all(|message| message.tag != b'E'), "{messages:?}");
+                heard.extend(notified(&messages));
+            }
+        }
+        stop.send(()).unwrap();
+        sender.join().unwrap()
+    });
+    heard.extend(notified(&session.exchange(&Frames::new().query("SELECT 1"))));
+    let heard: std::collections::HashSet<String> =
+        heard.into_iter().map(|(_, text)| text).collect();
+    let lost: Vec<_> =
+        numbers.iter().filter(|number| !heard.contains(&format!("here {number}"))).collect();
+    assert!(lost.is_empty(), "of {}: {lost:?}", numbers.len());
+}
+
+#[test]
+fn its_own_notifications_are_its_own_wherever_it_is() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places, "unit_tests");
+    let known = session.key.0;
+    session.sql("LISTEN here");
+    for task in ["unit_tests", "run_verification", "spanning", "unit_tests", "spanning"] {
+        session.sql(&format!("SET authority.task = '{task}'"));
+        let own = session.exchange(&Frames::new().query("NOTIFY here, 'own'"));
+        let own = [own, session.exchange(&Frames::new().query("SET my.own = 'a'"))].concat();
+        assert_eq!(notified(&own), [(known, "here own".to_owned())], "{task}");
+        let place = if task == "run_verification" { "neon" } else { "local" };
+        let mut other = places.cluster.connect(place);
+        let theirs: u32 = other.value("SELECT pg_backend_pid()").parse().unwrap();
+        other.sql("NOTIFY here, 'theirs'");
+        let heard = session.exchange(&Frames::new().query("SELECT 1"));
+        let heard = [heard, session.exchange(&Frames::new().query("SET my.own = 'b'"))].concat();
+        assert_eq!(notified(&heard), [(theirs, "here theirs".to_owned())], "{task}");
+    }
+    // what comes as it leaves as well
+    session.sql("SET authority.task = 'run_verification'");
+    let both = Frames::new().query("NOTIFY here, 'late'").query("RESET authority.task");
+    session.send(&both).unwrap();
+    let heard = [session.receive_until(b'Z'), session.receive_until(b'Z')].concat();
+    assert_eq!(notified(&heard), [(known, "here late".to_owned())]);
+    // and from the start where it has two places
+    let mut both = self::session(&places, "spanning");
+    let known = both.key.0;
+    both.sql("LISTEN here");
+    let own = both.exchange(&Frames::new().query("NOTIFY here, 'own'"));
+    let own = [own, both.exchange(&Frames::new().query("SET my.own = 'a'"))].concat();
+    assert_eq!(notified(&own), [(known, "here own".to_owned())]);
+}
+
+#[test]
+fn who_listens_does_not_go_to_a_standby() {
+    let cluster = Cluster::builder().start();
+    let standby = cluster.replica();
+    let proxy = Proxy::builder()
+        .upstream_at("neon", REPLICA, &standby.url("app", "app"), "")
+        .upstream_at("local", STAGING, &cluster.url("app", "app"), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"")
+        .start();
+    let login = proxy.login("nova").options("-c authority.task=unit_tests");
+    let mut session = proxy.try_connect(&login).unwrap();
+    session.sql("LISTEN here");
+    let away = "SET authority.task = 'run_verification'";
+    let error = session.error(away);
+    assert!(error.message().contains("LISTEN"), "{error}");
+    assert!(error.hint().contains("UNLISTEN * first"), "{error}");
+    cluster.sql("app", "NOTIFY here, '1'");
+    assert_eq!(told(&mut session), ["here 1"]);
+    // beside one it listens where it writes
+    session.sql("SET authority.task = 'spanning'");
+    cluster.sql("app", "NOTIFY here, '2'");
+    assert_eq!(told(&mut session), ["here 2"]);
+    session.sql("UNLISTEN *");
+    session.sql(away);
+    assert_eq!(session.value("SELECT pg_is_in_recovery()"), "t");
+}
