@@ -52,7 +52,7 @@ impl Running {
         let settings = config.server.clone();
         let secrets = Secrets::new(&config)?;
         let shared = Arc::new(Shared {
-            loaded: RwLock::new(Arc::new(Loaded { config, secrets })),
+            loaded: RwLock::new(Arc::new(Loaded { config, secrets, generation: 1 })),
             generation: AtomicU64::new(1),
             audit,
             cancel_keys: Arc::new(CancelKeys::default()),

@@ -158,10 +158,11 @@ impl Main {
         self.metrics.config_loaded(config.upstreams.keys().map(String::as_str));
         self.readiness.set_reload(None);
         let secrets = self.shared.loaded().secrets.reloaded(&config);
-        let loaded = Arc::new(Loaded { config, secrets });
+        let generation = self.shared.loaded().generation + 1;
+        let loaded = Arc::new(Loaded { config, secrets, generation });
         *self.shared.loaded.write().unwrap_or_else(PoisonError::into_inner) = loaded;
         self.shared.catalogs.clear();
-        self.shared.generation.fetch_add(1, Ordering::Release);
+        self.shared.generation.store(generation, Ordering::Release);
         self.commands.send_modify(|_| {});
         let mut reason = size(&self.shared.loaded().config);
         for note in notes {

@@ -199,9 +199,10 @@ pub(super) struct One {
 }
 
 impl One {
+    /// `generation`: of the configuration that the leg's law was made from.
     pub(super) fn new(
         worker: &Rc<Worker>,
-        leg: Leg,
+        (leg, generation): (Leg, u64),
         client: Port,
         place: Place,
         origin: Rc<Origin>,
@@ -209,7 +210,7 @@ impl One {
         let Startup { database, user, .. } = &origin.startup;
         let policy = leg.gate.policy();
         let may_move = policy.routed && policy.movable;
-        let entered = worker.enter(database, user, policy);
+        let entered = worker.enter((database, user), policy, generation);
         let recorder = Recorder::new(worker.shared.audit.clone(), place, origin.who());
         let handle = entered.handle.clone();
         let relay = Relay::new(client, leg, worker.clone(), handle, recorder);
@@ -371,7 +372,8 @@ impl Newcomer {
         let leg = starting::leg(&self.worker, config, startup, begun.connection, law);
         let Ok(leg) = leg else { return };
         let client = Port::new(self.client.stream, BytesMut::new());
-        let mut one = One::new(&self.worker, leg, client, self.place, origin);
+        let mut one =
+            One::new(&self.worker, (leg, self.loaded.generation), client, self.place, origin);
         one.kept = Some(kept);
         one.spawn();
     }

@@ -45,6 +45,8 @@ const WAITING: Duration = Duration::from_millis(1);
 pub(super) struct Loaded {
     pub(super) config: Config,
     pub(super) secrets: Secrets,
+    /// Its number: see [`Shared::generation`].
+    pub(super) generation: u64,
 }
 
 /// What all workers share.
@@ -181,13 +183,19 @@ impl Worker {
         self.command.get() == Command::Leave
     }
 
-    /// Registers a session for wake-ups until the guard is dropped.
-    pub(super) fn enter(self: &Rc<Self>, entry: &str, user: &str, policy: &Policy) -> Entered {
+    /// Registers a session for wake-ups until the guard is dropped. `generation`: of the
+    /// configuration that its law was made from, which may be another by now.
+    pub(super) fn enter(
+        self: &Rc<Self>,
+        (entry, user): (&str, &str),
+        policy: &Policy,
+        generation: u64,
+    ) -> Entered {
         let id = self.next_session.get();
         self.next_session.set(id + 1);
         let handle = Rc::new(SessionHandle {
             waker: RefCell::new(None),
-            generation: Cell::new(self.shared.generation.load(Ordering::Acquire)),
+            generation: Cell::new(generation),
             entry: entry.into(),
             user: user.into(),
             pooler: policy.pooler,

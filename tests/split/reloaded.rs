@@ -166,3 +166,14 @@ fn it_goes_to_two_places_and_only_where_it_is_let_in() {
     assert_eq!(session.value(WHERE), "neon");
     assert_eq!(rows(&places.cluster, "local"), "3");
 }
+
+#[test]
+fn a_leg_that_is_opened_behind_a_reload_is_under_its_law() {
+    let mut places = Places::start(Major::V15);
+    let mut both = session(&places.proxy, "spanning");
+    assert_eq!(both.value(WHERE), "neon");
+    lead(&mut places.proxy, "spanning", "local", "local");
+    let refused = both.error("INSERT INTO w1 VALUES (620)");
+    assert!(refused.message().contains("since a reload"), "{refused}");
+    assert_eq!(rows(&places.cluster, "local"), "2");
+}

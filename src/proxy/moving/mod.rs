@@ -174,7 +174,7 @@ async fn open(
     let mut leg = starting::leg(worker, &loaded.config, startup, connection, declared.into())?;
     leg.gate.know_as(own, known);
     let client = Port::new(no_client(), BytesMut::new());
-    let one = One::new(worker, leg, client, place, origin.clone());
+    let one = One::new(worker, (leg, loaded.generation), client, place, origin.clone());
     Ok(New { session: Session::One(Box::new(one)), target, reports })
 }
 

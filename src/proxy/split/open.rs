@@ -145,7 +145,8 @@ impl Ground {
         let mut leg = starting::leg(&self.worker, &self.loaded.config, startup, connection, law)?;
         leg.gate.know_as(own, self.process_id);
         let Startup { database, user, .. } = startup;
-        let entered = self.worker.enter(database, user, leg.gate.policy());
+        let entered =
+            self.worker.enter((database, user), leg.gate.policy(), self.loaded.generation);
         let recorder = Recorder::new(self.worker.shared.audit.clone(), place, self.who.clone());
         let (ours, theirs) = Stream::pipe();
         let client = Port::new(theirs, BytesMut::new());
@@ -267,7 +268,11 @@ impl Begun {
         let told = told.map(|(name, value)| (Box::from(&name[..]), Box::from(&value[..])));
         let told = told.collect();
         let Startup { database, user, .. } = &ground.origin.startup;
-        ground.entered = Some(ground.worker.enter(database, user, &ground.policies[0]));
+        ground.entered = Some(ground.worker.enter(
+            (database, user),
+            &ground.policies[0],
+            ground.loaded.generation,
+        ));
         let mut temporary = Temporary::default();
         temporary.opened(side);
         let task = ground.parameters.task.get().clone();
