@@ -200,8 +200,10 @@ impl Gate {
             let writes = match &meanings[..] {
                 [judgement] => self.runs_plain(judgement, now),
                 _ => {
-                    meanings.iter().for_each(|judgement| self.leave_plain(judgement, now));
-                    self.unseen_ran = true;
+                    for judgement in &meanings {
+                        self.leave_plain(judgement, now);
+                        self.may_run_code(judgement, now);
+                    }
                     true
                 }
             };

@@ -79,12 +79,18 @@ impl Gate {
         self.tally.take()
     }
 
-    /// Notes that a plain text runs. Whether it may run code of users: triggers, or what the catalog
-    /// shows to be behind a view.
+    /// Notes that a plain text runs. Whether it may run code of users.
     #[inline]
     pub(super) fn runs_plain(&mut self, judgement: &Rc<Judgement>, now: Instant) -> bool {
         self.count_plain(judgement);
         self.leave_plain(judgement, now);
+        self.may_run_code(judgement, now)
+    }
+
+    /// Whether a plain text may run code of users: triggers, or what the catalog shows to be behind a
+    /// view. Notes what is not seen.
+    #[inline]
+    pub(super) fn may_run_code(&mut self, judgement: &Judgement, now: Instant) -> bool {
         let writes = judgement.strongest >= Class::Write;
         let Some(known) = self.known(judgement, now) else { return writes };
         self.unseen_ran |= known.each.iter().any(|one| one.unseen_code);

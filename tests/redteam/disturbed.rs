@@ -62,6 +62,14 @@ fn is_harmed(cluster: &Cluster, database: &str) -> bool {
     harmed == "t"
 }
 
+/// A proxy in front of one of its databases, as prod.
+fn proxy(cluster: &Cluster, database: &str) -> Proxy {
+    Proxy::builder()
+        .upstream_at("prod", PROD, &cluster.url("app", database), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
+        .start()
+}
+
 fn sends(session: &mut Wire, texts: &[&str], extended: bool) -> Vec<Message> {
     let mut answers = Vec::new();
     for text in texts {
@@ -93,10 +101,7 @@ const ROLES: &str = "
 fn another_role_has_another_path() {
     let cluster = Cluster::builder().start();
     cluster.sql("app", ROLES);
-    let proxy = Proxy::builder()
-        .upstream_at("prod", PROD, &cluster.url("app", "app"), "")
-        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
-        .start();
+    let proxy = proxy(&cluster, "app");
     for (role, text) in
         [("boss", "SELECT up()"), ("app", "SELECT definer()"), ("app", "SELECT as_boss()")]
     {
@@ -125,10 +130,7 @@ fn another_role_has_another_path() {
 fn what_execute_gives_is_of_the_types_that_prepare_names() {
     let cluster = Cluster::builder().start();
     cluster.sql("app", ROLES);
-    let proxy = Proxy::builder()
-        .upstream_at("prod", PROD, &cluster.url("app", "app"), "")
-        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
-        .start();
+    let proxy = proxy(&cluster, "app");
     let prepare = "PREPARE p (checked) AS SELECT 1";
     for text in
         ["EXECUTE p ('x')", "EXPLAIN EXECUTE p ('x')", "CREATE TEMP TABLE t AS EXECUTE p ('x')"]
@@ -165,10 +167,7 @@ fn unseen_code_disturbs(major: Major) {
             cluster.sql(database, &text);
         }
     }
-    let proxy = Proxy::builder()
-        .upstream_at("prod", PROD, &cluster.url("app", "judged"), "")
-        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
-        .start();
+    let proxy = proxy(&cluster, "judged");
     for texts in ATTACKS {
         for extended in [false, true] {
             let mut direct = cluster.connect("direct");
