@@ -201,7 +201,6 @@ impl Gate {
                 [judgement] => self.runs_plain(judgement, now),
                 _ => {
                     for judgement in &meanings {
-                        self.leave_plain(judgement, now);
                         self.may_run_code(judgement, now);
                     }
                     true

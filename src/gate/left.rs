@@ -15,7 +15,7 @@ use super::plan::Plan;
 use super::text::{Stop, class_of};
 use crate::policy::Decision;
 use crate::session::{Batch, Block, Instant, State};
-use crate::sql::catalog::{Path, Resolved};
+use crate::sql::catalog::{Known, Path, Resolved};
 use crate::sql::{Class, Effect, Judgement, Statement};
 
 /// At most this many statements of a transaction are told apart.
@@ -138,8 +138,7 @@ impl Gate {
 
     /// As [`Gate::leave`], of a text on the short path.
     #[inline]
-    pub(super) fn leave_plain(&mut self, text: &Rc<Judgement>, now: Instant) {
-        let Some(known) = self.known(text, now) else { return };
+    pub(super) fn leave_plain(&mut self, text: &Rc<Judgement>, known: &Known, now: Instant) {
         if !known.runs_routines && known.number != 0 {
             return;
         }

@@ -188,6 +188,7 @@ impl Lookups {
             temporary: self.temporary_for(judgement),
             strongest: each.iter().map(|one| one.class).max().unwrap_or(Class::Session),
             runs_routines: each.iter().any(|one| one.runs_routines),
+            unseen: each.iter().any(|one| one.unseen_code),
             disturbs: each.iter().any(|one| one.unseen_code && one.changes),
             missing: each.iter().zip(calls).any(|(one, calls)| one.missing && calls),
             each,

@@ -83,17 +83,17 @@ impl Gate {
     #[inline]
     pub(super) fn runs_plain(&mut self, judgement: &Rc<Judgement>, now: Instant) -> bool {
         self.count_plain(judgement);
-        self.leave_plain(judgement, now);
         self.may_run_code(judgement, now)
     }
 
     /// Whether a plain text may run code of users: triggers, or what the catalog shows to be behind a
-    /// view. Notes what is not seen.
+    /// view. Notes what is not seen, and what is left to run later.
     #[inline]
-    pub(super) fn may_run_code(&mut self, judgement: &Judgement, now: Instant) -> bool {
+    pub(super) fn may_run_code(&mut self, judgement: &Rc<Judgement>, now: Instant) -> bool {
         let writes = judgement.strongest >= Class::Write;
         let Some(known) = self.known(judgement, now) else { return writes };
-        self.unseen_ran |= known.each.iter().any(|one| one.unseen_code);
+        self.leave_plain(judgement, &known, now);
+        self.unseen_ran |= known.unseen;
         writes || known.strongest >= Class::Write
     }
 

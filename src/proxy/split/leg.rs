@@ -137,10 +137,8 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn of(connection: &Connection) -> Server {
-        let mut reports = connection.parameters.iter();
         Server {
-            recovering: reports
-                .any(|(name, value)| &name[..] == b"in_hot_standby" && &value[..] == b"on"),
+            recovering: connection.parameter("in_hot_standby") == Some("on"),
             serializable: connection.serializable,
         }
     }

@@ -33,6 +33,8 @@ pub struct Known {
     pub strongest: Class,
     /// Some statement runs a routine that is not PostgreSQL's own.
     pub runs_routines: bool,
+    /// Unseen code runs.
+    pub unseen: bool,
     /// Unseen code may do to the session what later statements are judged by.
     pub disturbs: bool,
     /// Some statement calls what the snapshot may not have: worth a newer one.
