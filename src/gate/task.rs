@@ -27,14 +27,12 @@ use crate::sql::{Class, Effect, Judgement, SetScope, SetValue, Statement, quote}
 /// The most parameters that are noted of a session: with as many it cannot move.
 pub const MAX_NOTED: usize = 256;
 
+/// What SET SESSION CHARACTERISTICS sets, where it says whether transactions write.
+const READ_ONLY: &str = "default_transaction_read_only";
+
 /// Parameters whose value alone does not tell whether the session has set them.
-const TOLD_BY_NOTE: [&str; 5] = [
-    "client_encoding",
-    "statement_timeout",
-    "lock_timeout",
-    "transaction_timeout",
-    "default_transaction_read_only",
-];
+const TOLD_BY_NOTE: [&str; 5] =
+    ["client_encoding", "statement_timeout", "lock_timeout", "transaction_timeout", READ_ONLY];
 
 /// A task that leads elsewhere.
 #[derive(Clone, Debug)]
@@ -343,6 +341,9 @@ impl Gate {
         let durable = alone && self.state.block() != Block::Explicit;
         match &statement.effect {
             Effect::Set { name, value: SetValue::Text(_), scope } => self.note(name, *scope),
+            Effect::SetSessionCharacteristics { modes } if modes.read_write.is_some() => {
+                self.note(READ_ONLY, SetScope::Session);
+            }
             Effect::Set { name, value: SetValue::Default, .. } | Effect::Reset(name)
                 if durable && !name.contains('.') =>
             {

@@ -20,7 +20,7 @@ use crate::policy::{Denial, Policy, Rule};
 use crate::protocol::{Startup, message};
 use crate::session::Parameters;
 use crate::sql::catalog::{Options, Path};
-use crate::upstream::{self, Connection, GuardBy, Login, RelayClient, Request, TagsBy};
+use crate::upstream::{self, Connection, Login, RelayClient, Request};
 
 /// The law and the parameters that a leg starts under.
 pub(super) struct Law {
@@ -94,7 +94,7 @@ pub(super) fn leg(
 ) -> io::Result<Leg> {
     let Law { mut policy, parameters, search_path_doubtful } = law;
     policy.pooler = connection.pooler;
-    policy.set_by_statement = connection.tags == TagsBy::Set || connection.guard == GuardBy::Set;
+    policy.set_by_statement = connection.set_by_statement();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let reports = connection.parameters.iter().map(|(name, value)| (text(name), text(value)));
     let (lookups, looking) = lookups(worker, config, startup, &connection).unzip();

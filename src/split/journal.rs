@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 
-use super::{Isolates, Sets, Side};
+use super::{ISOLATION, Isolates, Sets, Side};
 use crate::sql::{Modes, Statement};
 
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
@@ -179,6 +179,13 @@ impl Journal {
             self.telling[side as usize].extend(pending);
         }
         told
+    }
+
+    /// What a leg has missed that concerns the isolation level, the last of it.
+    pub fn isolates(&self, side: Side) -> Option<Isolates> {
+        let concerns = |told: &Told| told.isolates != Isolates::As || told.sets.is_of(ISOLATION);
+        let missed = self.pending[side as usize].iter().map(|(told, _)| told);
+        missed.rev().find(|told| concerns(told)).map(|told| told.isolates)
     }
 
     /// Nothing of what a leg has missed is left: DISCARD ALL.

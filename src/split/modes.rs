@@ -4,7 +4,7 @@ use super::Side;
 use crate::sql::{Effect, Isolation, Modes, SetScope, SetValue, Statement};
 
 /// The parameter that says how transactions are isolated from now on.
-const DEFAULT: &str = "default_transaction_isolation";
+pub const ISOLATION: &str = "default_transaction_isolation";
 
 /// BEGIN with the modes that the session asked for. The read leg is READ ONLY whatever they say;
 /// READ WRITE governs the write leg only. `recovering`: the leg is a standby, where SERIALIZABLE
@@ -50,7 +50,7 @@ pub enum Isolates {
 impl Isolates {
     /// Of a statement, as far as it says so itself.
     pub fn of(statement: &Statement) -> Isolates {
-        let concerns = |name: &str| name.eq_ignore_ascii_case(DEFAULT);
+        let concerns = |name: &str| name.eq_ignore_ascii_case(ISOLATION);
         let is_serializable = |value: &str| value.eq_ignore_ascii_case("serializable");
         match &statement.effect {
             Effect::SetSessionCharacteristics { modes } => match modes.isolation {

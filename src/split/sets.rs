@@ -102,6 +102,11 @@ impl Sets {
         None
     }
 
+    /// It sets this parameter.
+    pub fn is_of(&self, name: &str) -> bool {
+        self.0.iter().flatten().any(|one| **one == *name)
+    }
+
     /// They set the same.
     pub fn replaces(&self, other: &Sets) -> bool {
         self.is_known() && self == other

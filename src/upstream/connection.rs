@@ -106,6 +106,11 @@ impl Connection {
         find(&self.parameters, name)
     }
 
+    /// RESET and DISCARD ALL clear tags or guard.
+    pub fn set_by_statement(&self) -> bool {
+        self.tags == TagsBy::Set || self.guard == GuardBy::Set
+    }
+
     /// What cancels the query that runs on this connection. It can be sent from any thread.
     pub fn cancel_token(&self) -> CancelToken {
         CancelToken {

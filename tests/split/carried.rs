@@ -1,7 +1,8 @@
 //! What a session takes along to another task's place, and what a move that is refused leaves.
 
 use super::places::Places;
-use super::support::proxy::{Declared, STAGING};
+use super::support::proxy::{Declared, PROD, REPLICA, STAGING};
+use super::support::relay::without_options;
 use super::support::wire::{Frames, Message};
 use super::support::{Cluster, Major, Proxy, Wire};
 
@@ -169,4 +170,149 @@ fn texts_come_along_in_any_client_encoding() {
     session.sql("RESET authority.task");
     assert_eq!(session.value("SHOW client_encoding"), "UTF8");
     assert_eq!(session.value("SHOW my.own"), "ä\\ö");
+}
+
+const READ_ONLY: &str = "SHOW default_transaction_read_only";
+const SET_READ_ONLY: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY";
+const READ_WRITE: &str = "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE";
+const SERIALIZABLE: &str =
+    "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY";
+const INSERT: &str = "INSERT INTO w1 VALUES (900)";
+
+/// The session writes nothing, wherever it is, until it says so.
+fn writes_nothing(session: &mut Wire, about: &str) {
+    assert_eq!(session.value(READ_ONLY), "on", "{about}");
+    assert_eq!(session.error(INSERT).code(), "25006", "{about}");
+}
+
+fn writes(session: &mut Wire, about: &str) {
+    assert_eq!(session.value(READ_ONLY), "off", "{about}");
+    session.sql(INSERT);
+    session.sql("DELETE FROM w1 WHERE a = 900");
+}
+
+fn moves(session: &mut Wire, task: &str) {
+    session.sql(&format!("SET authority.task = '{task}'"));
+    assert_eq!(session.value("SHOW authority.task"), task);
+}
+
+#[test]
+fn a_session_that_reads_only_does_so_everywhere() {
+    let places = Places::start(Major::V15);
+    let tasks = ["spanning", "unit_tests", "run_verification"];
+    let sets = [
+        &[SET_READ_ONLY][..],
+        &[SERIALIZABLE],
+        &["BEGIN", SET_READ_ONLY, "SELECT 1", "COMMIT"],
+        &["BEGIN", "SELECT 1", SET_READ_ONLY, "COMMIT"],
+        &[READ_WRITE, SET_READ_ONLY],
+        &["SET default_transaction_read_only = off", "RESET ALL", SET_READ_ONLY],
+        &["SELECT set_config('default_transaction_read_only', 'on', false)"],
+    ];
+    for (began, written) in [(0, false), (0, true), (1, false), (2, false)] {
+        for (step, set) in (1..=2).flat_map(|step| sets.map(|set| (step, set))) {
+            let to = tasks[(began + step) % 3];
+            let about = format!("{}, {written}, {to}, {set:?}", tasks[began]);
+            let login = places.proxy.login("nova");
+            let login = login.options(&format!("-c authority.task={}", tasks[began]));
+            let mut session = places.proxy.try_connect(&login).unwrap();
+            if written {
+                writes(&mut session, &about);
+            }
+            set.iter().for_each(|text| drop(session.sql(text)));
+            moves(&mut session, to);
+            writes_nothing(&mut session, &about);
+            if set == [SERIALIZABLE] {
+                let isolation = "SHOW default_transaction_isolation";
+                assert_eq!(session.value(isolation), "serializable", "{about}");
+            }
+            session.sql(READ_WRITE);
+            writes(&mut session, &about);
+            moves(&mut session, tasks[began]);
+            writes(&mut session, &about);
+        }
+    }
+}
+
+#[test]
+fn what_undoes_a_read_only_default_leaves_none() {
+    let places = Places::start(Major::V15);
+    let rows = "SHOW default_transaction_deferrable";
+    for (began, to) in [
+        ("spanning", "unit_tests"),
+        ("spanning", "run_verification"),
+        ("unit_tests", "spanning"),
+        ("run_verification", "unit_tests"),
+    ] {
+        for set in [
+            &["BEGIN", SET_READ_ONLY, "ROLLBACK"][..],
+            &[SET_READ_ONLY, "RESET ALL"],
+            &[SET_READ_ONLY, "SET default_transaction_read_only = off"],
+            &[SET_READ_ONLY, "RESET default_transaction_read_only"],
+            &[SET_READ_ONLY, READ_WRITE],
+            &["SET SESSION CHARACTERISTICS AS TRANSACTION DEFERRABLE"],
+        ] {
+            let about = format!("{began}, {to}, {set:?}");
+            let login = places.proxy.login("nova");
+            let login = login.options(&format!("-c authority.task={began}"));
+            let mut session = places.proxy.try_connect(&login).unwrap();
+            set.iter().for_each(|text| drop(session.sql(text)));
+            moves(&mut session, to);
+            writes(&mut session, &about);
+            let deferrable = if set[0].ends_with(" DEFERRABLE") { "on" } else { "off" };
+            assert_eq!(session.value(rows), deferrable, "{about}");
+        }
+    }
+    // what both legs are told within a block reaches the one that took no part before the move
+    let login = places.proxy.login("nova").options("-c authority.task=spanning");
+    let mut session = places.proxy.try_connect(&login).unwrap();
+    session.sql("SET work_mem = '7MB'");
+    writes(&mut session, "spanning");
+    for text in ["BEGIN", "SELECT a FROM r1", "RESET work_mem", SET_READ_ONLY, "COMMIT"] {
+        session.sql(text);
+    }
+    moves(&mut session, "unit_tests");
+    assert_ne!(session.value("SHOW work_mem"), "7MB");
+    writes_nothing(&mut session, "unit_tests");
+}
+
+#[test]
+fn a_guard_is_the_places_and_what_the_session_has_set_its_own() {
+    let places = Places::start(Major::V15);
+    let there = places.cluster.url("app", "neon");
+    let without = format!(":{}", without_options(&places.cluster));
+    let shim = there.replace(&format!(":{}", places.cluster.port()), &without);
+    let entry = "auth = \"trust\"\nusers = [\"app\"]\nlocal = \"local\"\nneon = ";
+    for url in [there, shim] {
+        let proxy = Proxy::builder()
+            .upstream_at("replica", REPLICA, &url, "")
+            .upstream_at("neon", PROD, &url, "")
+            .upstream_at("local", STAGING, &places.cluster.url("app", "local"), "")
+            .entry("replica", &format!("{entry}\"replica\""))
+            .entry("nova", &format!("{entry}\"neon\""))
+            .start();
+        for (database, began) in
+            [("replica", "run_verification"), ("replica", "spanning"), ("nova", "spanning")]
+        {
+            let login = proxy.login(database).options(&format!("-c authority.task={began}"));
+            let mut session = proxy.try_connect(&login).unwrap();
+            moves(&mut session, "unit_tests");
+            writes(&mut session, began);
+            moves(&mut session, began);
+            session.sql(SET_READ_ONLY);
+            moves(&mut session, "unit_tests");
+            writes_nothing(&mut session, began);
+            moves(&mut session, began);
+            session.sql("RESET ALL");
+            moves(&mut session, "unit_tests");
+            writes(&mut session, began);
+            if began == "spanning" {
+                moves(&mut session, began);
+                session.sql(SET_READ_ONLY);
+                session.sql("SET default_transaction_read_only = off");
+                moves(&mut session, "unit_tests");
+                writes(&mut session, began);
+            }
+        }
+    }
 }

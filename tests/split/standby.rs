@@ -130,6 +130,42 @@ fn a_session_may_begin_serializable_on_a_standby() {
 }
 
 #[test]
+fn a_session_that_leaves_a_standby_is_isolated_as_it_has_said() {
+    let places = Standby::start();
+    let isolation = "SHOW default_transaction_isolation";
+    let serializable = "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL SERIALIZABLE";
+    let other = "SET default_transaction_isolation = 'repeatable read'";
+    for (began, set, expected) in [
+        ("", &[serializable][..], "serializable"),
+        ("", &["SET default_transaction_isolation = serializable"], "serializable"),
+        ("", &[serializable, other], "repeatable read"),
+        ("", &[other, serializable], "serializable"),
+        ("", &[serializable, "RESET default_transaction_isolation"], "read committed"),
+        ("", &[serializable, "RESET ALL"], "read committed"),
+        ("", &["BEGIN", "SELECT 1", serializable, "COMMIT"], "serializable"),
+        ("", &["BEGIN", "SELECT 1", serializable, "ROLLBACK"], "read committed"),
+        (SERIALIZABLE, &[], "serializable"),
+        (SERIALIZABLE, &["RESET ALL"], "serializable"),
+        (SERIALIZABLE, &[other], "repeatable read"),
+    ] {
+        for first in ["SELECT 1", WRITE] {
+            let options = format!("-c authority.task=spanning -c {began}");
+            let login = places.proxy.login("both").options(options.trim_end_matches(" -c "));
+            let mut session = places.proxy.try_connect(&login).unwrap();
+            session.sql(first);
+            set.iter().for_each(|text| drop(session.sql(text)));
+            session.sql("SET authority.task = 'unit_tests'");
+            assert_eq!(session.value("SHOW authority.upstream"), "local");
+            assert_eq!(session.value(isolation), expected, "{began}, {set:?}, {first}");
+            // what is no setting of the session's is what it began with
+            session.sql("RESET default_transaction_isolation");
+            let start = if began.is_empty() { "read committed" } else { "serializable" };
+            assert_eq!(session.value(isolation), start, "{began}, {set:?}, {first}");
+        }
+    }
+}
+
+#[test]
 fn listen_skips_a_standby() {
     let places = Standby::start();
     let once = Frames::new().query("LISTEN heard");

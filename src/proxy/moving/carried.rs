@@ -14,7 +14,6 @@ use crate::policy::{Denial, Rule};
 use crate::protocol::{Fields, error_response::field, frontend, message};
 use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::quote::{identifier, literal};
-use crate::upstream::READ_ONLY;
 
 /// A prepared statement, by Parse: one statement, which Parse does not run.
 #[derive(Debug)]
@@ -66,15 +65,15 @@ impl From<io::Error> for Failed {
 
 impl Carried {
     /// Adds what the session has on this server. Legs of one session have the same settings.
-    /// `noted`: names of parameters that it has set. `guarded`: the proxy itself has set the
-    /// read-only default there, which is the place's and not the session's.
+    /// `noted`: names of parameters that it has set. `not_its_own`: those that the proxy itself has
+    /// set there.
     ///
     /// # Errors
     /// The line broke.
     pub(super) async fn ask(
         &mut self,
         noted: &[Box<str>],
-        guarded: bool,
+        not_its_own: &[&str],
         line: &mut impl Line,
         (aside, breaking): (&mut BytesMut, &Breaking),
     ) -> io::Result<()> {
@@ -105,7 +104,7 @@ impl Carried {
                         self.setting(name, own);
                     }
                 }
-                b"setting" if guarded && name == READ_ONLY => {}
+                b"setting" if not_its_own.iter().any(|one| name == one.as_bytes()) => {}
                 b"setting" if known => self.setting(name, value),
                 b"role" if name == value => {}
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
@@ -127,7 +126,8 @@ impl Carried {
         !self.channels.is_empty()
     }
 
-    fn setting(&mut self, name: Bytes, value: Bytes) {
+    /// Adds a setting, unless it is known.
+    pub(super) fn setting(&mut self, name: Bytes, value: Bytes) {
         let known = std::str::from_utf8(&name).ok().and_then(Parameter::from_name);
         // a confirmation was given for the old place; tags and tokens are the proxy's own
         let comes = match known {

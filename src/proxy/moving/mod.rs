@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use breaking::Breaking;
 use carried::{Carried, Failed, forget, must};
-pub(super) use session::Session;
+pub(super) use session::{Session, guard};
 pub(super) use talk::Line;
 
 use super::declare::declare;

@@ -24,8 +24,15 @@ use crate::proxy::refuse::detail;
 use crate::proxy::session::{Kept, One, Origin};
 use crate::proxy::split::{Split, characters};
 use crate::proxy::worker::{SessionHandle, Worker};
-use crate::split::Side;
+use crate::split::ISOLATION;
 use crate::upstream::READ_ONLY;
+
+/// The read-only default, where it is the proxy that has set it: the server says of it what it
+/// would say had the session done so. A guard among the startup options is no setting of a session.
+pub(in crate::proxy) fn guard(is_set: bool, noted: &[Box<str>]) -> &'static [&'static str] {
+    let is_noted = noted.iter().any(|name| &**name == READ_ONLY);
+    if is_set && !is_noted { &[READ_ONLY] } else { &[] }
+}
 
 /// A session that serves its client.
 pub(in crate::proxy) enum Session {
@@ -93,16 +100,23 @@ impl Session {
     ) -> io::Result<()> {
         match self {
             Session::One(one) => {
-                let own = noted.iter().any(|name| &**name == READ_ONLY);
                 let Leg { gate, port, .. } = &mut one.relay.leg;
-                let guarded = gate.policy().guarded && !own;
-                let asked = carried.ask(noted, guarded, port, (&mut *aside, breaking)).await;
+                let policy = gate.policy();
+                let guard = guard(policy.guarded && policy.set_by_statement, noted);
+                let asked = carried.ask(noted, guard, port, (&mut *aside, breaking)).await;
                 gate.name_processes(aside);
                 asked
             }
             Session::Split(split) => {
-                for (side, leg) in split.lines() {
-                    carried.ask(noted, side == Side::Read, leg, (aside, breaking)).await?;
+                let isolation = split.isolation();
+                let not_its_own = split.set_by_proxy(noted);
+                // what governs transactions is the write leg's to tell
+                for (side, leg) in split.lines().rev() {
+                    let not_its_own = &not_its_own[side as usize];
+                    carried.ask(noted, not_its_own, leg, (&mut *aside, breaking)).await?;
+                }
+                if let Some(level) = isolation {
+                    carried.setting(Bytes::from_static(ISOLATION.as_bytes()), level);
                 }
                 Ok(())
             }

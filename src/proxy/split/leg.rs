@@ -110,6 +110,8 @@ pub(super) struct Leg {
     pub(super) recovering: bool,
     /// Its transactions are SERIALIZABLE by default.
     pub(super) serializable: bool,
+    /// The proxy has SET what guards it.
+    pub(super) set_by_statement: bool,
     /// A statement of the client's has run on it in the session's transaction.
     pub(super) queried: bool,
     /// What was sent last has been answered with PortalSuspended.
@@ -133,6 +135,8 @@ pub(super) struct Server {
     pub(super) recovering: bool,
     /// The session's transactions are SERIALIZABLE by default.
     pub(super) serializable: bool,
+    /// The read-only default of the read leg has been SET there.
+    pub(super) set_by_statement: bool,
 }
 
 impl Server {
@@ -140,6 +144,7 @@ impl Server {
         Server {
             recovering: connection.parameter("in_hot_standby") == Some("on"),
             serializable: connection.serializable,
+            set_by_statement: connection.set_by_statement(),
         }
     }
 
@@ -153,7 +158,7 @@ impl Server {
 
 impl Leg {
     pub(super) fn new(pipe: DuplexStream, tidings: Rc<Tidings>, server: Server) -> Self {
-        let Server { recovering, serializable } = server;
+        let Server { recovering, serializable, set_by_statement } = server;
         let (reader, writer) = tokio::io::split(pipe);
         Leg {
             reader,
@@ -175,6 +180,7 @@ impl Leg {
             commits: false,
             recovering,
             serializable,
+            set_by_statement,
             queried: false,
             suspended: false,
             rolled_back: false,

@@ -4,7 +4,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use super::{Block, Split};
 use crate::audit::{Place, Who};
@@ -12,11 +12,11 @@ use crate::contract::parameter;
 use crate::gate::Astray;
 use crate::policy::{Denial, task_in_pipeline};
 use crate::protocol::message;
-use crate::proxy::moving::Line;
+use crate::proxy::moving::{Line, guard};
 use crate::proxy::port::Port;
 use crate::proxy::session::{Kept, Origin};
 use crate::proxy::worker::{SessionHandle, Worker};
-use crate::split::Side;
+use crate::split::{ISOLATION, Isolates, Side};
 use crate::sql::{Effect, Statement, quote};
 
 impl Split {
@@ -74,6 +74,33 @@ impl Split {
         self.legs.iter().flatten().find_map(|leg| leg.tidings.astray())
     }
 
+    /// A leg is open, and has not ended.
+    fn has(&self, side: Side) -> bool {
+        self.legs[side as usize].as_ref().is_some_and(|leg| !leg.closed)
+    }
+
+    /// Parameters that are set on a leg and are not the session's own. `noted`: names of those that
+    /// it has set.
+    pub(in crate::proxy) fn set_by_proxy(&self, noted: &[Box<str>]) -> [Vec<&'static str>; 2] {
+        let Some(leg) = &self.legs[Side::Read as usize] else { return Default::default() };
+        // where the write leg is there, it is told what governs transactions
+        let writes = self.has(Side::Write);
+        let noted = if writes { &[] } else { noted };
+        let mut names = guard(writes || leg.set_by_statement, noted).to_vec();
+        let is_set = self.journal.isolates(Side::Write) == Some(Isolates::As);
+        if leg.recovering && (writes || !is_set) {
+            names.push(ISOLATION);
+        }
+        [names, Vec::new()]
+    }
+
+    /// The isolation level that the session has set and its only leg, a standby, has not.
+    pub(in crate::proxy) fn isolation(&self) -> Option<Bytes> {
+        let missed = self.journal.isolates(Side::Write);
+        let serializable = missed == Some(Isolates::Serializable(false)) && !self.has(Side::Write);
+        serializable.then(|| Bytes::from_static(b"serializable"))
+    }
+
     /// Goes on where it is.
     pub(in crate::proxy) fn stay(&mut self) {
         self.moving = false;
@@ -102,7 +129,7 @@ impl Split {
     /// The legs that are open, for a conversation of the proxy's own.
     pub(in crate::proxy) fn lines(
         &mut self,
-    ) -> impl Iterator<Item = (Side, &mut (impl Line + use<>))> {
+    ) -> impl DoubleEndedIterator<Item = (Side, &mut (impl Line + use<>))> {
         let legs = Side::BOTH.into_iter().zip(&mut self.legs);
         let open = legs.filter_map(|(side, leg)| Some((side, leg.as_mut()?)));
         open.filter(|(_, leg)| !leg.closed)
