@@ -118,7 +118,7 @@ impl Sides {
                         false
                     }
                 }
-                Next::Tell(..) | Next::Move => panic!("nobody has asked for that"),
+                Next::Tell(..) | Next::Ask(_) | Next::Move => panic!("nobody has asked for that"),
                 Next::Own(bytes) => {
                     self.own(&bytes);
                     true

@@ -225,7 +225,7 @@ impl Session {
                 self.send_own(&bytes);
                 self.hold = Hold::Answers;
             }
-            Next::Tell(..) | Next::Move => panic!("nobody has asked for that"),
+            Next::Tell(..) | Next::Ask(_) | Next::Move => panic!("nobody has asked for that"),
             Next::Own(bytes) => self.send_own(&bytes),
             Next::Record(record) => {
                 if choices.once_in(8) {

@@ -1,12 +1,24 @@
-//! The splitter's question: which leg a statement belongs on, where only the catalog can tell.
+//! The splitter's questions: which leg a statement belongs on, where only the catalog can tell; and
+//! what a server has of a session that is to leave it.
 
 use super::frontend::Message;
+use super::owed::Owed;
 use super::{Gate, Judging, Next};
 use crate::protocol::{body, frame};
 use crate::session::Instant;
 use crate::sql::Class;
 
 impl Gate {
+    /// The splitter asks the server something, beneath the law that the client is under: one string or
+    /// pipeline, up to ReadyForQuery. [`Next::Ask`].
+    pub(super) fn server_asked(&mut self, length: usize) -> Message {
+        if !self.owed.is_empty() || self.open {
+            return Message::Stop(Next::Wait);
+        }
+        self.owe_boundary(Owed::Question);
+        Message::Stop(Next::Ask(length))
+    }
+
     /// What the catalog says of a text that is not to be sent here: [`Next::Tell`].
     pub(super) fn class_asked(
         &mut self,

@@ -185,6 +185,7 @@ impl Gate {
             kind::QUESTION if self.policy.split == Some(SplitLeg::Read) => {
                 self.class_asked(judge, &rest[..length], now)
             }
+            kind::ASK if self.policy.split.is_some() => self.server_asked(length),
             kind::SYNC => self.sync(length),
             kind::FLUSH => match self.copy {
                 CopyIn::Open { .. } => Message::Stop(self.skip(length)),

@@ -47,6 +47,8 @@ pub enum Next {
     /// The splitter's question for a class is answered with this one: tell it, and drop this many
     /// bytes.
     Tell(Class, usize),
+    /// Skip this many bytes, and send the server what the splitter has to ask of it.
+    Ask(usize),
     /// The client said goodbye (and its Terminate is part of the permit).
     Terminate,
     /// The session cannot go on.

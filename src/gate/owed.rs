@@ -41,6 +41,8 @@ pub(super) enum Owed {
     Refused(Box<Refusal>),
     /// Statements of the proxy's own: their answers are absorbed.
     Own(Own),
+    /// What the splitter asks of the server, whose answers are its own.
+    Question,
     /// The proxy asks for the confirmation: see [`super::check`].
     Check(Check),
 }
@@ -116,6 +118,7 @@ impl Owed {
             Owed::PlainQuery { .. }
                 | Owed::Query(_)
                 | Owed::Sync
+                | Owed::Question
                 | Owed::FunctionCall
                 | Owed::RefusedQuery(_)
                 | Owed::Own(

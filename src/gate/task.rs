@@ -145,8 +145,7 @@ impl Gate {
     /// A statement of a text is done: it may have declared a task.
     pub(super) fn follow_declared(&mut self, statement: &Statement, text: Option<&Arc<[u8]>>) {
         let declares = self.policy.routed && declares_task(statement);
-        let returns = self.policy.displaced && self.policy.split.is_none();
-        self.task.declared |= returns && declares;
+        self.task.declared |= self.policy.displaced && declares;
         self.follow_task();
         if declares && self.task.astray {
             let &Statement { location, tag, class, .. } = statement;

@@ -109,7 +109,7 @@ impl Policy {
 
     pub(super) fn task_denial(&self, statement: &Statement, class: Class) -> Denial {
         if self.displaced {
-            let hint = match self.movable && self.split.is_none() {
+            let hint = match self.movable {
                 true => format!(
                     "declare the task again, outside a transaction, and the session goes there: \
                      SET {} = '…'; SHOW {} tells the present one",

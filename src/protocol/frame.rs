@@ -56,6 +56,9 @@ pub mod frontend {
     /// No message of the protocol: what a splitter asks the gate of its read leg, with a text as
     /// Query has it. From a client it is an invalid message like any other.
     pub const QUESTION: u8 = b'?';
+    /// No message of the protocol either: a splitter has something to ask of a leg's server. What, it
+    /// does not say here.
+    pub const ASK: u8 = b'!';
 }
 
 /// Types of messages from backends, by PostgreSQL's names (`PqMsg_*`).
@@ -196,7 +199,7 @@ pub const fn frontend_limit(kind: u8) -> Option<u32> {
     use frontend::*;
     match kind {
         QUERY | PARSE | BIND | FUNCTION_CALL | COPY_DATA | QUESTION => Some(LARGE_MESSAGE_LIMIT),
-        CLOSE | DESCRIBE | EXECUTE | FLUSH | SYNC | TERMINATE | COPY_DONE | COPY_FAIL => {
+        CLOSE | DESCRIBE | EXECUTE | FLUSH | SYNC | TERMINATE | COPY_DONE | COPY_FAIL | ASK => {
             Some(SMALL_MESSAGE_LIMIT)
         }
         _ => None,

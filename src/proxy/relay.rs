@@ -179,9 +179,11 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Tell(class, length) => {
-                    if let Some(splitter) = &self.inner {
-                        splitter.tell(class);
-                    }
+                    self.inner.iter().for_each(|splitter| splitter.tell(class));
+                    at += length;
+                }
+                Next::Ask(length) => {
+                    self.ask(cx)?;
                     at += length;
                 }
                 Next::Record(record) => {
@@ -298,7 +300,7 @@ impl Relay {
         loop {
             let answered = self.leg.gate.backend(&buffer[at..], now);
             if let Some(splitter) = &self.inner {
-                splitter.follow(&self.leg.gate);
+                splitter.follow(&mut self.leg.gate);
             }
             // before the client, and whoever it tells, can know
             self.tell_catalog();

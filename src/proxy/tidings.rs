@@ -1,10 +1,14 @@
 //! What the relay of a split session's leg tells the splitter besides the server's messages.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::sync::Arc;
+use std::task::Context;
 
+use bytes::Bytes;
 use tokio::sync::Notify;
 
+use super::relay::Relay;
 use crate::gate::{Astray, Gate};
 use crate::sql::Class;
 
@@ -22,6 +26,22 @@ pub(super) struct Tidings {
     /// Of the read leg: the answer to the splitter's question.
     told: Cell<Option<Class>>,
     telling: Notify,
+    /// What the splitter asks of the server.
+    asked: Cell<Bytes>,
+    /// The session stays where it is.
+    stays: Cell<bool>,
+}
+
+impl Relay {
+    /// The splitter asks the server something: its words come here by themselves, never with what a
+    /// client has sent.
+    pub(super) fn ask(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let asked = self.inner.as_ref().map(|splitter| splitter.asked.take());
+        match asked.filter(|asked| !asked.is_empty()) {
+            Some(asked) => self.leg.send_own(cx, &asked),
+            None => Err(io::Error::other("a leg was asked nothing")),
+        }
+    }
 }
 
 impl Tidings {
@@ -31,7 +51,10 @@ impl Tidings {
     }
 
     /// The gate has followed its server: a task that has come home leads nowhere any more.
-    pub(super) fn follow(&self, gate: &Gate) {
+    pub(super) fn follow(&self, gate: &mut Gate) {
+        if self.stays.take() {
+            gate.stay();
+        }
         if !gate.is_astray() {
             *self.astray.borrow_mut() = None;
         }
@@ -56,6 +79,17 @@ impl Tidings {
     /// The task of the leg's gate.
     pub(super) fn task(&self) -> Option<Arc<str>> {
         self.task.borrow().clone()
+    }
+
+    /// The session stays where it is, wherever its task leads.
+    pub(super) fn stay(&self) {
+        self.stray(None);
+        self.stays.set(true);
+    }
+
+    /// What goes to the server next, for [`frontend::ASK`](crate::protocol::frontend::ASK).
+    pub(super) fn ask(&self, words: Bytes) {
+        self.asked.set(words);
     }
 
     /// Notes that the session's task leads elsewhere.

@@ -117,6 +117,9 @@ fn it_stays_while_something_hinders_and_says_what() {
     let mut other = session(&places.proxy, "run_verification");
     let mut both = session(&places.proxy, "spanning");
     both.sql("INSERT INTO w1 VALUES (600)");
+    both.sql("PREPARE p AS SELECT 1; SET my.own = 'a'");
+    let mut other_both = session(&places.proxy, "spanning");
+    let mut fourth = session(&places.proxy, "spanning");
     lead(&mut places.proxy, "run_verification", "local", "local");
     lead(&mut places.proxy, "spanning", "local", "local");
     let insert = "INSERT INTO w1 VALUES (601)";
@@ -138,15 +141,30 @@ fn it_stays_while_something_hinders_and_says_what() {
     assert_eq!(one.value("SHOW my.own"), "a");
     other.sql("RESET ALL");
     assert_eq!(other.value(WHERE), "local");
-    // the legs of a split session do not tell what it has any more
-    let refused = both.error("INSERT INTO w1 VALUES (602)");
-    assert!(refused.hint().contains("connect again"), "{refused}");
-    both.error("SELECT * FROM r1");
-    let refused = both.error("SET authority.task = 'unit_tests'");
-    assert!(refused.hint().contains("connect again"), "{refused}");
-    both.error("INSERT INTO w1 VALUES (602)");
-    assert_eq!(rows(&places.cluster, "neon"), "0");
+    // a split session goes once it says so
+    let again = "SET authority.task = 'spanning'";
+    for _ in 0..2 {
+        let refused = both.error("INSERT INTO w1 VALUES (602)");
+        assert!(refused.hint().contains("declare the task again"), "{refused}");
+        both.error("SELECT * FROM r1");
+        let refused = both.error(again);
+        assert!(refused.message().contains("prepared statement \"p\" by PREPARE"), "{refused}");
+    }
     assert_eq!(rows(&places.cluster, "local"), "4");
+    both.sql("DEALLOCATE p");
+    both.error("INSERT INTO w1 VALUES (602)");
+    both.sql(again);
+    assert_eq!(both.value(WHERE), "local");
+    assert_eq!(both.value("SHOW my.own"), "a");
+    both.sql("INSERT INTO w1 VALUES (602)");
+    other_both.sql("SET authority.task = 'unit_tests'");
+    assert_eq!(other_both.value(WHERE), "local");
+    let reset = "RESET authority.task";
+    let answers = fourth.exchange(&Frames::new().run(reset, &[]).sync());
+    assert_eq!(error(&answers), "");
+    assert_eq!(fourth.value(WHERE), "local");
+    assert_eq!(rows(&places.cluster, "neon"), "0");
+    assert_eq!(rows(&places.cluster, "local"), "5");
 }
 
 #[test]

@@ -292,3 +292,68 @@ fn whom_a_reload_has_locked_out_goes_nowhere() {
     one.error("SET authority.task = 'unit_tests'");
     assert_eq!(one.value(WHERE), "neon");
 }
+
+#[test]
+fn a_task_that_denies_everything_can_be_left() {
+    let mut places = Places::start(Major::V15);
+    let row = "\n[[decision]]\ntask = \"closed\"\nread = \"deny\"\nwrite = \"deny\"\n";
+    reload(&mut places.proxy, |text| text.to_owned() + row);
+    for began in ["spanning", "unit_tests", "run_verification"] {
+        for (written, to) in
+            [(false, "unit_tests"), (true, "unit_tests"), (true, "run_verification")]
+        {
+            let mut session = session(&places.proxy, began);
+            if written {
+                session.sql("INSERT INTO w1 VALUES (701); DELETE FROM w1 WHERE a = 701");
+            }
+            session.sql("SET my.own = 'a'");
+            session.sql("LISTEN here");
+            session.exchange(&Frames::new().parse("kept", "SELECT current_database()", &[]).sync());
+            session.sql("SET authority.task = 'closed'");
+            assert_eq!(session.error("SELECT 1").code(), "42501");
+            session.sql(&format!("SET authority.task = '{to}'"));
+            let place = if to == "unit_tests" { "local" } else { "neon" };
+            assert_eq!(session.value(WHERE), place, "{began}, {written}");
+            assert_eq!(session.value("SHOW my.own"), "a", "{began}, {written}");
+            assert_eq!(session.value("SELECT pg_listening_channels()"), "here");
+            let kept = session.exchange(&Frames::new().bind("", "kept", &[]).execute("", 0).sync());
+            assert_eq!(kept[1].columns(), [Some(place.to_owned())]);
+        }
+    }
+    // one that cannot leave is where it was, under the same law
+    let mut session = session(&places.proxy, "spanning");
+    session.sql("PREPARE p AS SELECT 1");
+    session.sql("SET authority.task = 'closed'");
+    let error = session.error("SET authority.task = 'unit_tests'");
+    assert!(error.message().contains("prepared statement \"p\" by PREPARE"), "{error}");
+    assert!(session.error("SELECT 1").detail().contains("task closed"));
+    assert_eq!(session.error("INSERT INTO w1 VALUES (702)").code(), "42501");
+    session.sql("DEALLOCATE p");
+    session.sql("RESET authority.task");
+    assert_eq!(session.value(WHERE), "neon");
+}
+
+#[test]
+fn what_a_splitter_says_to_its_legs_no_client_can_say() {
+    let places = Places::start(Major::V15);
+    for task in ["spanning", "unit_tests", "run_verification"] {
+        for tag in [b'!', b'?'] {
+            for text in [&b""[..], b"DELETE FROM r1\0", b"DROP TABLE w1\0"] {
+                for first in
+                    ["SELECT 1", "INSERT INTO w1 VALUES (801); DELETE FROM w1 WHERE a = 801"]
+                {
+                    let mut session = session(&places.proxy, task);
+                    session.sql(first);
+                    let frames = Frames::new().raw(tag, text).query("SELECT 1");
+                    session.send(&frames).unwrap();
+                    let answers = session.receive_until(b'E');
+                    let error = answers.last().unwrap().fields();
+                    assert_eq!(error.code(), "08P01", "{error}");
+                    assert!(session.receive().is_err(), "{task}: the session goes on");
+                }
+            }
+        }
+    }
+    assert_eq!(rows(&places.cluster, "local"), "2");
+    assert_eq!(places.cluster.value("neon", "SELECT count(*) FROM r1"), "3");
+}

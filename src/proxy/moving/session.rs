@@ -111,9 +111,9 @@ impl Session {
                 let isolation = split.isolation();
                 let not_its_own = split.set_by_proxy(noted);
                 // what governs transactions is the write leg's to tell
-                for (side, leg) in split.lines().rev() {
+                for (side, mut leg) in split.asking().rev() {
                     let not_its_own = &not_its_own[side as usize];
-                    carried.ask(noted, not_its_own, leg, (&mut *aside, breaking)).await?;
+                    carried.ask(noted, not_its_own, &mut leg, (&mut *aside, breaking)).await?;
                 }
                 if let Some(level) = isolation {
                     carried.setting(Bytes::from_static(ISOLATION.as_bytes()), level);

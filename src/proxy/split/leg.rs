@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 
-use crate::protocol::backend;
+use crate::protocol::{backend, frontend, message};
 use crate::proxy::moving::Line;
 use crate::proxy::tidings::Tidings;
 use crate::split::{Isolates, Known};
@@ -262,5 +262,21 @@ impl Line for Leg {
             0 => Err(io::ErrorKind::UnexpectedEof.into()),
             _ => Ok(()),
         }
+    }
+}
+
+/// A leg whose server is asked beneath its gate, which lets the client ask less perhaps.
+pub(super) struct Asking<'a>(pub(super) &'a mut Leg);
+
+impl Line for Asking<'_> {
+    async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.tidings.ask(Bytes::copy_from_slice(bytes));
+        let mut frame = BytesMut::new();
+        message::frame(&mut frame, frontend::ASK, |_| {});
+        self.0.say(&frame).await
+    }
+
+    async fn hear(&mut self, into: &mut BytesMut) -> io::Result<()> {
+        self.0.hear(into).await
     }
 }

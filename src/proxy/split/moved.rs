@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::leg::{Asking, Leg};
 use super::{Block, Split};
 use crate::audit::{Place, Who};
 use crate::contract::parameter;
@@ -105,7 +106,7 @@ impl Split {
     pub(in crate::proxy) fn stay(&mut self) {
         self.moving = false;
         for leg in self.legs.iter().flatten() {
-            leg.tidings.stray(None);
+            leg.tidings.stay();
         }
     }
 
@@ -129,10 +130,21 @@ impl Split {
     /// The legs that are open, for a conversation of the proxy's own.
     pub(in crate::proxy) fn lines(
         &mut self,
-    ) -> impl DoubleEndedIterator<Item = (Side, &mut (impl Line + use<>))> {
+    ) -> impl Iterator<Item = (Side, &mut (impl Line + use<>))> {
+        self.there()
+    }
+
+    fn there(&mut self) -> impl DoubleEndedIterator<Item = (Side, &mut Leg)> {
         let legs = Side::BOTH.into_iter().zip(&mut self.legs);
         let open = legs.filter_map(|(side, leg)| Some((side, leg.as_mut()?)));
         open.filter(|(_, leg)| !leg.closed)
+    }
+
+    /// The same, to ask what the session has, whatever its law lets it ask itself.
+    pub(in crate::proxy) fn asking(
+        &mut self,
+    ) -> impl DoubleEndedIterator<Item = (Side, impl Line + use<'_>)> {
+        self.there().map(|(side, leg)| (side, Asking(leg)))
     }
 
     pub(in crate::proxy) fn worker(&self) -> Rc<Worker> {
