@@ -111,3 +111,20 @@ fn a_query_behind_what_is_bound_is_refused() {
     session.exchange(&Frames::new().parse("again", READ, &[]).query("SELECT 1"));
     assert_eq!(places.cluster.value("local", "SELECT count(*) FROM w1"), "2");
 }
+
+#[test]
+fn a_name_that_a_parse_failed_to_take_is_the_next_ones() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    for (name, text) in [("", READ), ("", WRITE), ("own", READ)] {
+        // the second is under way before the first has failed
+        let failing = Frames::new().parse(name, "SELECT nope FROM r1", &[]).sync();
+        session.send(&failing.parse(name, text, &[]).sync()).unwrap();
+        let said = [session.receive_until(b'Z'), session.receive_until(b'Z')];
+        let kinds = said.map(|messages| messages[0].tag);
+        assert_eq!(kinds, *b"E1", "{name}");
+        let ran = Frames::new().describe_statement(name).bind("", name, &[]).execute("", 0).sync();
+        let messages = session.exchange(&ran);
+        assert!(messages.iter().any(|message| message.tag == b'D'), "{name}, {text}: {messages:?}");
+    }
+}

@@ -210,7 +210,7 @@ impl Split {
             // the pipeline failed before it
             self.over(false)?;
         }
-        self.undo(undone);
+        self.undo(side, undone);
         if pass != Pass::Nothing {
             self.pipeline_failed |= skipping;
             if matches!(self.block, Block::Open(_)) {
@@ -220,14 +220,26 @@ impl Split {
         Ok(pass)
     }
 
-    /// Names that messages would have given a meaning keep the one they had.
-    fn undo(&mut self, undone: Vec<Owed>) {
+    /// Names that messages would have given a meaning keep the one they had; where a later message
+    /// has given one meanwhile, that is what it takes the place of.
+    fn undo(&mut self, side: Side, undone: Vec<Owed>) {
         for (index, owed) in undone.into_iter().enumerate().rev() {
             let Some(named) = owed.named else { continue };
-            let names = if named.portal { &mut self.portals } else { &mut self.statements };
             // a Parse that fails leaves no unnamed statement; one that is skipped does
             let gone = index == 0 && owed.kind == Kind::Parse && named.name.is_empty();
-            names.restore(&named.name, named.before.filter(|_| !gone));
+            let before = named.before.filter(|_| !gone);
+            let leg = self.legs[side as usize].as_mut();
+            let mut behind = leg.into_iter().flat_map(|leg| &mut leg.owed);
+            let later = behind.find_map(|owed| {
+                owed.named
+                    .as_mut()
+                    .filter(|it| (it.portal, &it.name) == (named.portal, &named.name))
+            });
+            match later {
+                Some(later) => later.before = before,
+                None if named.portal => self.portals.restore(&named.name, before),
+                None => self.statements.restore(&named.name, before),
+            }
         }
     }
 
