@@ -11,7 +11,7 @@ mod sets;
 mod temporary;
 
 pub use journal::{Journal, Lasts, Note, Told, Values};
-pub use modes::{ISOLATION, Isolates, begin};
+pub use modes::{ISOLATION, Isolates, begin, set_transaction};
 pub use names::{Known, Names};
 pub use route::{
     Route, control_refused, goes_by_names, lets_write, minds_blocks, placed, read, reads_besides,

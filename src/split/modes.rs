@@ -35,6 +35,11 @@ pub fn begin(side: Side, modes: Modes, recovering: bool) -> String {
     format!("BEGIN{separator}{}", parts.join(", "))
 }
 
+/// SET TRANSACTION with the modes that [`begin`] gives.
+pub fn set_transaction(side: Side, modes: Modes, recovering: bool) -> String {
+    begin(side, modes, recovering).replacen("BEGIN", "SET TRANSACTION", 1)
+}
+
 /// What a statement makes of `default_transaction_isolation`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Isolates {

@@ -148,7 +148,7 @@ fn the_read_leg_writes_nothing_whatever_it_is_sent() {
          'BEGIN INSERT INTO w1 VALUES (66, ''sly''); RETURN 1; END'; \
          CREATE VIEW slyly AS SELECT sly()",
     );
-    let before = places.contents("neon");
+    let before = places.neon();
     let mut session = places.session();
     for text in [
         "SELECT * FROM slyly",
@@ -164,7 +164,7 @@ fn the_read_leg_writes_nothing_whatever_it_is_sent() {
     ] {
         let _ = session.try_sql(text);
     }
-    assert_eq!(places.contents("neon"), before);
+    assert_eq!(places.neon(), before);
 }
 
 #[test]
@@ -271,5 +271,48 @@ fn a_rollback_to_takes_back_the_modes_of_the_transaction() {
             assert_eq!(session.value(isolation), "read committed");
             session.sql("ROLLBACK");
         }
+    }
+}
+
+#[test]
+fn begin_within_a_block_sets_its_modes() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    for [first, second] in [["BEGIN", "BEGIN READ ONLY"], ["BEGIN READ WRITE", "BEGIN READ ONLY"]] {
+        session.sql(first);
+        session.sql(second);
+        assert_eq!(session.error("INSERT INTO w1 VALUES (42)").code(), "25006", "{first}");
+        session.sql("ROLLBACK");
+    }
+    session.sql("BEGIN READ WRITE");
+    session.sql("SELECT b FROM r1 WHERE a = 1");
+    let again = session.exchange(&Frames::new().run("BEGIN READ WRITE", &[]).sync());
+    let tags: Vec<u8> = again.iter().map(|message| message.tag).collect();
+    assert_eq!(tags, *b"12NCZ");
+    assert_eq!(session.error("BEGIN ISOLATION LEVEL SERIALIZABLE").code(), "25001");
+    session.sql("ROLLBACK");
+}
+
+#[test]
+fn a_call_may_be_the_first_of_a_block() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    let value = |session: &mut super::support::Wire, frames: Frames| {
+        let messages = session.exchange(&frames.execute("", 0).sync());
+        let row = messages.iter().find(|message| message.tag == b'D');
+        row.unwrap_or_else(|| panic!("{messages:?}")).columns()[0].clone().unwrap()
+    };
+    let named = |name: &str| Frames::new().bind("", name, &[]);
+    session.exchange(&Frames::new().parse("looks", "SELECT look(1)", &[]).sync());
+    for begin in ["BEGIN", "BEGIN READ ONLY"] {
+        session.sql(begin);
+        let unnamed = Frames::new().parse("", "SELECT look(2)", &[]).bind("", "", &[]);
+        assert_eq!(value(&mut session, unnamed), "two");
+        assert_eq!(value(&mut session, named("looks")), "one");
+        session.sql("COMMIT");
+        session.sql(begin);
+        assert_eq!(value(&mut session, named("looks")), "one");
+        assert_eq!(session.error("SELECT nope FROM r1").code(), "42703");
+        session.sql("ROLLBACK");
     }
 }

@@ -39,7 +39,7 @@ impl Split {
             Effect::Commit(_) if matches!(self.block, Block::Open(_)) => self.commit(text).await,
             Effect::Commit(_) | Effect::Rollback(_) => self.roll_back(text).await,
             Effect::Savepoint(name) => {
-                let done = self.within(text).await?;
+                let done = self.within(text, Pass::Client).await?;
                 if done && let Block::Open(modes) = self.block {
                     let note = Note::Savepoint(name.clone(), text.clone(), modes);
                     if !self.journal.noted(note) {
@@ -49,7 +49,7 @@ impl Split {
                 Ok(done)
             }
             Effect::Release(name) => {
-                let done = self.within(text).await?;
+                let done = self.within(text, Pass::Client).await?;
                 if done {
                     self.journal.released(name);
                 }
@@ -57,7 +57,7 @@ impl Split {
             }
             Effect::RollbackTo(name) => self.roll_back_to(name, text).await,
             Effect::SetTransaction { modes } => self.set_transaction(*modes, text).await,
-            _ => self.within(text).await,
+            _ => self.within(text, Pass::Client).await,
         }
     }
 
@@ -67,8 +67,19 @@ impl Split {
         modes: Modes,
         text: &Bytes,
     ) -> Result<bool, End> {
+        if let Block::Open(open) = self.block {
+            // a warning, and what SET TRANSACTION does
+            let plain = Bytes::from_static(statement.tag.as_bytes());
+            let set = Bytes::from(split::set_transaction(Side::Write, modes, false));
+            let done = self.within(&plain, Pass::Errors).await?
+                && (modes == Modes::default() || self.set_modes(open, modes, &set).await?);
+            if done {
+                self.complete(statement.tag);
+            }
+            return Ok(done);
+        }
         if !matches!(self.block, Block::None) {
-            return self.within(text).await;
+            return self.within(text, Pass::Client).await;
         }
         self.block = Block::Open(modes);
         if self.protocol == Protocol::Extended && !self.has_begun_where_ran().await? {
@@ -106,7 +117,7 @@ impl Split {
 
     /// On the legs that take part, one at least; outside a transaction on one, for its warning
     /// or error.
-    async fn within(&mut self, text: &Bytes) -> Result<bool, End> {
+    async fn within(&mut self, text: &Bytes, pass: Pass) -> Result<bool, End> {
         let first = match self.block {
             Block::Failed(None, _) => {
                 self.aborted();
@@ -116,7 +127,7 @@ impl Split {
             Block::Open(_) => self.primary(),
             Block::None => self.executing().unwrap_or(self.primary()),
         };
-        if !self.ready_leg(first).await? || !self.run_on(first, text, Pass::Client).await? {
+        if !self.ready_leg(first).await? || !self.run_on(first, text, pass).await? {
             return Ok(false);
         }
         if matches!(self.block, Block::Open(_)) {
@@ -280,7 +291,7 @@ impl Split {
 
     async fn roll_back_to(&mut self, name: &str, text: &Bytes) -> Result<bool, End> {
         let (first, modes) = match self.block {
-            Block::None => return self.within(text).await,
+            Block::None => return self.within(text, Pass::Client).await,
             Block::Failed(None, modes) => {
                 if !self.journal.has(name) {
                     let message = format!("savepoint \"{name}\" does not exist");
@@ -305,31 +316,37 @@ impl Split {
         Ok(true)
     }
 
-    /// SET TRANSACTION: legs that come later get the modes with their BEGIN, or behind the savepoint
-    /// that undoes them.
     async fn set_transaction(&mut self, modes: Modes, text: &Bytes) -> Result<bool, End> {
-        let Block::Open(open) = self.block else {
-            let on = match self.block {
-                Block::Failed(Some(side), _) => side,
-                _ => self.primary(),
-            };
-            let recovering = self.legs.iter().flatten().any(|leg| leg.recovering);
-            let set = |side: Side, modes: Modes| {
-                let begin = split::begin(side, modes, recovering);
-                Bytes::from(begin.replacen("BEGIN", "SET TRANSACTION", 1))
-            };
-            let done = match modes.read_write == Some(true) && on == Side::Read {
-                true => self.within(&set(Side::Read, modes)).await?,
-                false => self.within(text).await?,
-            };
-            // for what comes later in the open pipeline
-            let read_write = modes.read_write.filter(|write| !write);
-            let modes = Modes { read_write, ..modes };
-            if done && modes != Modes::default() {
-                self.note(Note::Session(set(Side::Write, modes).into(), Lasts::Locally))?;
+        if let Block::Open(open) = self.block {
+            let done = self.set_modes(open, modes, text).await?;
+            if done {
+                self.complete("SET");
             }
             return Ok(done);
+        }
+        let on = match self.block {
+            Block::Failed(Some(side), _) => side,
+            _ => self.primary(),
         };
+        let recovering = self.legs.iter().flatten().any(|leg| leg.recovering);
+        let set =
+            |side: Side, modes: Modes| Bytes::from(split::set_transaction(side, modes, recovering));
+        let done = match modes.read_write == Some(true) && on == Side::Read {
+            true => self.within(&set(Side::Read, modes), Pass::Client).await?,
+            false => self.within(text, Pass::Client).await?,
+        };
+        // for what comes later in the open pipeline
+        let read_write = modes.read_write.filter(|write| !write);
+        let modes = Modes { read_write, ..modes };
+        if done && modes != Modes::default() {
+            self.note(Note::Session(set(Side::Write, modes).into(), Lasts::Locally))?;
+        }
+        Ok(done)
+    }
+
+    /// Modes of the open block: legs that come later get them with their BEGIN, or behind the savepoint
+    /// that undoes them. `text`: for the write leg.
+    async fn set_modes(&mut self, open: Modes, modes: Modes, text: &Bytes) -> Result<bool, End> {
         let begun = Side::BOTH.map(|side| self.is_begun(side));
         let fixed = self.journal.depth() > 0 || begun[0] && self.leg(Side::Read)?.queried;
         if begun[0] && fixed && modes.read_write == Some(true) && self.is_read_only(open) {
@@ -345,19 +362,13 @@ impl Split {
         let concerns_read = modes.isolation.is_some() || modes.deferrable.is_some();
         if begun[0] && concerns_read {
             let recovering = self.leg(Side::Read)?.recovering;
-            let begin = split::begin(Side::Read, modes, recovering);
-            let set = begin.replacen("BEGIN", "SET TRANSACTION", 1);
-            let pass = if begun[1] { Pass::Errors } else { Pass::Client };
-            if !self.run_on(Side::Read, set.as_bytes(), pass).await? {
+            let set = split::set_transaction(Side::Read, modes, recovering);
+            if !self.run_on(Side::Read, set.as_bytes(), Pass::Errors).await? {
                 return Ok(false);
             }
         }
-        if begun[1] && !self.run_on(Side::Write, text, Pass::Client).await? {
+        if begun[1] && !self.run_on(Side::Write, text, Pass::Errors).await? {
             return Ok(false);
-        }
-        let answered = begun[1] || begun[0] && concerns_read;
-        if !answered {
-            self.complete("SET");
         }
         // the other modes cannot be changed within a savepoint
         if self.journal.depth() > 0 && modes.read_write == Some(false) {

@@ -139,6 +139,9 @@ impl Split {
             _ => led.unwrap_or(self.primary()),
         };
         let exits = judgement.statements.first().is_some_and(ends_failed);
+        if let ([statement], Route::To(_)) = (&judgement.statements[..], &route) {
+            self.begin_ahead(statement, side).await?;
+        }
         if !self.admits(side, exits).await? || self.is_taken(&name, side, exits).await? {
             return Ok(());
         }
@@ -210,6 +213,10 @@ impl Split {
         }
         if self.misplaced(side, known.as_ref().is_some_and(exits)).await? {
             return self.skip(length).await;
+        }
+        let judgement = known.as_ref().and_then(|known| known.judgement.clone());
+        if let Some(statement) = judgement.as_ref().and_then(|known| known.statements.first()) {
+            self.begin_ahead(statement, side).await?;
         }
         if self.is_open_elsewhere(&portal, side).await? || !self.towards(side).await? {
             return self.skip(length).await;

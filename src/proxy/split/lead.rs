@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::leg::{Kind, Named, Owed, Pass};
 use super::run::by_its_calls;
-use super::{Block, End, Split, text};
+use super::{Block, End, Protocol, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
 use crate::split::{self, Known, Route, Side};
 use crate::sql::{Effect, Statement};
@@ -111,6 +111,31 @@ impl Split {
             let kind = Kind::Begin(statement.tag);
             leg.owed.push_back(Owed { kind, pass: Pass::Client, named: None });
         }
+        Ok(())
+    }
+
+    /// A call of a routine has to be the first of its pipeline where the session reads: where it is the
+    /// client's first, the block's BEGIN goes ahead in a Query of its own.
+    pub(super) async fn begin_ahead(
+        &mut self,
+        statement: &Statement,
+        side: Side,
+    ) -> Result<(), End> {
+        let is_first = |leg: &super::Leg| !leg.pipeline && !leg.begun;
+        let open = matches!(self.block, Block::Open(_)) && side == Side::Read;
+        if !open
+            || !by_its_calls(statement)
+            || !self.turn_to(side).await?
+            || !self.legs[side as usize].as_ref().is_some_and(is_first)
+            || !matches!(self.block, Block::Open(_))
+        {
+            return Ok(());
+        }
+        self.informed(side).await?;
+        let protocol = std::mem::replace(&mut self.protocol, Protocol::Simple);
+        let begun = self.begin_on(side).await?;
+        self.protocol = protocol;
+        self.pipeline_failed |= !begun;
         Ok(())
     }
 
