@@ -4,7 +4,7 @@ CARGO ?= cargo
 export CARGO
 
 .DEFAULT_GOAL := help
-.PHONY: help install build test lint unit fuzz soak fuzz-state oracle redteam migrations-corpus traffic demo bench clean
+.PHONY: help install build test lint unit fuzz soak fuzz-state fuzz-split oracle redteam migrations-corpus traffic demo bench clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,11 @@ fuzz-state: ## random scripts of messages, direct and proxied, for half an hour 
 	@scripts/install.sh test
 	STATE_SCRIPTS=$(SCRIPTS) STATE_SEED=$(SEED) \
 		$(CARGO) test --locked --test state -- --nocapture --test-threads=2
+
+fuzz-split: ## random scripts of split sessions, beside one database with both, half an hour (SCRIPTS=3000 SEED=)
+	@scripts/install.sh test
+	STATE_SCRIPTS=$(SCRIPTS) STATE_SEED=$(SEED) \
+		$(CARGO) test --locked --test split equal -- --nocapture --test-threads=2
 
 fuzz: ## each fuzz target for a minute (TARGET=lexer for one, FUZZ_SECONDS=60)
 	@scripts/install.sh build fuzz

@@ -28,6 +28,8 @@ mod implicit;
 mod item;
 #[path = "split/lost.rs"]
 mod lost;
+#[path = "split/majors.rs"]
+mod majors;
 #[path = "split/moved.rs"]
 mod moved;
 #[path = "split/moving.rs"]

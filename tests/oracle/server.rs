@@ -6,7 +6,7 @@ use pgauthority::sql::catalog::{Catalog, Options, Row};
 use pgauthority::sql::{Class, Effect, Judgement};
 
 use super::support::wire::Frames;
-use super::support::{Cluster, Login, Major, Wire};
+use super::support::{Cluster, FINGERPRINT, Login, Major, Wire};
 
 const HIDDEN: &str = include_str!("hidden.sql");
 const SCRATCH: &str = include_str!("scratch.sql");
@@ -72,6 +72,7 @@ impl Server {
         cluster.sql("base", SCRATCH);
         cluster.sql("base", HIDDEN);
         cluster.sql("base", WATCH);
+        cluster.sql("base", FINGERPRINT);
         cluster.sql("postgres", "CREATE DATABASE scratch TEMPLATE base");
         let wire = connect(&cluster);
         let mut server = Server { cluster, wire, catalogs: BTreeMap::new(), resets: 0 };
@@ -252,11 +253,11 @@ impl Server {
     }
 
     fn fingerprint(&mut self) -> BTreeMap<String, String> {
-        counters(&self.run("SET LOCAL statement_timeout = 0; SELECT oracle.fingerprint()").value)
+        counters(&self.run("SET LOCAL statement_timeout = 0; SELECT watch.fingerprint()").value)
     }
 
     fn contents(&mut self) -> BTreeMap<String, String> {
-        counters(&self.run("SELECT oracle.contents()").value)
+        counters(&self.run("SELECT watch.contents()").value)
     }
 
     fn run(&mut self, text: &str) -> Ran {

@@ -234,7 +234,7 @@ fn every_cut_is_clean(major: Major, names: &[&str]) {
     // nothing in common with the eight ways to cut at a message
     let stride = asked.unwrap_or(31);
     let mut tapped = Tapped::start(major);
-    let neon = tapped.places.contents("neon");
+    let neon = tapped.places.neon();
     let mut wrong = Vec::new();
     let (mut made, mut sessions) = (0, 0);
     for script in scripts().iter().filter(|script| asked.is_some() || names.contains(&script.name))
@@ -270,7 +270,7 @@ fn every_cut_is_clean(major: Major, names: &[&str]) {
                 ));
             }
         }
-        assert_eq!(tapped.places.contents("neon"), neon, "{}", script.name);
+        assert_eq!(tapped.places.neon(), neon, "{}", script.name);
         println!("{}: {sessions} sessions, {made} cut, {} wrong", script.name, wrong.len());
     }
     let shown = wrong.len().min(12);

@@ -55,6 +55,42 @@ const WRITES: &[&str] = &[
     "DROP TABLE t1",
     "VACUUM w1",
     "WITH gone AS (DELETE FROM w2 RETURNING a) SELECT count(*) FROM gone",
+    "COPY (DELETE FROM w1 WHERE a > 2 RETURNING b) TO STDOUT",
+    "MERGE INTO w1 USING (VALUES (2, 'merged'), (5, 'new')) AS v (a, b) ON w1.a = v.a \
+     WHEN MATCHED THEN UPDATE SET b = v.b WHEN NOT MATCHED THEN INSERT VALUES (v.a, v.b)",
+    "MERGE INTO w1 USING w2 ON w1.a = w2.a WHEN MATCHED THEN DELETE",
+    "LOCK TABLE w1 IN SHARE ROW EXCLUSIVE MODE",
+    "LOCK TABLE r1 IN ACCESS SHARE MODE",
+    "SELECT pg_advisory_lock(1)",
+    "SELECT pg_try_advisory_xact_lock(2, 3)",
+    "SELECT pg_advisory_unlock(1)",
+    "SELECT pg_advisory_unlock_all()",
+    "NOTIFY channel",
+    "NOTIFY channel, 'told'",
+    "SELECT pg_notify('channel', 'called')",
+];
+
+/// What runs routines. On neon a call has to be the first of its pipeline.
+const ROUTINES: &[&str] = &[
+    "SELECT look(2)",
+    "SELECT a, look(a) FROM r1 WHERE look(a) < 'tx' ORDER BY a",
+    "SELECT note('noted')",
+    "SELECT note(b) FROM w1 WHERE a = 1 FOR UPDATE",
+    "CALL put('put')",
+    "DO $$ BEGIN PERFORM note('done'); END $$",
+    "INSERT INTO w1 VALUES (6, 'six') RETURNING note('returned')",
+    "EXPLAIN (COSTS OFF) SELECT note('planned')",
+    "SELECT nope(1)",
+    "SELECT abs(look(2)::int)",
+];
+
+/// Tasks of two rows: the one that scripts begin with, and one that does all where sessions write.
+const MOVES: &[&str] = &[
+    "SET authority.task = 'unit_tests'",
+    "SET authority.task = 'spanning'",
+    "SET authority.task TO DEFAULT",
+    "SELECT set_config('authority.task', 'unit_tests', false)",
+    "RESET authority.task",
 ];
 
 const SESSION: &[&str] = &[
@@ -87,6 +123,9 @@ const CONTROL: &[&str] = &[
     "START TRANSACTION",
     "BEGIN ISOLATION LEVEL REPEATABLE READ",
     "BEGIN READ ONLY",
+    "BEGIN READ WRITE",
+    "BEGIN ISOLATION LEVEL SERIALIZABLE",
+    "START TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ ONLY, DEFERRABLE",
     "COMMIT",
     "COMMIT",
     "END",
@@ -99,6 +138,9 @@ const CONTROL: &[&str] = &[
     "ROLLBACK TO one",
     "ROLLBACK TO two",
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    "SET TRANSACTION READ WRITE",
+    "SET TRANSACTION READ ONLY",
 ];
 
 const NAMES: &[&str] = &[
@@ -114,6 +156,12 @@ const NAMES: &[&str] = &[
     "FETCH 2 FROM holder",
     "CLOSE reader",
     "CLOSE holder",
+    "DECLARE writer CURSOR FOR SELECT a FROM w1 ORDER BY a FOR UPDATE",
+    "FETCH 1 FROM writer",
+    "FETCH 1 FROM writer",
+    "MOVE 1 FROM writer",
+    "UPDATE w1 SET b = 'current' WHERE CURRENT OF writer RETURNING a",
+    "CLOSE writer",
 ];
 
 /// What makes, renames, drops and brings back temporary relations; `r2` is read from neon otherwise.
@@ -152,17 +200,25 @@ const LAW: &[&str] = &["RESET ALL", "DISCARD ALL"];
 /// A statement, each kind as often as it makes for a lively script.
 fn statement(random: &mut Random) -> String {
     let kinds: [&[&str]; 6] = [READS, WRITES, SESSION, CONTROL, NAMES, TEMPORARY];
-    let kind = kinds[random.weighted(&[30, 30, 20, 35, 12, 30])];
+    let kind = kinds[random.weighted(&[30, 30, 20, 35, 16, 30])];
     random.of(kind).to_owned()
+}
+
+/// One that is the first of its pipeline.
+fn leading(random: &mut Random) -> String {
+    match random.below(100) {
+        0..10 => random.of(ROUTINES).to_owned(),
+        _ => statement(random),
+    }
 }
 
 /// Statements for a string: no transaction control, which needs a string of its own.
 fn string(random: &mut Random, count: usize) -> Vec<String> {
-    let kinds: [&[&str]; 4] = [READS, WRITES, SESSION, TEMPORARY];
+    let kinds: [&[&str]; 5] = [READS, WRITES, SESSION, TEMPORARY, ROUTINES];
     let alone = ["VACUUM w1", "DISCARD ALL"];
     (0..count)
         .map(|_| {
-            let kind = kinds[random.weighted(&[4, 4, 3, 3])];
+            let kind = kinds[random.weighted(&[8, 8, 6, 6, 1])];
             random.of(kind).to_owned()
         })
         .filter(|text| !alone.contains(&text.as_str()))
@@ -186,6 +242,8 @@ fn extended(random: &mut Random, items: &mut Vec<Item>) {
         }
         0..7 => {
             let text = statement(random);
+            // what has run BEGIN keeps its portal to the end of the block, and none is open on two legs
+            let portal = if CONTROL.contains(&text.as_str()) { "" } else { portal };
             // which of two errors comes first where a name is taken is not the same on two legs
             if !name.is_empty() {
                 items.push(Item::CloseStatement(name));
@@ -236,23 +294,64 @@ fn is_open(items: &[Item]) -> bool {
 }
 
 fn copy(random: &mut Random, items: &mut Vec<Item>) {
-    let mut group = vec![Item::Query(vec!["COPY w1 FROM STDIN".into()])];
-    group.push(Item::CopyData(if random.chance(50) { b"8\tcopied\n" } else { b"nonsense\n" }));
+    let from = "COPY w1 FROM STDIN";
+    let mut group = Vec::new();
+    let is_extended = random.chance(30);
+    match random.below(3) {
+        _ if is_extended => {
+            if random.chance(40) {
+                group.extend(Item::run(random.of(WRITES)));
+            }
+            group.extend(Item::run(from));
+        }
+        0 => {
+            // what stands behind it runs once the data have come
+            let mut texts = string(random, 2);
+            texts.insert(random.below(texts.len() + 1), from.to_owned());
+            group.push(Item::Query(texts));
+        }
+        _ => group.push(Item::Query(vec![from.into()])),
+    }
+    group.push(Item::CopyData(if random.chance(60) { b"8\tcopied\n" } else { b"nonsense\n" }));
     group.push(if random.chance(70) { Item::CopyDone } else { Item::CopyFail });
+    if is_extended {
+        group.push(Item::Sync);
+    }
     items.push(Item::Group(group));
 }
 
-/// A script.
-pub fn script(random: &mut Random, length: usize) -> Vec<Item> {
+/// To another task, most often outside a block, where it is possible.
+fn to_another_task(random: &mut Random, items: &mut Vec<Item>) {
+    if is_open(items) {
+        items.push(Item::Sync);
+    }
+    if random.chance(70) {
+        items.push(Item::Query(vec![random.of(&["COMMIT", "ROLLBACK"]).to_owned()]));
+    }
+    match random.of(MOVES) {
+        text if random.chance(70) => items.push(Item::Query(vec![text.to_owned()])),
+        text => {
+            items.extend(Item::run(text));
+            // the unnamed statement does not come along
+            items.extend([Item::Sync, Item::CloseStatement(""), Item::Sync]);
+        }
+    }
+}
+
+/// A script; `moves`: it goes to other tasks as well.
+pub fn script(random: &mut Random, length: usize, moves: bool) -> Vec<Item> {
     let mut items = Vec::new();
     while items.len() < length {
+        if moves && random.chance(15) {
+            to_another_task(random, &mut items);
+        }
         match random.below(100) {
             kind @ 0..50 => {
                 if is_open(&items) {
                     items.push(Item::Sync);
                 }
                 match kind {
-                    0..30 => items.push(Item::Query(vec![statement(random)])),
+                    0..30 => items.push(Item::Query(vec![leading(random)])),
                     30..45 => {
                         let count = 2 + random.below(3);
                         items.push(Item::Query(string(random, count)));
@@ -262,7 +361,12 @@ pub fn script(random: &mut Random, length: usize) -> Vec<Item> {
                     _ => copy(random, &mut items),
                 }
             }
-            50..88 => extended(random, &mut items),
+            50..84 => extended(random, &mut items),
+            84..88 => {
+                items.push(Item::Sync);
+                items.extend(Item::run(leading(random)));
+                items.push(Item::Sync);
+            }
             _ => items.push(Item::Settle),
         }
     }

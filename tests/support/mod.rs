@@ -22,3 +22,6 @@ pub use certificates::{CertificateAuthority, NEON_HOST};
 pub use cluster::{Auth, Cluster, Major};
 pub use proxy::Proxy;
 pub use wire::{Login, Message, Wire};
+
+/// Makes `watch.fingerprint()`, of a database's catalogs, and `watch.contents()`, of what is in it.
+pub const FINGERPRINT: &str = include_str!("fingerprint.sql");
