@@ -47,9 +47,9 @@ soak: ## three minutes of everything at once: 11,000 clients, crashes, a full di
 	$(CARGO) build --release --locked
 	@python3 tests/soak/soak.py
 
-oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 10 minutes (ORACLE_SECONDS=280 on each, ORACLE_SEED=1)
+oracle: ## PostgreSQL 15 to 18 as judges of the classifier, 15 minutes (ORACLE_SECONDS=430 on each, ORACLE_SEED=1)
 	@scripts/install.sh build test
-	ORACLE_SECONDS=$${ORACLE_SECONDS:-280} $(CARGO) test --locked --test oracle -- --nocapture --test-threads 2
+	ORACLE_SECONDS=$${ORACLE_SECONDS:-430} $(CARGO) test --locked --test oracle -- --nocapture --test-threads 2
 
 redteam: ## every attack of tests/redteam/ on PostgreSQL 15 to 18, 8 minutes (MAJORS=18 REDTEAM=name for some)
 	@scripts/install.sh build test

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use super::Gate;
 use crate::policy::{Denial, Rule};
 use crate::protocol::{ErrorResponse, frame, message};
-use crate::session::Block;
+use crate::session::{Block, Lookup};
 
 /// The form of the message that is refused, and so of its substitute.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +111,10 @@ impl Gate {
         self.judged = None;
         self.front_is_done();
         refusal.error = self.error_for(&refusal, id_text);
+        // a Query drops the unnamed statement, refused or not
+        let unnamed = self.statements.look_up(b"", self.batch) != Lookup::Unknown;
         let answerable = refusal.form == Form::Query
+            && !unnamed
             && self.owed.is_empty()
             && !self.open
             && !self.skipping

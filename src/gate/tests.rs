@@ -257,6 +257,17 @@ fn a_skipped_parse_leaves_the_old_meaning_possible() {
 }
 
 #[test]
+fn a_refused_query_reaches_the_server_where_it_drops_the_unnamed_statement() {
+    let mut bench = bench(Role::Prod);
+    assert_eq!((bench.send(&query(DROP)), bench.gate.outstanding()), (BLOCKED, 0));
+    bench.send(&parse("", "SELECT 1"));
+    bench.send(&sync());
+    bench.answer(backend::PARSE_COMPLETE, b"");
+    bench.ready(b'I');
+    assert_eq!((bench.send(&query(DROP)), bench.gate.outstanding()), (BLOCKED, 1));
+}
+
+#[test]
 fn a_refusal_on_the_way_replaces_only_its_own_error() {
     let mut bench = bench(Role::Prod);
     bench.run("BEGIN", &["BEGIN"], b'T');

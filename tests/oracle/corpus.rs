@@ -51,6 +51,71 @@ pub fn hidden() -> Vec<String> {
     column(vec![tools::repository().join("tests/oracle/hidden.tsv")], 0)
 }
 
+/// Calls of the overloads of `hidden.sql`, by arguments of many types.
+pub fn overloads() -> Vec<String> {
+    const ARGUMENTS: &[&str] = &[
+        "1",
+        "1::int",
+        "1::bigint",
+        "1::smallint",
+        "1.5",
+        "'1'",
+        "'x'::text",
+        "'x'::varchar",
+        "'2020-01-01'",
+        "current_date",
+        "now()::date",
+        "NULL",
+        "NULL::int",
+        "$1",
+        "$1::int",
+        "$1::text",
+        "true",
+        "ARRAY[1]",
+        "ARRAY['x']",
+        "ROW(1)::hc",
+        "ROW(1)",
+        "(SELECT 1)",
+        "(SELECT 'x')",
+        "(SELECT 'x'::text)",
+        "CASE WHEN true THEN 1 END",
+        "COALESCE(1, 2)",
+        "h_pure(1)",
+        "1, 2",
+        "1, 'x'",
+        "'1', 'x'",
+        "'x'::text, $1",
+        "$1, $2",
+        "VARIADIC ARRAY[1]",
+        "VARIADIC ARRAY[1.5]",
+        "true, 1",
+        "a => 1, b => 'x'",
+        "a => '1', c => 'x'",
+        "",
+    ];
+    const CALLS: &[&str] = &[
+        "SELECT {}",
+        "EXPLAIN SELECT {}",
+        "SELECT 1 FROM x WHERE x = {}",
+        "SELECT 1; SELECT {}",
+        "CREATE TEMP TABLE o (a int); SELECT {}",
+        "PREPARE o AS SELECT {}; EXECUTE o",
+    ];
+    let mut found = Vec::new();
+    for call in CALLS {
+        for arguments in ARGUMENTS {
+            let routines = ["h_pick", "public.h_pick", "h_poly"];
+            found.extend(routines.map(|name| call.replace("{}", &format!("{name}({arguments})"))));
+        }
+        let columns = ["x", "y", "z", "x.x", "x.z"];
+        found.extend(
+            columns
+                .map(|name| format!("{} FROM x", call.replace("{}", &format!("h_pick({name})")))),
+        );
+    }
+    found
+}
+
 /// What the clients in `tests/clients/` send, as `tests/clients.rs` recorded it.
 pub fn traffic() -> Vec<String> {
     let files = files(&tools::repository().join("tests/oracle/traffic"), "tsv");

@@ -16,6 +16,13 @@ pub struct Production {
     pub right: Vec<Symbol>,
 }
 
+/// A production in the parse of a sentence.
+pub struct Reduction {
+    pub production: usize,
+    /// The tokens of each of its parts: the first, the one behind the last.
+    pub parts: Vec<(usize, usize)>,
+}
+
 /// The grammar and its LALR(1) automaton.
 pub struct Grammar {
     names: Vec<String>,
@@ -121,15 +128,17 @@ impl Grammar {
         format!("{}: {}", self.name(*left), right.join(" "))
     }
 
-    /// The productions that the parser reduces by on this sentence; `None` where it refuses it.
-    pub fn reductions(&self, sentence: &[Symbol]) -> Option<Vec<usize>> {
+    /// The productions that the parser reduces by on this sentence, each with the tokens of its
+    /// parts (the first, the one behind the last); `None` where it refuses it.
+    pub fn reductions(&self, sentence: &[Symbol]) -> Option<Vec<Reduction>> {
         let machine = &self.automaton;
-        let mut stack = vec![0usize];
+        // states, each with the tokens of the symbol that led to it
+        let mut stack = vec![(0usize, (0usize, 0usize))];
         let mut found = Vec::new();
         let mut input = sentence.iter().copied().chain([0]);
-        let mut token = input.next()?;
+        let (mut token, mut at) = (input.next()?, 0);
         loop {
-            let state = *stack.last()?;
+            let state = stack.last()?.0;
             let action = match machine.action(state, token) {
                 0 => return None,
                 action => action,
@@ -138,15 +147,21 @@ impl Grammar {
                 if token == 0 {
                     return Some(found);
                 }
-                stack.push(usize::try_from(action).ok()?);
+                stack.push((usize::try_from(action).ok()?, (at, at + 1)));
                 token = input.next()?;
+                at += 1;
                 continue;
             }
             let number = usize::try_from(-action).ok()?;
             let production = &self.productions[number];
-            stack.truncate(stack.len() - production.right.len());
-            stack.push(machine.goto(*stack.last()?, production.left - self.terminals));
-            found.push(number);
+            let parts: Vec<_> = stack
+                .drain(stack.len() - production.right.len()..)
+                .map(|(_, tokens)| tokens)
+                .collect();
+            let from = parts.first().map_or(at, |tokens| tokens.0);
+            let state = machine.goto(stack.last()?.0, production.left - self.terminals);
+            stack.push((state, (from, at)));
+            found.push(Reduction { production: number, parts });
         }
     }
 }
@@ -176,7 +191,7 @@ impl Automaton {
 }
 
 /// The folder `libpg_query` of the resolved `pg_query` package.
-fn libpg_query() -> PathBuf {
+pub fn libpg_query() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["metadata", "--format-version", "1", "--offline", "--locked"])

@@ -77,3 +77,18 @@ CREATE VIEW h_estimated AS SELECT * FROM ht WHERE b = table_to_xml('hv', true, t
 CREATE VIEW h_in AS SELECT domain_in('5'::cstring, 'hd'::regtype::oid, -1)::text AS a;
 CREATE FUNCTION h_in_body() RETURNS text LANGUAGE sql BEGIN ATOMIC
     SELECT array_in('{5}'::cstring, 'hd'::regtype::oid, -1)::text; END;
+
+-- Overloads of which only some have effects: types of arguments tell which is meant.
+CREATE FUNCTION h_pick(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE FUNCTION h_pick(text) RETURNS int LANGUAGE plpgsql AS
+    'BEGIN INSERT INTO ht (b) VALUES ($1); RETURN 1; END';
+CREATE FUNCTION h_pick(date) RETURNS int LANGUAGE plpgsql AS
+    'BEGIN CREATE TABLE h_picked (a int); RETURN 1; END';
+CREATE FUNCTION h_pick(hc) RETURNS int LANGUAGE sql AS 'SELECT h_next(1)::int';
+CREATE FUNCTION h_pick(VARIADIC numeric[]) RETURNS int LANGUAGE sql AS 'SELECT h_write(1)';
+CREATE FUNCTION h_pick(bool, int DEFAULT 1) RETURNS int LANGUAGE sql AS 'SELECT h_next(1)::int';
+CREATE FUNCTION h_poly(anyelement) RETURNS int LANGUAGE sql AS 'SELECT h_write(1)';
+CREATE FUNCTION h_poly(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION h_poly(anyarray) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';
+CREATE FUNCTION h_poly(a int, b text) RETURNS int LANGUAGE sql AS 'SELECT h_next(1)::int';
+CREATE FUNCTION h_poly(a text, c text) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT 1';

@@ -45,6 +45,30 @@ pub const PRODUCTIONS: &[(&str, &str)] = &[
     ("a_expr: UNIQUE opt_unique_null_treatment select_with_parens", ACTION),
 ];
 
+const NAME: &str = "PostgreSQL's action for it refuses subscripts in a name";
+
+/// Places at which nothing is nested, with the reason: parts of productions.
+pub const PLACES: &[(usize, &str, &str)] = &[
+    (
+        8,
+        "CreateSchemaStmt: CREATE SCHEMA IF_P NOT EXISTS opt_single_name AUTHORIZATION RoleSpec \
+         OptSchemaEltList",
+        ACTION,
+    ),
+    (6, "CreateSchemaStmt: CREATE SCHEMA IF_P NOT EXISTS ColId OptSchemaEltList", ACTION),
+    (1, "function_with_argtypes: ColId indirection", NAME),
+    (1, "PublicationObjSpec: ColId indirection opt_column_list OptWhereClause", NAME),
+    (1, "qualified_name: ColId indirection", NAME),
+    (1, "func_name: ColId indirection", NAME),
+    (
+        4,
+        "json_table: JSON_TABLE '(' json_value_expr ',' a_expr json_table_path_name_opt \
+         json_passing_clause_opt COLUMNS '(' json_table_column_definition_list ')' \
+         json_on_error_clause_opt ')'",
+        "it takes a literal alone",
+    ),
+];
+
 const UNSEEN: &str = "what it does cannot be shown, so anything is expected (contract: opaque)";
 const ROWS: &str = "whether it hits a row cannot be told from the text";
 const NAMED: &str = "the contract names the statement; here it had nothing to do";

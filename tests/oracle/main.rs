@@ -52,6 +52,41 @@ fn every_production_of_the_grammar_is_generated() {
 }
 
 #[test]
+fn every_place_of_the_grammar_is_nested_in() {
+    let grammar = grammar::Grammar::read();
+    let generator = generate::Generator::new(&grammar);
+    let mut random = random::Random::new(1);
+    let unreachable: Vec<&str> =
+        kept::PRODUCTIONS.iter().map(|(production, _)| *production).collect();
+    let mut kept: Vec<_> = kept::PLACES.iter().map(|(part, shown, _)| (*part, *shown)).collect();
+    let places = generator.places();
+    let mut missing = String::new();
+    for place in &places {
+        let (part, shown) = (place.1, grammar.shown(place.0));
+        let mut attempts = (0..2000).map(|attempt| attempt / 100);
+        let found = attempts
+            .find_map(|room| generator.place(*place, room, &mut random, run::is_readable))
+            .or_else(|| generator.place_by_hand(*place));
+        if let Some(at) = kept.iter().position(|known| *known == (part, &shown)) {
+            kept.remove(at);
+            assert!(found.is_none(), "part {part} of {shown} is nested in after all");
+        } else if !unreachable.contains(&&*shown) && found.is_none() {
+            missing += &format!("part {part} of {shown}\n");
+        }
+    }
+    println!("{} places", places.len());
+    assert!(missing.is_empty(), "no statement was found with these places:\n{missing}");
+    assert!(kept.is_empty(), "no places: {kept:#?}");
+}
+
+#[test]
+fn every_place_of_plpgsql_is_nested_in() {
+    let (all, covered) = (nest::places_of_plpgsql(), nest::places_of_bodies());
+    let missing: Vec<_> = all.difference(&covered).collect();
+    assert!(all.len() > 40 && missing.is_empty(), "of {}: {missing:#?}", all.len());
+}
+
+#[test]
 fn postgresql_15() {
     run::hold(Major::V15);
 }

@@ -39,6 +39,8 @@ pub struct Report {
     pub alarms: BTreeMap<String, Alarm>,
     /// By reason: what is blocked on a replica alone.
     pub cautious: BTreeMap<String, Alarm>,
+    /// Places of the grammar: in how many something with effects ran, and the others.
+    places: (usize, Vec<String>),
     /// False alarms in the recorded traffic.
     pub traffic: Vec<String>,
 }
@@ -60,6 +62,14 @@ impl Report {
         count.skipped += 1;
         for one in &judgement.statements {
             self.tags.entry(one.tag).or_default().0 += 1;
+        }
+    }
+
+    /// A place of the grammar, and whether something with effects ran in it.
+    pub fn place(&mut self, ran: bool, name: impl FnOnce() -> String) {
+        match ran {
+            true => self.places.0 += 1,
+            false => self.places.1.push(name()),
         }
     }
 
@@ -169,6 +179,14 @@ impl Report {
                 format!("{tag:<34}{numbers:>12}")
             });
             line(format!("  {}", cells.collect::<Vec<_>>().join("   ")));
+        }
+        let (ran, others) = &self.places;
+        line(format!(
+            "{} places of the grammar, in {ran} of them something with effects ran; not in",
+            ran + others.len()
+        ));
+        for place in others {
+            line(format!("  {place}"));
         }
         line(format!("misses: {}", self.misses.len()));
         for (corpus, why, text) in self.misses.iter().take(60) {

@@ -5,14 +5,15 @@ use std::env;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pgauthority::sql::catalog::{Catalog, Options, Path, Resolved};
-use pgauthority::sql::{Class, Judgement, judge};
+use pgauthority::sql::catalog::{Analysed, Catalog, Options, Path, Resolved};
+use pgauthority::sql::{Class, Judgement, Statement, judge};
 
 use super::generate::{Generator, Sentence, text};
 use super::grammar::Grammar;
+use super::nest::{Filling, Place};
 use super::random::Random;
 use super::report::Report;
-use super::server::Server;
+use super::server::{Server, parameters};
 use super::support::Major;
 use super::verdict::{Judged, verdict};
 use super::{corpus, kept, mutate, nest};
@@ -51,6 +52,15 @@ fn names_hidden_code(text: &str) -> bool {
             .any(|word| word.starts_with("h_") || NAMES.contains(&word))
 }
 
+/// Whether a text may speak of the row types of the session's temporary relations.
+fn names_temporary_types(text: &str) -> bool {
+    text.split(|character: char| !character.is_alphanumeric() && character != '_')
+        .any(|word| matches!(word, "w" | "wi" | "ws" | "_w") || word.starts_with("pg_temp"))
+}
+
+/// The first OID of what is not PostgreSQL's own.
+const FIRST_OWN: u32 = 16384;
+
 /// How much is run, and what chance decides.
 struct Size {
     /// Everything, until then.
@@ -86,6 +96,12 @@ struct Run {
     server: Server,
     catalog: Catalog,
     path: Path,
+    /// What parameters are declared as.
+    types: Vec<u32>,
+    /// Calls of routines with effects in every place of their bodies.
+    calls: Vec<String>,
+    /// Contexts for statements that were written by hand.
+    contexts: Vec<String>,
     report: Report,
     size: Size,
     random: Random,
@@ -94,12 +110,16 @@ struct Run {
 /// Holds the classifier against a server of this version.
 pub fn hold(major: Major) {
     let size = Size::from_environment(major);
-    let mut server = Server::start(major);
+    let (functions, calls): (Vec<_>, Vec<_>) = nest::functions().into_iter().unzip();
+    let mut server = Server::start(major, &functions.join(";\n"));
     let options = Options { migration_tables: Arc::new(migration_tables()), ..Options::default() };
     let mut run = Run {
         catalog: server.catalog(&options),
+        types: server.parameter_types(),
         server,
         path: Path::of_setting("\"$user\", public", Some("postgres")),
+        calls,
+        contexts: nest::contexts(),
         report: Report::default(),
         random: Random::new(size.seed.wrapping_add(size.turn as u64 * 1000)),
         size,
@@ -109,6 +129,7 @@ pub fn hold(major: Major) {
     }
     let grammar = Grammar::read();
     let generator = Generator::new(&grammar);
+    run.in_places(&generator);
     let mut pool = run.written();
     pool.extend(run.generated(&generator));
     run.nested(&generator, &pool);
@@ -130,47 +151,89 @@ pub fn hold(major: Major) {
 }
 
 impl Run {
-    /// What the catalog adds to the text's judgement.
-    fn resolved(&self, judgement: &Judgement) -> Vec<Resolved> {
+    /// What the catalog adds to the text's judgement; `types`: those of its parameters, as a Parse
+    /// message gives them.
+    fn resolved(&self, judgement: &Judgement, types: &[u32]) -> Vec<Resolved> {
         let resolve = |one| self.catalog.resolve(one, &self.path, false);
-        judgement.statements.iter().map(resolve).collect()
+        self.with_parameters(judgement.statements.iter().map(resolve).collect(), types)
+    }
+
+    /// The same with what a session has besides: the types of arguments, up to the first statement
+    /// that may change what they mean.
+    fn analysed(&self, judgement: &Judgement, text: &str, types: &[u32]) -> Vec<Resolved> {
+        let analysed = Analysed {
+            parameters: (parameters(text) > 0).then_some(types),
+            now: true,
+            temporary: names_temporary_types(text),
+        };
+        let mut changed = false;
+        let resolve = |one: &Statement| {
+            let analysed = (!changed).then_some(analysed);
+            let resolved = self.catalog.resolve_analysed(one, &self.path, false, analysed);
+            changed |= resolved.changes || resolved.class >= Class::Temp;
+            resolved
+        };
+        self.with_parameters(judgement.statements.iter().map(resolve).collect(), types)
+    }
+
+    /// What runs where a parameter of a type of the database's own is given.
+    fn with_parameters(&self, mut resolved: Vec<Resolved>, types: &[u32]) -> Vec<Resolved> {
+        for oid in types {
+            let given = self.catalog.resolve_type(*oid, &self.path, false).class;
+            for one in &mut resolved {
+                *one = one.at_least(given);
+            }
+        }
+        resolved
     }
 
     /// One text alone, with all that was seen.
     fn one(&mut self, text: &str) {
         let judgement = judged(text);
-        let resolved = self.resolved(&judgement);
-        println!("{judgement:#?}\n{resolved:#?}");
-        let found = self.server.observe(text, &judgement, Class::Session, true);
+        let resolved = self.resolved(&judgement, &[]);
+        let analysed = self.analysed(&judgement, text, &[]);
+        println!("{judgement:#?}\n{resolved:#?}\nwith types: {analysed:#?}");
+        let found = self.server.observe(text, &[], &judgement, Class::Session, true);
         println!("{found:#?}");
-        for judged in [Judged::by_text(&judgement), Judged::by_catalog(&judgement, &resolved)] {
+        for judged in [
+            Judged::by_text(&judgement),
+            Judged::by_catalog(&judgement, &resolved),
+            Judged::by_catalog(&judgement, &analysed),
+        ] {
             println!("{:?}: {:?}", self.server.major(), verdict(&judged, &found, text));
         }
     }
 
-    fn try_text(&mut self, corpus: &'static str, text: &str) {
+    /// Whether it ran without an error.
+    fn try_text(&mut self, corpus: &'static str, text: &str) -> bool {
         let judgement = judged(text);
         if !may_run(&judgement) {
-            return self.report.skipped(corpus, &judgement);
+            self.report.skipped(corpus, &judgement);
+            return false;
         }
-        let resolved = self.resolved(&judgement);
-        let (text_alone, with_catalog) =
-            (Judged::by_text(&judgement), Judged::by_catalog(&judgement, &resolved));
+        let types: Vec<u32> =
+            (0..parameters(text)).map(|_| *self.random.pick(&self.types)).collect();
+        let resolved = self.resolved(&judgement, &types);
+        let analysed = self.analysed(&judgement, text, &types);
+        let mut judged = vec![Judged::by_catalog(&judgement, &resolved)];
+        if analysed != resolved {
+            judged.push(Judged::by_catalog(&judgement, &analysed));
+        }
         // what runs unnamed cannot be told from the text
-        let judged = match names_hidden_code(text) {
-            true => vec![with_catalog],
-            false => vec![text_alone, with_catalog],
-        };
+        if !names_hidden_code(text) && types.iter().all(|oid| *oid < FIRST_OWN) {
+            judged.insert(0, Judged::by_text(&judgement));
+        }
         let weakest = judged.iter().map(|one| one.class).min().unwrap();
         // on a sample the fingerprint is held against the counters
         let always = self.random.chance(2);
         let start = Instant::now();
-        let found = self.server.observe(text, &judgement, weakest, always);
+        let found = self.server.observe(text, &types, &judgement, weakest, always);
         assert!(
             found.changed.is_empty() || found.outside || found.touches_catalogs(),
             "the counters did not see what the fingerprint did: {text}\n{found:#?}"
         );
         self.report.ran(corpus, text, &judged, &found, start.elapsed());
+        found.error.is_none()
     }
 
     /// What people wrote. Gives all of it, as material for mutations.
@@ -182,6 +245,8 @@ impl Run {
             ("golden tables", corpus::golden(), golden),
             ("traffic", corpus::traffic(), 1),
             ("hidden code", corpus::hidden(), 1),
+            ("overloads", corpus::overloads(), 8),
+            ("bodies", std::mem::take(&mut self.calls), 4),
             ("shipped SQL", corpus::shipped(major), 16),
             ("built-in routines", corpus::routines(&mut self.server), 16),
         ];
@@ -226,10 +291,10 @@ impl Run {
             .filter_map(|kind| generator.holding(*kind, &mut self.random, is_readable))
             .map(|sentence| text(&sentence))
             .collect();
-        inner.extend(INNER.iter().map(|text| (*text).to_owned()));
+        inner.extend(nest::INNER.iter().map(|text| (*text).to_owned()));
         inner.extend((0..60).map(|_| self.random.pick(pool).clone()));
         let mut all = Vec::new();
-        for place in nest::PLACES {
+        for place in &self.contexts {
             for statement in &inner {
                 let whole = nest::nested(place, statement);
                 if readable(&judged(&whole)) {
@@ -243,6 +308,74 @@ impl Run {
             }
             self.try_text("nested", &whole);
         }
+        for whole in self.size.part(nest::blocks(), 12) {
+            self.try_text("nested", &whole);
+        }
+    }
+
+    /// What has effects, in every place of the grammar: where one is found in a statement that runs,
+    /// there.
+    fn in_places(&mut self, generator: &Generator) {
+        for place in self.size.part(generator.places(), 24) {
+            if self.size.is_over() {
+                return;
+            }
+            let Some((found, filling)) = self.context(generator, place) else { continue };
+            let mut ran = false;
+            for effect in filling.effects {
+                let whole = found.filled(effect);
+                if readable(&judged(&whole)) {
+                    ran |= self.try_text("places of the grammar", &whole);
+                }
+            }
+            let (production, part) = place;
+            let name =
+                generator.grammar.name(generator.grammar.productions[production].right[part]);
+            self.report.place(ran, || format!("{name} in {}", generator.grammar.shown(production)));
+        }
+    }
+
+    /// A statement with this place, and what to fill it with: one that runs, if one is found.
+    fn context(
+        &mut self,
+        generator: &Generator,
+        place: (usize, usize),
+    ) -> Option<(Place, &'static Filling)> {
+        const CONTEXTS: usize = 8;
+        const ATTEMPTS: usize = 160;
+        let mut last = None;
+        let mut tried = 0;
+        for attempt in 0..ATTEMPTS {
+            let room = if tried == 0 { attempt / 8 } else { tried / 4 };
+            let found = generator.place(place, room, &mut self.random, is_readable);
+            let Some(found) = found else { continue };
+            for filling in found.kind.fillings() {
+                let whole = found.filled(filling.harmless);
+                let judgement = judged(&whole);
+                if readable(&judgement)
+                    && may_run(&judgement)
+                    && self.server.runs(&whole, &judgement)
+                {
+                    return Some((found, filling));
+                }
+            }
+            let filling = self.random.pick(found.kind.fillings());
+            last = Some((found, filling));
+            tried += 1;
+            if tried == CONTEXTS {
+                break;
+            }
+        }
+        last.or_else(|| {
+            let found = generator.place_by_hand(place)?;
+            let fillings = found.kind.fillings();
+            let runs = fillings.iter().find(|filling| {
+                let whole = found.filled(filling.harmless);
+                self.server.runs(&whole, &judged(&whole))
+            });
+            let filling = runs.unwrap_or(&fillings[0]);
+            Some((found, filling))
+        })
     }
 
     /// Random sentences and mutations: so many, or until the time is over.
@@ -250,6 +383,7 @@ impl Run {
         const SAMPLE: usize = 150;
         const PIECE: usize = 2000;
         let kinds = generator.grammar.alternatives(generator.grammar.symbol("stmt"));
+        let places = generator.places();
         let mut rest = if self.size.deadline.is_some() { usize::MAX } else { SAMPLE };
         while rest > 0 && !self.size.is_over() {
             let piece = rest.min(PIECE);
@@ -263,7 +397,18 @@ impl Run {
                 let statement = text(&sentence);
                 self.try_text("random sentences", &statement);
                 made.0 += 1;
-                let whole = nest::nested(self.random.pick::<&str>(nest::PLACES), &statement);
+                let whole = nest::nested(self.random.pick::<String>(&self.contexts), &statement);
+                if readable(&judged(&whole)) {
+                    self.try_text("random, nested", &whole);
+                }
+                let place = *self.random.pick(&places);
+                let Some(found) = generator.place(place, room, &mut self.random, is_readable)
+                else {
+                    continue;
+                };
+                let filling = self.random.pick(found.kind.fillings());
+                let effect = *self.random.pick(filling.effects);
+                let whole = found.filled(effect);
                 if readable(&judged(&whole)) {
                     self.try_text("random, nested", &whole);
                 }
@@ -279,46 +424,3 @@ impl Run {
         }
     }
 }
-
-/// Statements with effects, for the places where one can stand.
-const INNER: &[&str] = &[
-    "SELECT 1",
-    "SELECT x FROM x",
-    "SELECT nextval('q')",
-    "SELECT setval('q', 5)",
-    "SELECT lo_create(2)",
-    "SELECT x FROM x FOR UPDATE",
-    "SELECT x INTO o FROM x",
-    "SELECT x INTO TEMP o FROM x",
-    "INSERT INTO x VALUES (7)",
-    "INSERT INTO x VALUES (7) RETURNING x",
-    "UPDATE x SET y = 4 RETURNING x",
-    "DELETE FROM x RETURNING x",
-    "MERGE INTO x USING z ON x.x = z.x WHEN MATCHED THEN DELETE",
-    "WITH o AS (DELETE FROM x RETURNING x) SELECT x FROM o",
-    "UPDATE alembic_version SET version_num = '1'",
-    "UPDATE pg_class SET relname = 'o' WHERE relname = 'x'",
-    "DELETE FROM pg_depend WHERE false",
-    "CREATE TABLE o (a int)",
-    "CREATE TEMP TABLE o (a int)",
-    "CREATE TABLE o AS SELECT 1",
-    "CREATE VIEW o AS SELECT 1",
-    "CREATE INDEX ON x (y)",
-    "CREATE SEQUENCE o",
-    "GRANT SELECT ON x TO x",
-    "TRUNCATE x",
-    "DROP TABLE z",
-    "ALTER TABLE x ADD o int",
-    "NOTIFY x",
-    "LOCK TABLE x",
-    "REFRESH MATERIALIZED VIEW m",
-    "CALL p()",
-    "EXECUTE x",
-    "FETCH x",
-    "ANALYZE x",
-    "SET search_path = x",
-    "VALUES (nextval('q'))",
-    "SELECT * FROM x, LATERAL (SELECT nextval('q')) n",
-    "COMMENT ON TABLE x IS 'x'",
-    "DO 'BEGIN CREATE TABLE o (a int); END'",
-];

@@ -55,12 +55,15 @@ pub struct Server {
     wire: Wire,
     /// The fingerprint of the scratch database as it was made.
     catalogs: BTreeMap<String, String>,
+    /// The types that the parameters of the text under way are declared to have.
+    types: Vec<u32>,
     /// How often the database had to be made again.
     pub resets: usize,
 }
 
 impl Server {
-    pub fn start(major: Major) -> Server {
+    /// A server whose database has besides what these statements make.
+    pub fn start(major: Major, made: &str) -> Server {
         let cluster = Cluster::builder()
             .major(major)
             .setting("max_connections", "20")
@@ -71,11 +74,13 @@ impl Server {
         cluster.sql("postgres", "CREATE DATABASE base");
         cluster.sql("base", SCRATCH);
         cluster.sql("base", HIDDEN);
+        cluster.sql("base", &format!("SET check_function_bodies = off; {made}"));
         cluster.sql("base", WATCH);
         cluster.sql("base", FINGERPRINT);
         cluster.sql("postgres", "CREATE DATABASE scratch TEMPLATE base");
         let wire = connect(&cluster);
-        let mut server = Server { cluster, wire, catalogs: BTreeMap::new(), resets: 0 };
+        let mut server =
+            Server { cluster, wire, catalogs: BTreeMap::new(), types: Vec::new(), resets: 0 };
         server.run(TEMPORARY);
         server.catalogs = server.fingerprint();
         server
@@ -100,16 +105,27 @@ impl Server {
         rows.into_iter().map(|row| row[0].clone().unwrap_or_default()).collect()
     }
 
+    /// OIDs of types for parameters: none, PostgreSQL's own, and those of `hidden.sql`.
+    pub fn parameter_types(&mut self) -> Vec<u32> {
+        let names = "'int', 'int', 'text', 'text', 'bigint', 'numeric', 'bool', 'unknown', 'void', \
+                     'int[]', 'date', 'hc', 'hd'";
+        let own = self.column(&format!("SELECT unnest(ARRAY[{names}]::regtype[])::oid"));
+        own.iter().map(|oid| oid.parse().unwrap()).chain([0; 8]).collect()
+    }
+
     /// Runs a text and says what came of it; afterwards the database is as before. Its parameters,
-    /// where it has any, are NULL. `weakest`: the class that is held against it. `always`: the fingerprint is taken even where
-    /// the counters of written rows saw nothing in a catalog.
+    /// where it has any, are of these types, and NULL. `weakest`: the class that is held against it.
+    /// `always`: the fingerprint is taken even where the counters of written rows saw nothing in a
+    /// catalog.
     pub fn observe(
         &mut self,
         text: &str,
+        types: &[u32],
         judgement: &Judgement,
         weakest: Class,
         always: bool,
     ) -> Observation {
+        types.clone_into(&mut self.types);
         if controls_transaction(judgement) {
             return self.outside(text, judgement, weakest);
         }
@@ -123,6 +139,23 @@ impl Server {
             found.read_only_error = self.read_only(text);
         }
         found
+    }
+
+    /// Whether a text runs without an error in a transaction block; it is rolled back.
+    pub fn runs(&mut self, text: &str, judgement: &Judgement) -> bool {
+        if controls_transaction(judgement) {
+            return false;
+        }
+        self.types.clear();
+        self.begin("BEGIN");
+        let ran = self.run(text);
+        self.roll_back();
+        if ran.status == b'I' {
+            // a way out of the block that its judgement does not tell
+            self.run("DISCARD TEMP");
+            self.run(TEMPORARY);
+        }
+        ran.error.is_none()
     }
 
     fn inside(&mut self, text: &str, weakest: Class, always: bool) -> Observation {
@@ -139,7 +172,10 @@ impl Server {
                 let after = counters(&self.run("SELECT oracle.touched()").value);
                 found.touched = difference(&before, &after);
                 let weaker = weakest < Class::Ddl && found.touches_catalogs();
-                if always || weaker {
+                // without its columns' rows a catalog cannot be hashed
+                let readable = !found.touched.iter().any(|name| name == "pg_catalog.pg_attribute")
+                    || !found.fired.is_empty();
+                if always && readable || weaker {
                     let after = self.fingerprint();
                     found.changed = difference(&self.catalogs, &after);
                 }
@@ -265,7 +301,7 @@ impl Server {
         let frames = match parameters {
             0 => Frames::new().query(text),
             count => Frames::new()
-                .parse("", text, &[])
+                .parse("", text, &self.types)
                 .bind("", "", &vec![None; count])
                 .execute("", 0)
                 .sync(),
@@ -367,7 +403,7 @@ fn controls_transaction(judgement: &Judgement) -> bool {
 }
 
 /// The highest `$n` of a text, where it stands for a parameter.
-fn parameters(text: &str) -> usize {
+pub fn parameters(text: &str) -> usize {
     let may_have = text.as_bytes().windows(2).any(|w| w[0] == b'$' && w[1].is_ascii_digit());
     let Some(scanned) = may_have.then(|| pg_query::scan(text).ok()).flatten() else { return 0 };
     let parameters = scanned

@@ -68,6 +68,7 @@ const PHRASES: &[(&str, &[&str])] = &[
     ("RoleSpec", &["x", "CURRENT_USER", "x"]),
     ("Sconst", &["'x'", "'1'", "'{}'"]),
     ("opt_sort_clause", &[""]),
+    ("select_clause", &["SELECT 1", "SELECT x , y , z FROM x", "( SELECT 1 )"]),
     ("select_no_parens", &["SELECT 1", "SELECT x FROM x", "TABLE x", "VALUES ( 1 )"]),
     ("select_with_parens", &["( SELECT 1 )", "( SELECT x FROM x )", "( VALUES ( 1 ) )"]),
     ("where_clause", &["", "WHERE x = 1", "WHERE true", "WHERE false"]),
@@ -172,9 +173,7 @@ impl Words {
         let mut found = Vec::new();
         for (nonterminal, texts) in PHRASES {
             for text in *texts {
-                let words = text.split(' ').filter(|word| !word.is_empty());
-                let sentence = words.map(|word| (terminal(grammar, word), word.to_owned()));
-                found.push((grammar.symbol(nonterminal), sentence.collect()));
+                found.push((grammar.symbol(nonterminal), self.sentence(grammar, text)));
             }
         }
         found
@@ -183,12 +182,17 @@ impl Words {
     /// The sentences written by hand.
     pub fn by_hand(&self, grammar: &Grammar) -> Vec<Sentence> {
         let sentences = BY_HAND.iter().map(|text| {
-            let words = text.split(' ').map(|word| (terminal(grammar, word), word.to_owned()));
-            let mut sentence: Sentence = words.collect();
-            look_ahead(grammar, &mut sentence);
+            let mut sentence = self.sentence(grammar, text);
+            self.look_ahead(grammar, &mut sentence);
             sentence
         });
         sentences.collect()
+    }
+
+    /// A text as tokens, which blanks divide.
+    pub fn sentence(&self, grammar: &Grammar, text: &str) -> Sentence {
+        let words = text.split(' ').filter(|word| !word.is_empty());
+        words.map(|word| (terminal(grammar, word), word.to_owned())).collect()
     }
 
     /// Writes every terminal that has no text yet, and gives those before certain others the
@@ -205,7 +209,30 @@ impl Words {
                 (None, None) => grammar.name(*symbol).trim_matches('\'').to_owned(),
             };
         }
-        look_ahead(grammar, sentence);
+        self.look_ahead(grammar, sentence);
+    }
+
+    /// What PostgreSQL's `base_yylex` does: a keyword before certain others is another terminal.
+    pub fn look_ahead(&self, grammar: &Grammar, sentence: &mut Sentence) {
+        const RULES: &[(&str, &str, &[&str])] = &[
+            ("FORMAT", "FORMAT_LA", &["JSON"]),
+            ("NOT", "NOT_LA", &["BETWEEN", "IN_P", "LIKE", "ILIKE", "SIMILAR"]),
+            ("NULLS_P", "NULLS_LA", &["FIRST_P", "LAST_P"]),
+            ("WITH", "WITH_LA", &["TIME", "ORDINALITY"]),
+            ("WITHOUT", "WITHOUT_LA", &["TIME"]),
+        ];
+        for index in 0..sentence.len() {
+            let next = sentence.get(index + 1).map(|(symbol, _)| grammar.name(*symbol));
+            let next = next.unwrap_or_default();
+            let symbol = &mut sentence[index].0;
+            for (plain, ahead, before) in RULES {
+                if grammar.name(*symbol) == *plain || grammar.name(*symbol) == *ahead {
+                    let name = if before.contains(&next) { ahead } else { plain };
+                    *symbol = grammar.symbol(name);
+                    break;
+                }
+            }
+        }
     }
 
     /// What the first name of the statement had better be.
@@ -244,27 +271,4 @@ fn terminal(grammar: &Grammar, word: &str) -> Symbol {
         _ => return grammar.symbol(&format!("'{word}'")),
     };
     grammar.symbol(name)
-}
-
-/// What PostgreSQL's `base_yylex` does: a keyword before certain others is another terminal.
-fn look_ahead(grammar: &Grammar, sentence: &mut Sentence) {
-    const RULES: &[(&str, &str, &[&str])] = &[
-        ("FORMAT", "FORMAT_LA", &["JSON"]),
-        ("NOT", "NOT_LA", &["BETWEEN", "IN_P", "LIKE", "ILIKE", "SIMILAR"]),
-        ("NULLS_P", "NULLS_LA", &["FIRST_P", "LAST_P"]),
-        ("WITH", "WITH_LA", &["TIME", "ORDINALITY"]),
-        ("WITHOUT", "WITHOUT_LA", &["TIME"]),
-    ];
-    for index in 0..sentence.len() {
-        let next = sentence.get(index + 1).map(|(symbol, _)| grammar.name(*symbol));
-        let next = next.unwrap_or_default();
-        let symbol = &mut sentence[index].0;
-        for (plain, ahead, before) in RULES {
-            if grammar.name(*symbol) == *plain || grammar.name(*symbol) == *ahead {
-                let name = if before.contains(&next) { ahead } else { plain };
-                *symbol = grammar.symbol(name);
-                break;
-            }
-        }
-    }
 }

@@ -12,6 +12,8 @@ pub enum Flavour {
     Confirmed,
     /// What prod allows anyone.
     Ordinary,
+    /// What is read on a replica, and writes that it refuses.
+    Replica,
 }
 
 /// Made before each script, as superuser; `app` owns everything.
@@ -191,15 +193,41 @@ const STAGING: &[&str] = &[
 ];
 const COPY_IN: &[&str] = &["COPY a FROM STDIN", "COPY late FROM STDIN", "COPY missing FROM STDIN"];
 
+const REFUSED: &[&str] = &[
+    "INSERT INTO a VALUES (4, 'four')",
+    "DELETE FROM a WHERE id > 3",
+    "UPDATE a SET v = v || '.' WHERE id = 1 RETURNING v",
+    "WITH w AS (DELETE FROM a RETURNING id) SELECT id FROM w ORDER BY id",
+    "SELECT id FROM a ORDER BY id FOR UPDATE",
+    "CREATE TABLE d (i int)",
+    "TRUNCATE late",
+    "COMMENT ON TABLE a IS 'x'",
+    "GRANT SELECT ON a TO reader",
+];
+
+/// What a statement of these groups may not be on a replica: the proxy alone refuses it, or it says
+/// so otherwise than the server.
+fn is_for_replicas(text: &str) -> bool {
+    !text.contains("AND CHAIN")
+        && !text.contains("PREPARE TRANSACTION")
+        && !text.contains("PREPARED 'g'")
+        && !["INSERT", "DELETE", "DISCARD ALL"].iter().any(|word| text.contains(word))
+}
+
 fn statement(random: &mut Random, flavour: Flavour) -> String {
     let groups = [READS, WRITES, ERRORS, CONTROL, SETTINGS, NAMES, TEMPORARY, UNSEEN, DDL, STAGING];
     let weights: &[usize] = match flavour {
         Flavour::Everything => &[12, 10, 6, 22, 8, 14, 6, 6, 6, 4],
         Flavour::Confirmed => &[10, 8, 6, 22, 8, 14, 6, 8, 12, 0],
         Flavour::Ordinary => &[12, 12, 6, 24, 8, 16, 8, 0, 0, 0],
+        Flavour::Replica => &[16, 0, 6, 24, 10, 16, 0, 0, 0, 0],
     };
     let group = random.weighted(weights);
-    random.of(groups[group]).to_owned()
+    let text = random.of(groups[group]);
+    match flavour == Flavour::Replica && !is_for_replicas(text) {
+        true => "SELECT 2".into(),
+        false => text.to_owned(),
+    }
 }
 
 /// The statements of a Query.
@@ -302,6 +330,28 @@ fn is_open(items: &[Item]) -> bool {
     )
 }
 
+/// A client that flushes, reads and goes on without a Sync.
+fn interactive(random: &mut Random, flavour: Flavour, items: &mut Vec<Item>) {
+    let mut group = Vec::new();
+    for _ in 0..2 + random.below(6) {
+        let mut some = Vec::new();
+        extended(random, flavour, &mut some);
+        let copies =
+            |item: &Item| matches!(item, Item::Parse(_, text) if text.contains("FROM STDIN"));
+        if !some.iter().any(copies) {
+            group.extend(some);
+        }
+        if random.chance(50) {
+            group.push(Item::Pause);
+        }
+    }
+    items.push(Item::Settle);
+    items.push(Item::Group(group));
+    if random.chance(80) {
+        items.push(Item::Sync);
+    }
+}
+
 /// A script of about `length` messages.
 pub fn script(random: &mut Random, flavour: Flavour, length: usize) -> Vec<Item> {
     let mut items = Vec::new();
@@ -312,11 +362,16 @@ pub fn script(random: &mut Random, flavour: Flavour, length: usize) -> Vec<Item>
         match random.below(100) {
             // on 18 a Query in an open pipeline leaves a transaction that nobody can follow
             0..35 | 75..82 if flavour == Flavour::Confirmed && is_open(&items) => {}
+            0..35 if flavour == Flavour::Replica && random.chance(20) => {
+                items.push(Item::Query(vec![random.of(REFUSED).to_owned()]));
+            }
             0..35 => {
                 let count = random.of(&[&1, &1, &1, &2, &3, &4]).to_owned();
                 items.push(Item::Query(string(random, flavour, count)));
             }
-            35..75 => extended(random, flavour, &mut items),
+            35..69 => extended(random, flavour, &mut items),
+            69..75 => interactive(random, flavour, &mut items),
+            75..82 if flavour == Flavour::Replica => items.push(Item::Settle),
             75..80 => copy(random, &mut items),
             80..82 => {
                 let (oid, arguments) = match flavour {

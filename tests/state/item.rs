@@ -32,6 +32,9 @@ pub enum Item {
     Group(Vec<Item>),
     /// Everything sent so far is answered before anything follows.
     Settle,
+    /// The same behind a Flush: the pipeline stays open. Among messages of the extended protocol
+    /// that are no COPY alone, and behind a [`Item::Settle`].
+    Pause,
 }
 
 impl Item {
@@ -60,6 +63,7 @@ impl Item {
             Item::FunctionCall(oid, arguments) => frames.function_call(*oid, arguments),
             Item::Group(items) => items.iter().fold(frames, |frames, item| item.add_to(frames)),
             Item::Settle => settling(frames),
+            Item::Pause => pausing(frames),
         }
     }
 }
@@ -69,6 +73,11 @@ impl Item {
 fn settling(frames: Frames) -> Frames {
     let frames = frames.copy_fail("settle").sync();
     (0..3).fold(frames, |frames, _| frames.close_statement("no such")).sync()
+}
+
+/// Makes the end of the answers known in an open pipeline: three Closes, and a Flush.
+fn pausing(frames: Frames) -> Frames {
+    (0..3).fold(frames, |frames, _| frames.close_statement("no such")).flush()
 }
 
 /// Receives up to the end that `settling` made known.
@@ -81,6 +90,17 @@ fn settled(wire: &mut Wire) -> io::Result<Vec<Message>> {
             return Ok(messages);
         }
     }
+}
+
+/// The messages of groups one by one.
+fn flat(items: &[Item]) -> Vec<&Item> {
+    items
+        .iter()
+        .flat_map(|item| match item {
+            Item::Group(items) => flat(items),
+            item => vec![item],
+        })
+        .collect()
 }
 
 /// A session in the course of a script.
@@ -105,7 +125,17 @@ impl<'a> Session<'a> {
             return Vec::new();
         }
         let mut frames = Frames::new();
-        for item in items {
+        let (mut syncs, mut failed) = (0, false);
+        for item in flat(items) {
+            if *item == Item::Pause {
+                self.write(&std::mem::take(&mut frames));
+                if self.pause(syncs, &mut failed).is_err() {
+                    return Vec::new();
+                }
+                syncs = 0;
+                continue;
+            }
+            syncs += usize::from(*item == Item::Sync);
             frames = item.add_to(frames);
             if self.split {
                 self.write(&std::mem::take(&mut frames));
@@ -123,15 +153,44 @@ impl<'a> Session<'a> {
                 messages
             }
             Err(error) => {
-                let how = match error.kind() {
-                    io::ErrorKind::TimedOut => "silence",
-                    _ => "closed",
-                };
-                self.transcript.push(format!("   {how}"));
-                self.status = None;
+                self.over(&error);
                 Vec::new()
             }
         }
+    }
+
+    /// Receives everything that a Flush brings behind so many Syncs: up to the end that `pausing`
+    /// makes known, or to the error that `failed` the pipeline, behind which nothing comes.
+    fn pause(&mut self, syncs: usize, failed: &mut bool) -> io::Result<()> {
+        let mut frames = pausing(Frames::new());
+        frames.labels.clear();
+        self.write(&frames);
+        self.transcript.push("-> Flush, and a look".into());
+        let (mut left, mut closed) = (syncs, 0);
+        *failed &= syncs == 0;
+        while closed < 3 && !(*failed && left == 0) {
+            let message = self.wire.receive().inspect_err(|error| self.over(error))?;
+            closed = if message.tag == b'3' { closed + 1 } else { 0 };
+            match message.tag {
+                b'Z' => left -= 1,
+                b'E' => *failed = left == 0,
+                _ => {}
+            }
+            self.transcript.extend(render(&message));
+        }
+        if closed == 3 {
+            self.transcript.truncate(self.transcript.len() - 3);
+        }
+        Ok(())
+    }
+
+    fn over(&mut self, error: &io::Error) {
+        let how = match error.kind() {
+            io::ErrorKind::TimedOut => "silence",
+            _ => "closed",
+        };
+        self.transcript.push(format!("   {how}"));
+        self.status = None;
     }
 
     fn write(&mut self, frames: &Frames) {
