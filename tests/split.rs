@@ -6,6 +6,8 @@
 
 mod support;
 
+#[path = "split/aligned.rs"]
+mod aligned;
 #[path = "split/carried.rs"]
 mod carried;
 #[path = "split/copying.rs"]
@@ -26,6 +28,8 @@ mod generator;
 mod implicit;
 #[path = "state/item.rs"]
 mod item;
+#[path = "split/law.rs"]
+mod law;
 #[path = "split/lost.rs"]
 mod lost;
 #[path = "split/majors.rs"]

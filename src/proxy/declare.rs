@@ -109,6 +109,38 @@ pub(super) fn policy(config: &Config, entry: &Entry, upstream: &Upstream, user: 
     }
 }
 
+/// What no reload changes of a session's law.
+pub(super) struct Lasting {
+    upstream: Box<str>,
+    pooler: bool,
+    set_by_statement: bool,
+    split: Option<SplitLeg>,
+}
+
+impl Lasting {
+    pub(super) fn of(policy: &Policy) -> Lasting {
+        Lasting {
+            upstream: policy.upstream.as_str().into(),
+            pooler: policy.pooler,
+            set_by_statement: policy.set_by_statement,
+            split: policy.split,
+        }
+    }
+
+    /// The law as a configuration has it for an entry and a user, if the entry and the upstream are
+    /// still there.
+    pub(super) fn under(&self, config: &Config, entry: &str, user: &str) -> Option<Policy> {
+        let entry = config.entry(entry)?;
+        let upstream = config.upstreams.get(&*self.upstream)?;
+        let mut law = policy(config, entry, upstream, user);
+        law.pooler = self.pooler;
+        law.set_by_statement = self.set_by_statement;
+        law.split = self.split;
+        law.guarded |= self.split == Some(SplitLeg::Read);
+        Some(law)
+    }
+}
+
 /// The settings in force, by lower-case name: the last of a name wins.
 fn in_force(startup: &Startup) -> HashMap<String, String> {
     startup

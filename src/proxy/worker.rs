@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::authenticate::Secrets;
 use super::catalogs::Catalogs;
-use super::declare;
+use super::declare::Lasting;
 use super::judges::{Judged, Judges, LONG_TEXT};
 use super::registry::{CancelKeys, Counts};
 use super::session::serve_client;
@@ -25,7 +25,7 @@ use crate::audit::AuditLog;
 use crate::config::Config;
 use crate::net::{Bound, Listener, Outbox};
 use crate::observe::{CacheResult, WorkerMetrics};
-use crate::policy::{Policy, SplitLeg};
+use crate::policy::Policy;
 use crate::session::Instant;
 use crate::sql::{self, Found, Judge};
 
@@ -198,10 +198,7 @@ impl Worker {
             generation: Cell::new(generation),
             entry: entry.into(),
             user: user.into(),
-            pooler: policy.pooler,
-            set_by_statement: policy.set_by_statement,
-            split: policy.split,
-            upstream: policy.upstream.as_str().into(),
+            lasting: Lasting::of(policy),
         });
         self.sessions.borrow_mut().insert(id, handle.clone());
         Entered { worker: self.clone(), id, handle }
@@ -244,10 +241,7 @@ pub(super) struct SessionHandle {
     generation: Cell<u64>,
     entry: Box<str>,
     user: Box<str>,
-    upstream: Box<str>,
-    pooler: bool,
-    set_by_statement: bool,
-    split: Option<SplitLeg>,
+    lasting: Lasting,
 }
 
 impl SessionHandle {
@@ -271,14 +265,7 @@ impl SessionHandle {
         }
         self.generation.set(generation);
         let loaded = worker.shared.loaded();
-        let entry = loaded.config.entry(&self.entry)?;
-        let upstream = loaded.config.upstreams.get(&*self.upstream)?;
-        let mut policy = declare::policy(&loaded.config, entry, upstream, &self.user);
-        policy.pooler = self.pooler;
-        policy.set_by_statement = self.set_by_statement;
-        policy.split = self.split;
-        policy.guarded |= self.split == Some(SplitLeg::Read);
-        Some(policy)
+        self.lasting.under(&loaded.config, &self.entry, &self.user)
     }
 }
 

@@ -30,6 +30,19 @@ struct Ground {
     moves: bool,
 }
 
+/// A line of a transcript, without what need not be the same: which of two errors tells that there
+/// is nothing to run (a portal that has run transaction control is gone, and cannot be run again on one
+/// server; a Query that fails leaves its unnamed portal to a failed transaction), and where in its source
+/// a server says that a transaction has failed.
+pub fn alike(line: &str) -> String {
+    const FAILED: &str = "ErrorResponse C=\"25P02\"";
+    let unbound = line.contains("C=\"34000\"") || line.contains("cannot be run");
+    if unbound || line.contains(FAILED) && line.contains("exec_execute_message") {
+        return "   ErrorResponse: nothing to run".into();
+    }
+    if line.contains(FAILED) { format!("   {FAILED}") } else { line.to_owned() }
+}
+
 /// What a script says and leaves behind.
 fn run(port: u16, database: &str, items: &[Item], apart: bool, left: &Cluster) -> Vec<String> {
     // a parameter that exists from the start: one that SET LOCAL makes stays behind, empty, on the
@@ -48,19 +61,7 @@ fn run(port: u16, database: &str, items: &[Item], apart: bool, left: &Cluster) -
         "can vacuum it",
     ];
     transcript.retain(|line| !other.iter().any(|said| line.contains(said)));
-    // a portal that has run transaction control is gone, and cannot be run again on one server
-    for line in &mut transcript {
-        if line.contains("C=\"34000\"") || line.contains("cannot be run") {
-            *line = "   ErrorResponse: nothing to run".into();
-        }
-    }
-    // which of the server's routines says so depends on what it was asked
-    for line in &mut transcript {
-        if line.contains("fastpath.c") || line.contains("exec_simple_query") {
-            let end = line.find(" F=").unwrap_or(line.len());
-            line.truncate(end);
-        }
-    }
+    transcript.iter_mut().for_each(|line| *line = alike(line));
     drop(wire);
     let database = if database == "both" { "local" } else { database };
     transcript.extend(written(left, database).lines().map(|line| format!("left: {line}")));

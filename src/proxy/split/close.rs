@@ -4,9 +4,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::extended::exits;
 use super::leg::{Kind, Named, Pass};
-use super::{End, Split, text};
+use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, body};
 use crate::split::{Known, Side};
+
+/// The message, which is also the end of no row description.
+const NO_DATA: &[u8] = b"n\0\0\0\x04";
 
 impl Split {
     /// The session has no unnamed statement (or portal); what the leg may have had is gone.
@@ -18,7 +21,12 @@ impl Split {
         let named = self.named(&frame);
         let side = named.map_or(self.last, |known| known.side);
         let exits = named.is_some_and(exits);
-        if !self.admits(side, exits).await? {
+        if !self.turn_to(side).await? {
+            return Ok(());
+        }
+        let failed = matches!(self.block, Block::Failed(failed, _) if failed != Some(side));
+        let withheld = failed && self.is_open(side);
+        if !withheld && !self.admits(side, exits).await? {
             return Ok(());
         }
         if let Some((what, b"")) = body::kind_and_name(&frame[HEADER_LENGTH..])
@@ -26,7 +34,22 @@ impl Split {
         {
             self.forget_unnamed(side, what).await?;
         }
-        self.request(side, Kind::Describe, Pass::Client, &frame).await
+        if !withheld {
+            return self.request(side, Kind::Describe, Pass::Client, &frame).await;
+        }
+        self.request(side, Kind::Describe, Pass::Withheld, &frame).await?;
+        self.quiet(side).await?;
+        let told = std::mem::take(&mut self.held);
+        match self.leg(side)?.failed {
+            // it is not there
+            true => Ok(()),
+            // a failed transaction tells of what has no rows
+            false if told.ends_with(NO_DATA) => {
+                self.out.unsplit(told);
+                Ok(())
+            }
+            false => self.misplaced(side, exits).await.map(drop),
+        }
     }
 
     pub(super) async fn close(&mut self, frame: Bytes) -> Result<(), End> {

@@ -228,7 +228,7 @@ impl Split {
     async fn commits(&mut self, side: Side, text: &[u8], pass: Pass) -> Result<bool, End> {
         let done = self.run_on(side, text, pass).await?;
         let rolled_back = self.leg(side)?.rolled_back;
-        if rolled_back && self.late.is_some() {
+        if rolled_back && self.holding {
             // of a string the client gets no completion of COMMIT
             self.aborted();
         }
@@ -280,6 +280,7 @@ impl Split {
     /// The block is over. Legs that took no part have missed what it set, if it committed.
     pub(super) fn over(&mut self, committed: bool) -> Result<(), End> {
         self.committing = false;
+        self.fallen = false;
         for leg in self.legs.iter_mut().flatten() {
             leg.begun = false;
         }
@@ -312,6 +313,7 @@ impl Split {
         self.follow(first.other(), text).await?;
         let before = self.journal.rolled_back_to(name);
         self.temporary.rolled_back_to();
+        self.fallen = false;
         self.block = Block::Open(before.unwrap_or(modes));
         Ok(true)
     }

@@ -130,15 +130,17 @@ impl Split {
             backend::ERROR_RESPONSE => return self.error(side, frame),
             backend::READY_FOR_QUERY => self.ready(side)?,
             _ => {
+                let holds = self.holding && kind == backend::COMMAND_COMPLETE;
                 let leg = self.leg(side)?;
                 let Some(front) = leg.owed.front() else {
                     return Err(End::Broken(format!("message type {kind} that nothing asked for")));
                 };
-                if matches!(front.pass, Pass::Client | Pass::Unready(_)) {
-                    match self.holding && kind == backend::COMMAND_COMPLETE {
-                        true => self.held.extend_from_slice(frame),
-                        false => self.out.extend_from_slice(frame),
+                match front.pass {
+                    Pass::Client | Pass::Unready(_) if !holds => self.out.extend_from_slice(frame),
+                    Pass::Client | Pass::Unready(_) | Pass::Withheld => {
+                        self.held.extend_from_slice(frame);
                     }
+                    _ => {}
                 }
                 let leg = self.leg(side)?;
                 if let Some(kept) = leg.kept.as_mut().filter(|_| kind == backend::DATA_ROW) {
@@ -265,6 +267,13 @@ impl Split {
         match &self.legs[wanted as usize] {
             Some(_) => wanted,
             None => wanted.other(),
+        }
+    }
+
+    /// Tells the client what has waited.
+    pub(super) fn tell_late(&mut self) {
+        for (name, value) in self.late.take().unwrap_or_default() {
+            self.tell(&name, &value);
         }
     }
 

@@ -67,7 +67,7 @@ impl Split {
 
     /// In a failed transaction only its leg can say what it thinks of a message for the other.
     /// Where none takes part any leg can be told how it ends. True: the message is not to go.
-    async fn misplaced(&mut self, side: Side, exits: bool) -> Result<bool, End> {
+    pub(super) async fn misplaced(&mut self, side: Side, exits: bool) -> Result<bool, End> {
         match self.block {
             Block::Failed(None, _) if exits => Ok(false),
             Block::Failed(None, _) => {
@@ -292,7 +292,7 @@ impl Split {
                     let close = text::close(b'P', portal);
                     return self.request(known.side, Kind::Close, Pass::Nothing, &close).await;
                 }
-                if matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_)) {
+                if ends_failed(statement) {
                     // the session runs it itself: what is bound must not be open at its end
                     let close = text::close(b'P', portal);
                     self.request(known.side, Kind::Close, Pass::Nothing, &close).await?;
@@ -301,7 +301,9 @@ impl Split {
                 if !self.pipeline_failed {
                     let spent = Known { route: Route::To(known.side), ..known.clone() };
                     self.portals.insert(portal, spent);
-                    self.control(statement, &known.told.text).await?;
+                    if self.control(statement, &known.told.text).await? && ends_failed(statement) {
+                        self.portals.remove(portal);
+                    }
                 }
                 return Ok(());
             }
@@ -313,7 +315,9 @@ impl Split {
                 if let Some(denial) = self.task_behind_others(statement) {
                     return self.refuse(denial, Some((statement, &known.told.text))).await;
                 }
-                if is_listen(statement) && !self.listens(known.side).await? {
+                if is_listen(statement) && !self.listens(known.side).await?
+                    || self.refused_elsewhere(statement, &known.told.text, known.side).await?
+                {
                     return Ok(());
                 }
                 self.pipelines(statement, known.side).await?;
@@ -351,6 +355,9 @@ impl Split {
                 }
                 self.pipelines(statement, side).await?;
                 self.goes(statement, side);
+                if self.may_end(statement) {
+                    return self.run_to_an_end(side, &frame).await;
+                }
             }
             None => self.runs_unknown(side),
         }
@@ -385,8 +392,11 @@ impl Split {
             }
             return Ok(());
         }
-        self.leg(side)?.owe(kind, Pass::Client, None);
-        self.pass(side, header.message_length()).await
+        let pass = self.pass_of_query(side);
+        let pass = if kind == Kind::Query { pass } else { Pass::Client };
+        self.leg(side)?.owe(kind, pass, None);
+        self.pass(side, header.message_length()).await?;
+        self.asked(side, pass).await
     }
 }
 

@@ -58,6 +58,8 @@ pub(super) enum Pass {
     Client,
     /// All but ReadyForQuery; errors with their position moved by this many characters.
     Unready(u32),
+    /// All of it, if it is what a failed transaction tells.
+    Withheld,
     /// Errors and notices.
     Errors,
     /// Errors alone.

@@ -9,7 +9,9 @@
 mod close;
 mod control;
 mod digest;
+mod ended;
 mod extended;
+mod failed;
 mod lead;
 mod leg;
 mod moved;
@@ -133,7 +135,7 @@ pub(super) struct Split {
     /// CommandComplete is kept in `held` for the moment.
     holding: bool,
     held: BytesMut,
-    /// Reports that wait for the end of a string, where the server would send them.
+    /// Reports that wait for the end of a string or of a transaction, where the server would send them.
     late: Option<Reports>,
     /// The write leg is about to commit the block.
     committing: bool,
@@ -148,6 +150,14 @@ pub(super) struct Split {
     stirred: bool,
     /// The task leads elsewhere: the client waits for ReadyForQuery.
     moving: bool,
+    /// The open transaction has set something that the server reports.
+    reported: bool,
+    /// The block has failed on both legs.
+    fallen: bool,
+    /// How many DO and CALL have been watched for the end of a transaction.
+    marks: u64,
+    /// The last of them has failed.
+    marked: bool,
 }
 
 impl Split {

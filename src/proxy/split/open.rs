@@ -6,6 +6,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::config::Upstream;
 use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::Startup;
-use crate::proxy::declare::Declared;
+use crate::proxy::declare::{Declared, Lasting};
 use crate::proxy::port::Port;
 use crate::proxy::recorder::Recorder;
 use crate::proxy::refuse::Refusal;
@@ -42,7 +43,9 @@ pub(in crate::proxy) struct Ground {
     pub(super) place: Place,
     pub(super) who: Who,
     upstreams: [Arc<Upstream>; 2],
-    pub(super) policies: [crate::policy::Policy; 2],
+    policies: [crate::policy::Policy; 2],
+    /// The configuration that the law was made from.
+    followed: u64,
     pub(super) parameters: Parameters,
     search_path_doubtful: bool,
     cancel: Arc<SplitCancel>,
@@ -87,6 +90,22 @@ impl Ground {
             if self.drain_told.replace(state) == state { Poll::Pending } else { Poll::Ready(()) }
         })
         .await;
+    }
+
+    /// The law of each leg by now, under this task: a reload may have changed it. Where the entry is
+    /// gone it stays as it was.
+    pub(super) fn law(&mut self, task: Option<&str>) -> &[crate::policy::Policy; 2] {
+        let generation = self.worker.shared.generation.load(Ordering::Relaxed);
+        if std::mem::replace(&mut self.followed, generation) != generation {
+            let loaded = self.worker.shared.loaded();
+            let Startup { database, user, .. } = &self.origin.startup;
+            for policy in &mut self.policies {
+                let renewed = Lasting::of(policy).under(&loaded.config, database, user);
+                *policy = renewed.unwrap_or_else(|| policy.clone());
+            }
+        }
+        self.policies.iter_mut().for_each(|policy| policy.follow_task(task));
+        &self.policies
     }
 
     async fn connect(&self, side: Side) -> Result<Connection, Refusal> {
@@ -197,6 +216,7 @@ pub(in crate::proxy) async fn begin(
         who: origin.who(),
         upstreams: [declared.upstream, write.0],
         policies: [declared.policy, write.1],
+        followed: loaded.generation,
         parameters: declared.parameters,
         search_path_doubtful: declared.search_path_doubtful,
         cancel: Arc::default(),
@@ -310,6 +330,10 @@ impl Begun {
             task,
             stirred: false,
             moving: false,
+            reported: false,
+            fallen: false,
+            marks: 0,
+            marked: false,
         })
     }
 }

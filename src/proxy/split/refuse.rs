@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::leg::Pass;
 use super::{Block, End, Protocol, Split};
 use crate::audit::{Event, EventKind};
 use crate::policy::{Decision, Denial, Policy, View};
@@ -39,6 +38,39 @@ pub(in crate::proxy) fn refused_in_string<'a>(
 }
 
 impl Split {
+    /// The session as the law sees it.
+    pub(super) fn view(&self) -> View {
+        View {
+            in_transaction: !matches!(self.block, Block::None),
+            task_is_set: self.legs.iter().flatten().any(|leg| leg.tidings.task_is_set()),
+            ..View::default()
+        }
+    }
+
+    /// Both legs are to run a statement, and one alone does so now (`first`): if the law of the other
+    /// one refuses it, neither does. True: so it is, and the client has been told.
+    pub(super) async fn refused_elsewhere(
+        &mut self,
+        statement: &Statement,
+        text: &Bytes,
+        first: Side,
+    ) -> Result<bool, End> {
+        let view = self.view();
+        let task = self.task.clone();
+        let law = self.ground.law(task.as_deref());
+        let [first, other] = [first, first.other()]
+            .map(|side| law[side as usize].decide(statement, statement.class, view));
+        match (first, other) {
+            // the first one's gate says so itself
+            (Decision::Block(_), _) => Ok(false),
+            (_, Decision::Block(denial)) => {
+                self.refuse(*denial, Some((statement, text))).await?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
     /// Refuses a statement: on record first, then told, as an error like any other: an open
     /// transaction has failed, on a leg that takes part in it if one does. Behind an error of the
     /// open pipeline nothing is refused.
@@ -102,18 +134,6 @@ impl Split {
         if !self.pipeline_failed {
             self.fails_by_itself().await?;
             self.error_of_own(&ErrorResponse::error("08P01", what));
-        }
-        Ok(())
-    }
-
-    /// The open block fails, on a leg that takes part in it if one does.
-    pub(super) async fn fails_by_itself(&mut self) -> Result<(), End> {
-        if matches!(self.block, Block::Open(_)) {
-            let begun = Side::BOTH.into_iter().find(|side| self.is_begun(*side));
-            if let Some(side) = begun {
-                self.run_on(side, b"SELECT \"pgauthority refused\"", Pass::Nothing).await?;
-            }
-            self.fail(begun);
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ use super::leg::{Kind, Pass};
 use super::refuse::refused_in_string;
 use super::run::unsupported;
 use super::{Block, End, Protocol, Split, text};
-use crate::policy::View;
 use crate::protocol::{Header, message};
 use crate::split::{self, Route, Side, Told};
 use crate::sql::{Class, Effect, Modes, Statement};
@@ -43,17 +42,15 @@ impl Split {
             Block::Failed(None, _) => {
                 self.settle().await?;
                 self.aborted();
-                self.ready_for_query();
-                return Ok(());
+                return self.ready_everywhere().await;
             }
             _ => self.primary(),
         };
         self.turn_to(side).await?;
         if !self.ready_leg(side).await? {
-            self.ready_for_query();
-            return Ok(());
+            return self.ready_everywhere().await;
         }
-        self.request(side, Kind::Query, Pass::Client, frame).await
+        self.asks(side, frame).await
     }
 
     /// In a failed transaction what is for the other leg goes nowhere: the failed one says so of
@@ -69,14 +66,15 @@ impl Split {
         frame: &Bytes,
     ) -> Result<(), End> {
         let Some((_, route)) = self.routed(statement, text).await? else {
-            self.ready_for_query();
-            return Ok(());
+            return self.ready_everywhere().await;
         };
         let side = match route {
             Route::Transaction => {
+                // reports come behind the answer, whichever leg has been first
+                self.late = Some(HashMap::new());
                 self.control(statement, text).await?;
-                self.ready_for_query();
-                return Ok(());
+                self.tell_late();
+                return self.ready_everywhere().await;
             }
             Route::To(side) => {
                 self.turn_to(side).await?;
@@ -98,26 +96,22 @@ impl Split {
             Route::Both { keep } => {
                 let told = Told::of(statement, text.clone());
                 self.on_both(statement, &told, keep, None).await?;
-                self.ready_for_query();
-                return Ok(());
+                return self.ready_everywhere().await;
             }
             Route::Refused(why, hint) => {
                 self.refuse(unsupported(why, hint), Some((statement, text))).await?;
-                self.ready_for_query();
-                return Ok(());
+                return self.ready_everywhere().await;
             }
             _ => {}
         }
         if !self.ready_leg(side).await? {
-            self.ready_for_query();
-            return Ok(());
+            return self.ready_everywhere().await;
         }
         if self.names_what_is_taken(statement, side).await? {
-            self.ready_for_query();
-            return Ok(());
+            return self.ready_everywhere().await;
         }
         self.goes(statement, side);
-        self.request(side, Kind::Query, Pass::Client, frame).await?;
+        self.asks(side, frame).await?;
         if statement.effect != Effect::None || statement.copy_in {
             self.quiet(side).await?;
             if !self.leg(side)?.failed {
@@ -155,8 +149,7 @@ impl Split {
         let (mut stirred, mut uncertain) = (false, false);
         for statement in statements {
             let Some((class, route)) = self.routed(statement, part(statement, text)).await? else {
-                self.ready_for_query();
-                return Ok(());
+                return self.ready_everywhere().await;
             };
             classes.push(class);
             uncertain |= stirred && self.goes_by_names(statement, class);
@@ -165,8 +158,7 @@ impl Split {
                 Ok(side) => side,
                 Err((why, hint)) => {
                     self.refuse(unsupported(why, hint), Some((statement, text))).await?;
-                    self.ready_for_query();
-                    return Ok(());
+                    return self.ready_everywhere().await;
                 }
             };
             uncertain |= side.is_some_and(|side| self.names_what_is_elsewhere(statement, side));
@@ -178,30 +170,24 @@ impl Split {
         let first = legs.first().copied().flatten();
         let one = first.filter(|side| !uncertain && legs.iter().all(|leg| *leg == Some(*side)));
         let Some(side) = one else {
-            let view = View {
-                in_transaction: !matches!(self.block, Block::None),
-                task_is_set: self.legs.iter().flatten().any(|leg| leg.tidings.task_is_set()),
-                ..View::default()
-            };
+            let view = self.view();
             let all = statements.iter().zip(&classes).zip(&legs);
             let all = all.map(|((statement, class), side)| (statement, *class, *side));
-            if let Some((statement, _, denial)) =
-                refused_in_string(&self.ground.policies, all, view)
-            {
+            let task = self.task.clone();
+            let law = self.ground.law(task.as_deref());
+            if let Some((statement, _, denial)) = refused_in_string(law, all, view) {
                 self.refuse(*denial, Some((statement, text))).await?;
-                self.ready_for_query();
-                return Ok(());
+                return self.ready_everywhere().await;
             }
             return self.parts(statements, &classes, text).await;
         };
         if !self.ready_leg(side).await? {
-            self.ready_for_query();
-            return Ok(());
+            return self.ready_everywhere().await;
         }
         for statement in statements {
             self.goes(statement, side);
         }
-        self.request(side, Kind::Query, Pass::Client, frame).await?;
+        self.asks(side, frame).await?;
         let waits = |statement: &Statement| statement.effect != Effect::None || statement.copy_in;
         if statements.iter().any(waits) {
             self.quiet(side).await?;
@@ -277,11 +263,8 @@ impl Split {
                 }
             }
         }
-        for (name, value) in self.late.take().unwrap_or_default() {
-            self.tell(&name, &value);
-        }
-        self.ready_for_query();
-        Ok(())
+        self.tell_late();
+        self.ready_everywhere().await
     }
 
     async fn part(
@@ -304,7 +287,9 @@ impl Split {
 
     /// The end of a string's transaction: its errors are told, not its completion.
     async fn commit_parts(&mut self) -> Result<bool, End> {
+        self.holding = true;
         let done = self.commit_legs(b"COMMIT", Pass::Errors).await?;
+        self.holding = false;
         if done {
             self.release();
         }
@@ -345,12 +330,13 @@ impl Split {
         }
         if !self.ready_leg(side).await? {
             self.skip(header.message_length()).await?;
-            self.ready_for_query();
-            return Ok(());
+            return self.ready_everywhere().await;
         }
         self.runs_unknown(side);
-        self.leg(side)?.owe(Kind::Query, Pass::Client, None);
-        self.pass(side, header.message_length()).await
+        let pass = self.pass_of_query(side);
+        self.leg(side)?.owe(Kind::Query, pass, None);
+        self.pass(side, header.message_length()).await?;
+        self.asked(side, pass).await
     }
 }
 

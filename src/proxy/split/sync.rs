@@ -18,6 +18,7 @@ impl Split {
                 self.ready_for_query();
                 return Ok(());
             }
+            [side] if self.takes_back(side) => drop(self.turn_to(side).await?),
             [side] => {
                 self.turn_to(side).await?;
                 let matters = std::mem::take(&mut self.stirred) || self.journal.is_open();
@@ -35,8 +36,7 @@ impl Split {
             _ => self.settle().await?,
         }
         self.sync_unready(open).await?;
-        self.ready_for_query();
-        Ok(())
+        self.ready_everywhere().await
     }
 
     fn in_pipeline(&self) -> Vec<Side> {
@@ -61,7 +61,8 @@ impl Split {
     /// Sync on legs that have answered, without ReadyForQuery for the client. True: nothing failed.
     async fn sync_unready(&mut self, legs: Vec<Side>) -> Result<bool, End> {
         let done = self.sync_legs(legs).await?;
-        self.end_pipeline(done)?;
+        let stands = done || self.has_committed_inside().await?;
+        self.end_pipeline(stands)?;
         self.committed = false;
         Ok(done)
     }
@@ -82,10 +83,7 @@ impl Split {
             }
             let leg = self.leg(side)?;
             if failed && leg.ran && !leg.skipping {
-                // what it has done is undone
-                let frame = text::own_parse(b"SELECT \"pgauthority undo\"", None);
-                self.request(side, Kind::Parse, Pass::Nothing, &frame).await?;
-                self.quiet(side).await?;
+                self.spoil(side).await?;
             }
             let commits = !failed && self.leg(side)?.ran;
             let pass = if failed || self.committed { Pass::Nothing } else { Pass::Errors };
@@ -105,8 +103,15 @@ impl Split {
         Ok(!failed)
     }
 
+    /// What a leg has done in the open pipeline is undone with its Sync.
+    pub(super) async fn spoil(&mut self, side: Side) -> Result<(), End> {
+        let frame = text::own_parse(b"SELECT \"pgauthority undo\"", None);
+        self.request(side, Kind::Parse, Pass::Nothing, &frame).await?;
+        self.quiet(side).await
+    }
+
     /// `done`: what ran in it, outside a block, stands.
-    fn end_pipeline(&mut self, done: bool) -> Result<(), End> {
+    pub(super) fn end_pipeline(&mut self, done: bool) -> Result<(), End> {
         self.pipeline_failed = false;
         if !matches!(self.block, Block::None) {
             return Ok(());

@@ -141,6 +141,7 @@ impl Split {
     /// A statement of the client's is about to run on a leg: what is noted of it before.
     pub(super) fn goes(&mut self, statement: &Statement, side: Side) {
         self.warn(statement, side);
+        self.may_report(statement);
         if side == Side::Read {
             // SHOW takes no snapshot
             self.queried(statement.tag != "SHOW");
@@ -210,7 +211,7 @@ pub(super) fn looks_up_late(statement: &Statement) -> bool {
 }
 
 /// The first column of each row.
-fn names(mut rows: Bytes) -> impl Iterator<Item = Box<str>> {
+pub(super) fn names(mut rows: Bytes) -> impl Iterator<Item = Box<str>> {
     std::iter::from_fn(move || {
         let length = rows.get(1..HEADER_LENGTH)?.get_u32() as usize + 1;
         let row = (rows.len() >= length).then(|| rows.split_to(length))?;

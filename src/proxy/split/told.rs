@@ -200,6 +200,7 @@ impl Split {
         // no transaction undoes these, and they concern what is there
         let at_once =
             matches!(statement.effect, Effect::Deallocate(None) | Effect::CloseCursor(None));
+        self.may_report(statement);
         // the read leg's report is the client's
         let reports = self.reports(statement);
         let takes_part = |side: &Side| match in_block && !at_once {
@@ -212,6 +213,10 @@ impl Split {
             sides = listening;
         } else if sides.is_empty() {
             sides.push(self.primary());
+        }
+        let first = done.or(sides.first().copied()).unwrap_or(Side::Read);
+        if done.is_none() && self.refused_elsewhere(statement, &told.text, first).await? {
+            return Ok(false);
         }
         for side in &sides {
             let is_there = done == Some(*side) || at_once && in_block && self.is_open(*side);
@@ -246,7 +251,7 @@ impl Split {
     }
 
     /// Whether the server will report what a statement sets.
-    fn reports(&self, statement: &Statement) -> bool {
+    pub(super) fn reports(&self, statement: &Statement) -> bool {
         let is_told = |name: &str| {
             let mut told = self.told.keys();
             // what is_superuser follows
@@ -325,6 +330,7 @@ impl Split {
             leg.joined = false;
             leg.executed = 0;
         }
+        self.reported = false;
         if committed {
             return if self.journal.committed(&absent) { Ok(()) } else { Err(too_much()) };
         }
