@@ -52,9 +52,9 @@ impl Names {
         }
     }
 
-    /// Something on this leg has a name.
+    /// Something on this leg has a name, and ends with its transaction.
     pub fn is_any_on(&self, side: Side) -> bool {
-        self.known.values().any(|known| known.side == side)
+        self.known.values().any(|known| known.side == side && !known.hold)
     }
 
     /// The end of a transaction: portals end, but those WITH HOLD.

@@ -384,6 +384,7 @@ mod tests {
                     "SET ROLE x",
                     "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
                     "SELECT set_config('a.b', 'c', false)",
+                    "SELECT set_config(setting_name => 'a.b', new_value => $1, is_local => false)",
                     "WITH x AS (SELECT set_config('a.b', 'c', false)) SELECT * FROM x",
                     "WITH x AS (SELECT set_config('a.b', 'c', false)), \
                      y AS (SELECT set_config('a.c', $1, false)) SELECT x.* FROM x, y",

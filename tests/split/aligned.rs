@@ -187,3 +187,54 @@ fn what_ends_a_pipelines_transaction_inside_ends_it_on_both_legs() {
         }
     }
 }
+
+#[test]
+fn begin_within_a_block_sets_its_modes() {
+    const ISOLATION: &str = "SHOW transaction_isolation";
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        for text in [
+            "BEGIN READ ONLY",
+            "BEGIN ISOLATION LEVEL REPEATABLE READ",
+            "START TRANSACTION READ WRITE",
+            "BEGIN",
+        ] {
+            for first in ["SHOW work_mem", "SAVEPOINT a", "UPDATE w1 SET b = 'c' WHERE a = 2"] {
+                for again in [query(text), pipeline(&[text])] {
+                    let script = [query("BEGIN"), query(first), again.clone(), query(ISOLATION)];
+                    holds(&places, &[&script[..], &[query(WRITE), query("ROLLBACK")]].concat());
+                    let read = [query("BEGIN"), again, query(ISOLATION), query("TABLE r1")];
+                    let ends = [query("ROLLBACK TO a"), query("ROLLBACK")];
+                    holds(&places, &[&read[..], &[query(WRITE)], &ends].concat());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_bound_and_prepared_lasts_as_long_as_on_one_leg() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let begin = Frames::new().parse("", "BEGIN", &[]).bind("p", "", &[]).execute("p", 0);
+        for used in [
+            Frames::new().describe_portal("p").sync(),
+            Frames::new().parse("", READ, &[]).bind("p", "", &[]).sync(),
+            Frames::new().execute("p", 0).sync(),
+            Frames::new().parse("", WRITE, &[]).bind("p", "", &[]).sync(),
+        ] {
+            let waits = [begin.clone().sync(), used, query("ROLLBACK"), query(WRITE)];
+            holds(&places, &waits);
+        }
+        let empty = Frames::new().parse("", "", &[]).bind("", "", &[]).execute("", 0).sync();
+        for failing in ["DELETE FROM w1 WHERE nope", "SELECT nope FROM r1"] {
+            let begun = [query("BEGIN"), query(WRITE), query(READ), query(failing)];
+            holds(&places, &[&begun[..], &[empty.clone(), query("ROLLBACK")]].concat());
+        }
+        // the question for temporary names makes no pipeline of what the client sends
+        let made = "CREATE TEMP TABLE r2 AS SELECT 6 AS a";
+        let held = "DECLARE holder CURSOR WITH HOLD FOR SELECT a FROM r2";
+        let declared = Frames::new().close_statement("a").run("DECLARE c CURSOR FOR TABLE r2", &[]);
+        holds(&places, &[pipeline(&[made]), query(held), query("DO ''"), declared.sync()]);
+    }
+}

@@ -130,6 +130,8 @@ impl Split {
                 Some(sides) => sides.first().copied().unwrap_or(Side::Write),
                 None => return Ok(()),
             },
+            // nothing at all can be prepared even then
+            (_, Some(failed)) if judgement.statements.is_empty() => failed,
             // what is for the other leg is refused in its place
             (Route::To(side), _) => *side,
             (_, Some(failed)) => failed,
@@ -281,6 +283,9 @@ impl Split {
         let statement = judgement.as_ref().and_then(|judgement| judgement.statements.first());
         match (&known.route, statement) {
             (Route::Transaction, Some(statement)) => {
+                // BEGIN leaves its portal to the block
+                let begins = matches!(statement.effect, Effect::Begin { .. });
+                self.leg(known.side)?.planned |= begins && !portal.is_empty();
                 if self.leads(statement, known.side) {
                     let spent = Known { route: Route::To(known.side), ..known.clone() };
                     self.portals.insert(portal, spent);

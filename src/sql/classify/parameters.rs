@@ -77,9 +77,22 @@ fn isolation(value: &str) -> Option<Isolation> {
 impl Scan<'_> {
     /// A call of `set_config`: whatever it is in, it may be run.
     pub(super) fn set_config_call(&mut self, call: Node<'_>) {
-        let mut arguments = call.list(field::args).map(literal);
-        let (name, value, is_local) =
-            (arguments.next().flatten(), arguments.next().flatten(), arguments.next().flatten());
+        const NAMES: [&[u8]; 3] = [b"setting_name", b"new_value", b"is_local"];
+        let mut arguments = [const { None }; 3];
+        for (at, argument) in call.list(field::args).enumerate() {
+            let (at, argument) = match argument.tag() {
+                tag::NamedArgExpr => {
+                    let wanted = argument.bytes(field::name);
+                    let at = NAMES.iter().position(|name| Some(*name) == wanted);
+                    (at, argument.node(field::arg))
+                }
+                _ => (Some(at), Some(argument)),
+            };
+            if let Some(given) = at.and_then(|at| arguments.get_mut(at)) {
+                *given = argument.and_then(literal);
+            }
+        }
+        let [name, value, is_local] = arguments;
         let found = SetConfig {
             name: name.map(Into::into),
             value: value.map(Into::into),
