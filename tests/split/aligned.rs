@@ -238,3 +238,21 @@ fn what_is_bound_and_prepared_lasts_as_long_as_on_one_leg() {
         holds(&places, &[pipeline(&[made]), query(held), query("DO ''"), declared.sync()]);
     }
 }
+
+#[test]
+fn what_is_wrong_with_a_text_is_told_before_its_name_is_taken() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let named = |text: &str| Frames::new().parse("n", text, &[]).sync();
+        let bound = Frames::new().bind("", "n", &[]).execute("", 0).sync();
+        for [first, second] in [[READ, WRITE], [WRITE, READ]] {
+            for begun in [query("BEGIN"), query("")] {
+                let wrong = named(&second.replace("current_user", "nobody"));
+                let script = [named(first), begun, wrong, query("ROLLBACK"), named(second)];
+                let ends = [bound.clone(), Frames::new().close_statement("n").sync()];
+                let again = [named(second), bound.clone()];
+                holds(&places, &[&script[..], &ends, &again].concat());
+            }
+        }
+    }
+}

@@ -144,7 +144,9 @@ impl Split {
         if let ([statement], Route::To(_)) = (&judgement.statements[..], &route) {
             self.begin_ahead(statement, side).await?;
         }
-        if !self.admits(side, exits).await? || self.is_taken(&name, side, exits).await? {
+        let values = Values { types, bound: Bytes::new() };
+        let checked = matches!(route, Route::To(_)).then_some((&text, &values));
+        if !self.admits(side, exits).await? || self.is_taken(&name, side, exits, checked).await? {
             return Ok(());
         }
         let told = match route {
@@ -156,9 +158,8 @@ impl Split {
                 let statement = judgement.statements.first();
                 let told = statement.map(|statement| Told::of(statement, text.clone()));
                 let mut told = told.unwrap_or_default();
-                told.sets = told.sets.with_types(&types);
-                let values = Some(Values { types, bound: Bytes::new() });
-                Told { text, values, ..told }
+                told.sets = told.sets.with_types(&values.types);
+                Told { text, values: Some(values), ..told }
             }
         };
         let frame = match judgement.statements.first() {

@@ -1,9 +1,11 @@
 //! Names that are taken on the other leg: what has them there is the session's, and that leg's
 //! server says so.
 
+use bytes::Bytes;
+
 use super::leg::{Kind, Pass};
 use super::{Block, End, Split, text};
-use crate::split::{Known, Side};
+use crate::split::{Known, Side, Values};
 use crate::sql::quote::identifier;
 use crate::sql::{Effect, Statement};
 
@@ -26,24 +28,36 @@ impl Split {
         side: Side,
     ) -> Result<bool, End> {
         match &statement.effect {
-            Effect::Prepare { name, .. } => self.is_taken(name.as_bytes(), side, false).await,
+            Effect::Prepare { name, .. } => self.is_taken(name.as_bytes(), side, false, None).await,
             Effect::Declare { name, .. } => self.is_cursor_taken(name.as_bytes(), side).await,
             _ => Ok(false),
         }
     }
 
     /// A prepared statement's name is taken on the other leg. In a failed transaction only what
-    /// ends it (`exits`) can be prepared, so nothing else takes a name.
+    /// ends it (`exits`) can be prepared, so nothing else takes a name. `checked`: what is wrong with this
+    /// text is told first.
     pub(super) async fn is_taken(
         &mut self,
         name: &[u8],
         side: Side,
         exits: bool,
+        checked: Option<(&Bytes, &Values)>,
     ) -> Result<bool, End> {
         let is_elsewhere = is_elsewhere(self.statements.get(name), side);
         let failed = matches!(self.block, Block::Failed(..));
         if name.is_empty() || !is_elsewhere || failed && !exits {
             return Ok(false);
+        }
+        if let Some((text, values)) = checked {
+            let close = text::own_close(b'S');
+            self.request(side, Kind::Close, Pass::Errors, &close).await?;
+            let parse = text::own_parse(text, Some(values));
+            self.request(side, Kind::Parse, Pass::Errors, &parse).await?;
+            self.quiet(side).await?;
+            if self.pipeline_failed {
+                return Ok(true);
+            }
         }
         let quoted = identifier(name);
         let make = [b"PREPARE ", &quoted[..], b" AS SELECT 1"].concat();
