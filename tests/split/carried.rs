@@ -316,3 +316,73 @@ fn a_guard_is_the_places_and_what_the_session_has_set_its_own() {
         }
     }
 }
+
+/// Routines that set custom parameters of the session.
+const ROUTINES: &str = r#"
+    CREATE FUNCTION tenant(v text) RETURNS text LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('app.Tenant', v, false); RETURN v; END $$;
+    CREATE FUNCTION other(v text) RETURNS void LANGUAGE plpgsql AS
+    $$ BEGIN SET "app"."other" = 'it''s\here'; SET LOCAL app.gone = 'a'; RESET app.given; END $$;
+    CREATE FUNCTION atomic(v text) RETURNS text LANGUAGE sql
+    BEGIN ATOMIC SELECT set_config('app.atomic', v, false); END;
+    CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM pg_catalog.set_config('app.fired', NEW.a::text, false); RETURN NEW; END $$;
+    CREATE TABLE watched (a int); CREATE TRIGGER t BEFORE INSERT ON watched
+    FOR EACH ROW EXECUTE FUNCTION fires();
+    CREATE FUNCTION unused() RETURNS void LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM set_config('app.given', 'unused', false);
+             PERFORM set_config('app.never', 'unused', false); END $$;
+    GRANT ALL ON watched TO PUBLIC"#;
+
+#[test]
+fn what_a_routine_sets_comes_along_too() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        for name in ["local", "neon"] {
+            places.cluster.sql(name, ROUTINES);
+            let given = format!("ALTER DATABASE {name} SET app.given = 'in {name}'");
+            places.cluster.sql("postgres", &given);
+        }
+        for (began, to, place) in [
+            ("unit_tests", "run_verification", "neon"),
+            ("unit_tests", "spanning", "neon"),
+            ("run_verification", "unit_tests", "local"),
+            ("spanning", "unit_tests", "local"),
+            ("spanning", "run_verification", "neon"),
+        ] {
+            let about = format!("{major:?}, {began}, {to}");
+            let login = places.proxy.login("nova").options(&format!("-c authority.task={began}"));
+            let mut session = places.proxy.try_connect(&login).unwrap();
+            session.sql("SELECT tenant('5')");
+            session.sql("SELECT other('5')");
+            // its body's tree does not show what it sets
+            let text = "SELECT atomic('ä')";
+            match began {
+                "run_verification" => session.sql("SET app.atomic = 'ä'"),
+                _ => session.sql(text),
+            };
+            session.sql("INSERT INTO watched VALUES (7)");
+            moves(&mut session, to);
+            assert_eq!(session.value(WHERE), place);
+            let custom = |name: &str| format!("SELECT current_setting('app.{name}', true)");
+            for (name, value) in
+                [("tenant", "5"), ("other", "it's\\here"), ("atomic", "ä"), ("fired", "7")]
+            {
+                assert_eq!(session.value(&custom(name)), value, "{about}, {name}");
+                session.sql(&format!("RESET app.{name}"));
+                assert_eq!(session.value(&custom(name)), "", "{about}, {name}");
+            }
+            // what nobody has set is as the session began there
+            assert_eq!(session.value(&custom("given")), format!("in {place}"), "{about}");
+            let never = "SELECT current_setting('app.never', true) IS NULL";
+            assert_eq!(session.value(never), "t", "{about}");
+        }
+    }
+    let (cluster, proxy) = lenient(["UTF8", "UTF8"]);
+    cluster.sql("local", ROUTINES);
+    let mut session = session(&proxy);
+    session.sql("SELECT tenant('6')");
+    session.sql("SET standard_conforming_strings = off");
+    moves(&mut session, "run_verification");
+    assert_eq!(session.value("SELECT current_setting('app.tenant', true)"), "6");
+}

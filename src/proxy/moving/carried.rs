@@ -106,6 +106,7 @@ impl Carried {
                 }
                 b"setting" if not_its_own.iter().any(|one| name == one.as_bytes()) => {}
                 b"setting" if known => self.setting(name, value),
+                b"custom" if types.as_ref() != Some(&value) => self.setting(name, value),
                 b"role" if name == value => {}
                 b"listens" if !self.channels.contains(&name) => self.channels.push(name),
                 // its text is all of the string that PREPARE stood in, which must not run again

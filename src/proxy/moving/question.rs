@@ -90,6 +90,27 @@ SELECT 'user', session_user::pg_catalog.text, NULL, NULL, NULL
  WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(pg_catalog.pg_backend_pid()) AS own
                     WHERE pg_catalog.pg_get_userbyid(own.usesysid) OPERATOR(pg_catalog.=) session_user)";
 
+/// Asks for custom parameters that a routine may have set: no view lists them, so all that a body which
+/// sets something names is tried. Of those that there are (`NO_SHOW_ALL`), what RESET would return to is
+/// told as well, and in force from there on. 2078 is `set_config`, which SQL-standard bodies call. Whatever
+/// the session reads in other literals, in `E'…'` a backslash is one.
+const BY_ROUTINES: &str = r#"
+SELECT 'custom', name, pg_catalog.current_setting(name, true),
+       pg_catalog.set_config(name, NULL, true), NULL::pg_catalog.bool
+  FROM (SELECT DISTINCT pg_catalog.lower(found[1] COLLATE pg_catalog."C")
+          FROM (SELECT prosrc FROM pg_catalog.pg_proc
+                 WHERE prosrc OPERATOR(pg_catalog.~*) E'\\mset_config\\M|\\mset\\s+((session|local)\\s+)?[^\\s.=]+\\s*\\.'
+                UNION ALL
+                SELECT pg_catalog.pg_get_function_sqlbody(oid) FROM pg_catalog.pg_proc
+                 WHERE prosqlbody::pg_catalog.text OPERATOR(pg_catalog.~~) '%:funcid 2078 %') AS bodies (body),
+               pg_catalog.regexp_matches(
+                 pg_catalog.replace(body, '"', ''),
+                 E'[^][\\s(){},;:=+*/<>|!@#%^&?~`\\\\.''-]+(?:\\.[^][\\s(){},;:=+*/<>|!@#%^&?~`\\\\.''-]+)+',
+                 'g') AS found
+        OFFSET 0) AS named (name)
+ WHERE 'NO_SHOW_ALL' OPERATOR(pg_catalog.=) ANY (pg_catalog.pg_settings_get_flags(name))
+   AND name OPERATOR(pg_catalog.!~~) 'authority.%'"#;
+
 /// Asks for the role, and which one RESET would return to: that one the new place begins with too,
 /// where the startup packet has named it. The last, since it is in force from there on.
 const ROLE: &str = "
@@ -123,6 +144,7 @@ pub(super) async fn ask(
         BEFORE.as_bytes(),
         ASIDE.as_bytes(),
         &state,
+        BY_ROUTINES.as_bytes(),
         ROLE.as_bytes(),
         b"ROLLBACK",
     ] {
