@@ -135,7 +135,7 @@ impl Gate {
                 restore.then(|| Next::Own(self.restoring_query()))
             }
             Some(owed) if owed.is_boundary() => Some(Next::Wait),
-            _ if matches!(message, kind::SYNC | kind::FLUSH | kind::TERMINATE) => None,
+            _ if [kind::CLOSE, kind::SYNC, kind::FLUSH, kind::TERMINATE].contains(&message) => None,
             _ => {
                 let denial = Denial::new(
                     Rule::TaskChange,

@@ -279,3 +279,16 @@ fn an_entry_with_tasks_serves_these_alone() {
     assert!(undeclared.hint().contains("authority.task=unit_tests'"), "{undeclared}");
     assert!(undeclared.hint().contains("the tasks are integration_tests, unit_tests"));
 }
+
+#[test]
+fn a_portal_may_be_closed_behind_what_changes_the_task() {
+    let places = Places::start(Major::V15);
+    let mut session = session(&places, "unit_tests");
+    for text in ["SET authority.task = 'spanning'", "RESET ALL", "DISCARD ALL"] {
+        let closed = Frames::new().run(text, &[]).close_portal("").sync();
+        let messages = session.exchange(&closed);
+        let tags: Vec<u8> = messages.iter().map(|message| message.tag).collect();
+        assert!(tags.contains(&b'3') && !tags.contains(&b'E'), "{text}: {messages:?}");
+    }
+    assert_eq!(session.value(SHOW), "unit_tests");
+}

@@ -69,3 +69,84 @@ fn the_isolation_level_is_set_before_any_query_on_either_leg() {
         vec![pipeline(&[ISOLATION, read, level])],
     ]);
 }
+
+#[test]
+fn what_both_legs_do_may_come_behind_rows_that_are_left() {
+    let limited = |texts: &[&str]| {
+        let rows = Frames::new().parse("", "SELECT a FROM r1 ORDER BY a", &[]);
+        let limited = rows.bind("p", "", &[]).execute("p", 1);
+        texts.iter().fold(limited, |frames, text| frames.run(text, &[])).sync()
+    };
+    let show = || query("SHOW x.y");
+    are_the_same(&[
+        vec![query("SET x.y = 'a'"), limited(&["SET x.y = 'q'"]), show()],
+        vec![limited(&["SELECT set_config('x.y', 'q', false)"]), show()],
+        vec![query("SET x.y = 'a'"), limited(&["SET work_mem = 'no'"]), show()],
+        vec![limited(&["DEALLOCATE ALL"]), query(WRITE)],
+        vec![query("SET x.y = 'a'"), limited(&["RESET ALL"]), show()],
+        vec![query("BEGIN"), limited(&["SET x.y = 'q'"]), query(WRITE), query("COMMIT"), show()],
+        vec![query("BEGIN"), limited(&["SET work_mem = 'no'"]), query("ROLLBACK")],
+    ]);
+}
+
+#[test]
+fn a_block_that_cannot_begin_is_none_on_either_leg() {
+    let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+    let planned = |text| Frames::new().parse("a", text, &[]);
+    let counts =
+        || [query(WRITE), query(READ), query("ROLLBACK"), query("UPDATE w1 SET a = a RETURNING b")];
+    let with = |frames: Frames| [vec![frames], counts().into()].concat();
+    are_the_same(&[
+        with(planned(WRITE).run(begin, &[]).sync()),
+        with(planned(WRITE).run(begin, &[]).run(READ, &[]).sync()),
+        with(planned(READ).run(begin, &[]).run(WRITE, &[]).sync()),
+        with(planned(WRITE).bind("", "a", &[]).run(begin, &[]).run(READ, &[]).sync()),
+        with(planned(WRITE).parse("b", "SELECT no FROM r1", &[]).run("BEGIN", &[]).sync()),
+        with(planned(READ).parse("b", "DELETE FROM none", &[]).run("BEGIN", &[]).sync()),
+        with(planned(READ).run("SELECT 1 / 0", &[]).run("BEGIN", &[]).run(WRITE, &[]).sync()),
+    ]);
+}
+
+#[test]
+fn a_query_may_come_behind_begin_without_a_sync() {
+    are_the_same(&[
+        vec![
+            Frames::new().run("BEGIN", &[]).query("SAVEPOINT a"),
+            Frames::new().run(WRITE, &[]).query("SAVEPOINT b"),
+            Frames::new().run(READ, &[]).query("RELEASE b"),
+            pipeline(&[READ, WRITE]),
+            query("COMMIT"),
+            query("UPDATE w1 SET a = a RETURNING b"),
+        ],
+        vec![
+            Frames::new().run(WRITE, &[]).run("BEGIN", &[]).query(READ),
+            Frames::new().run("SELECT 1 / 0", &[]).query(READ).sync(),
+            query("ROLLBACK"),
+        ],
+    ]);
+}
+
+#[test]
+fn set_transaction_reaches_each_leg_that_has_joined() {
+    let level = "UPDATE w1 SET b = current_setting('transaction_isolation') RETURNING b";
+    let read = "SELECT current_setting('transaction_isolation') FROM r1";
+    are_the_same(&[
+        vec![pipeline(&["SET x.y = '1'", ISOLATION, level, read]), query("SHOW x.y")],
+        vec![pipeline(&["SET x.y = '1'", ISOLATION, read, level])],
+        vec![pipeline(&["SET default_transaction_isolation = 'serializable'", ISOLATION, read])],
+    ]);
+}
+
+#[test]
+fn a_large_object_is_read_where_it_was_opened() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    let oid = session.value("SELECT lo_from_bytea(0, 'abc')");
+    session.sql("BEGIN");
+    let opened = session.value(&format!("SELECT lo_open({oid}, 262144)"));
+    assert_eq!(session.value(&format!("SELECT lo_lseek({opened}, 1, 0)")), "1");
+    assert_eq!(session.value(&format!("SELECT lo_tell64({opened})")), "1");
+    assert_eq!(session.value(&format!("SELECT loread({opened}, 2)")), "\\x6263");
+    assert_eq!(session.value(&format!("SELECT lo_close({opened})")), "0");
+    session.sql("COMMIT");
+}

@@ -67,7 +67,7 @@ impl Split {
             Named { portal, name: frame.slice_ref(name), before: names.remove(name) }
         });
         // it is skipped where something before it has failed
-        self.leg(side)?.owe(Kind::Close, Pass::Client, named);
+        self.owe(side, Kind::Close, Pass::Client, named)?;
         self.send(side, &frame).await
     }
 
@@ -78,10 +78,11 @@ impl Split {
             (_, name) => self.statements.get(name),
         }
     }
-    /// Runs a portal to its end, its rows for nobody. True: there were some.
+
+    /// Takes another row of a portal, for nobody. True: there was one.
     pub(super) async fn has_more(&mut self, side: Side, portal: &[u8]) -> Result<bool, End> {
         self.leg(side)?.kept = Some(BytesMut::new());
-        let rest = text::execute(portal);
+        let rest = text::execute(portal, 1);
         self.request(side, Kind::Execute, Pass::ErrorsAlone, &rest).await?;
         self.quiet(side).await?;
         Ok(self.leg(side)?.kept.take().is_some_and(|rows| !rows.is_empty()))

@@ -145,6 +145,14 @@ impl Split {
         executed.or_else(|| sides.find(planned))
     }
 
+    /// A leg takes part in the implicit transaction of the open pipeline.
+    fn has_joined(&self, side: Side) -> bool {
+        let pipeline = |leg: &super::Leg| leg.pipeline && leg.joined;
+        matches!(self.block, Block::None)
+            && self.protocol == Protocol::Extended
+            && self.legs[side as usize].as_ref().is_some_and(pipeline)
+    }
+
     /// The other leg does what the first has done.
     async fn follow(&mut self, side: Side, text: &[u8]) -> Result<(), End> {
         if self.is_begun(side) && !self.run_on(side, text, Pass::Nothing).await? {
@@ -328,14 +336,26 @@ impl Split {
         }
         let on = match self.block {
             Block::Failed(Some(side), _) => side,
-            _ => self.primary(),
+            _ => self.executing().unwrap_or(self.primary()),
         };
         let recovering = self.legs.iter().flatten().any(|leg| leg.recovering);
         let set =
             |side: Side, modes: Modes| Bytes::from(split::set_transaction(side, modes, recovering));
-        let done = match modes.read_write == Some(true) && on == Side::Read {
-            true => self.within(&set(Side::Read, modes), Pass::Client).await?,
-            false => self.within(text, Pass::Client).await?,
+        // in an implicit transaction that the other leg has joined as well
+        let other = on.other();
+        if self.has_joined(other) {
+            let text = if other == Side::Read { set(other, modes) } else { text.clone() };
+            if !self.run_on(other, &text, Pass::ErrorsAlone).await? {
+                return Ok(false);
+            }
+        }
+        let shown = match modes.read_write == Some(true) && on == Side::Read {
+            true => set(Side::Read, modes),
+            false => text.clone(),
+        };
+        let done = match self.block {
+            Block::Failed(None, _) => self.within(&shown, Pass::Client).await?,
+            _ => self.ready_leg(on).await? && self.run_on(on, &shown, Pass::Client).await?,
         };
         // for what comes later in the open pipeline
         let read_write = modes.read_write.filter(|write| !write);

@@ -147,9 +147,11 @@ impl Split {
                     kept.extend_from_slice(frame);
                 }
                 leg.copy_in |= kind == backend::COPY_IN_RESPONSE;
-                leg.suspended |= kind == backend::PORTAL_SUSPENDED;
-                leg.rolled_back |=
-                    kind == backend::COMMAND_COMPLETE && &frame[HEADER_LENGTH..] == b"ROLLBACK\0";
+                if leg.owed.len() == 1 {
+                    leg.suspended |= kind == backend::PORTAL_SUSPENDED;
+                    leg.rolled_back |= kind == backend::COMMAND_COMPLETE
+                        && &frame[HEADER_LENGTH..] == b"ROLLBACK\0";
+                }
                 if leg.owed.front().is_some_and(|owed| ends(owed.kind, kind)) {
                     leg.answered(kind, &frame[HEADER_LENGTH..]);
                 }

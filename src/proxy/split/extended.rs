@@ -172,7 +172,7 @@ impl Split {
         let known = Known { side, route, judgement: Some(judgement), told, hold: false };
         let before = self.statements.insert(&name, known);
         let named = Named { portal: false, name, before };
-        self.leg(side)?.owe(Kind::Parse, Pass::Client, Some(named));
+        self.owe(side, Kind::Parse, Pass::Client, Some(named))?;
         self.send(side, &frame).await
     }
 
@@ -255,7 +255,7 @@ impl Split {
         self.leg(side)?.planned |= matches!(known.route, Route::To(_));
         let before = self.portals.insert(&portal, known);
         let named = Named { portal: true, name: portal, before };
-        self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
+        self.owe(side, Kind::Bind, Pass::Client, Some(named))?;
         match whole {
             Some(frame) => self.send(side, &frame).await,
             None => self.pass(side, length).await,
@@ -332,7 +332,8 @@ impl Split {
                 self.portals.insert(portal, spent);
                 self.request(known.side, Kind::Execute, Pass::Client, &frame).await?;
                 self.quiet(known.side).await?;
-                if self.leg(known.side)?.suspended && self.has_more(known.side, portal).await? {
+                let leg = self.leg(known.side)?;
+                if leg.suspended && !leg.failed && self.has_more(known.side, portal).await? {
                     let why = "what is set for some of the rows cannot be set on both legs";
                     let about = Some((statement, &known.told.text));
                     return self.refuse(unsupported(why, "take all rows at once"), about).await;
@@ -400,7 +401,7 @@ impl Split {
         }
         let pass = self.pass_of_query(side);
         let pass = if kind == Kind::Query { pass } else { Pass::Client };
-        self.leg(side)?.owe(kind, pass, None);
+        self.owe(side, kind, pass, None)?;
         self.pass(side, header.message_length()).await?;
         self.asked(side, pass).await
     }

@@ -78,14 +78,13 @@ impl Split {
         }
     }
 
-    /// A BEGIN that needs no answer before the pipeline goes on: nothing else has run in it on the
-    /// other leg, which an error here would have to undo.
+    /// A BEGIN that needs no answer before the pipeline goes on: the other leg has no part in it that
+    /// would have to begin as well, or that an error here would have to undo.
     pub(super) fn leads(&self, statement: &Statement, side: Side) -> bool {
-        let other = self.legs[side.other() as usize].as_ref();
         matches!(statement.effect, Effect::Begin { .. })
             && matches!(self.block, Block::None)
             && self.is_open(side)
-            && other.is_none_or(|leg| !leg.ran)
+            && !self.has_part(side.other())
     }
 
     /// Runs it. If what came before it in the pipeline fails it has not been ([`Self::error`]).
@@ -104,6 +103,10 @@ impl Split {
         }
         self.block = Block::Open(modes);
         self.begin_where_ran().await?;
+        if self.pipeline_failed {
+            // before it, or by itself
+            return self.over(false);
+        }
         let leg = self.leg(side)?;
         if leg.owed.is_empty() {
             self.complete(statement.tag);
@@ -153,7 +156,7 @@ impl Split {
             // it does nothing, and fails where the transaction has failed
             (Kind::Parse, Pass::Errors, text::own_parse(b"UNLISTEN \"pgauthority split\"", None)),
             (Kind::Bind, Pass::Errors, text::own_bind(portal, None)),
-            (Kind::Execute, Pass::Nothing, text::execute(portal)),
+            (Kind::Execute, Pass::Nothing, text::execute(portal, 0)),
         ];
         for (kind, pass, frame) in frames {
             self.request(side, kind, pass, &frame).await?;
@@ -183,7 +186,7 @@ impl Split {
         let bind = text::own_bind(&portal, None);
         let before = self.portals.insert(&portal, Known { side, ..known });
         let named = Named { portal: true, name: portal, before };
-        self.leg(side)?.owe(Kind::Bind, Pass::Client, Some(named));
+        self.owe(side, Kind::Bind, Pass::Client, Some(named))?;
         self.send(side, &bind).await
     }
 }

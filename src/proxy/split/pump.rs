@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
-use super::leg::{Kind, Leg, Pass};
+use super::leg::{Kind, Leg, Named, Pass};
 use super::{Block, End, Split};
 use crate::protocol::{HEADER_LENGTH, Header, frontend as kind, message};
 use crate::split::Side;
@@ -222,8 +222,33 @@ impl Split {
         frame: &[u8],
     ) -> Result<(), End> {
         self.is_there(side)?;
-        self.leg(side)?.owe(kind, pass, None);
+        self.owe(side, kind, pass, None)?;
         self.send(side, frame).await
+    }
+
+    /// A message that a leg answers is about to go there. Behind an error the leg skips it, and
+    /// answers nothing: a name that it would give a meaning keeps the one it has.
+    pub(super) fn owe(
+        &mut self,
+        side: Side,
+        kind: Kind,
+        pass: Pass,
+        named: Option<Named>,
+    ) -> Result<(), End> {
+        let leg = self.leg(side)?;
+        if !leg.skipping || kind.is_boundary() {
+            leg.owe(kind, pass, named);
+            return Ok(());
+        }
+        leg.failed = true;
+        if pass == Pass::Client && !self.pipeline_failed {
+            return Err(End::Broken("a leg has failed, and the client does not know".to_owned()));
+        }
+        if let Some(named) = named {
+            let names = if named.portal { &mut self.portals } else { &mut self.statements };
+            names.restore(&named.name, named.before);
+        }
+        Ok(())
     }
 }
 

@@ -16,12 +16,13 @@ use crate::sql::{Class, Effect, Modes, Statement};
 impl Split {
     pub(super) async fn query(&mut self, frame: Bytes) -> Result<(), End> {
         if self.legs.iter().flatten().any(|leg| leg.pipeline) {
-            if self.bound {
+            if self.bound && !self.is_in_block().await? {
                 return self.query_in_pipeline().await;
             }
             if !self.end_prepared().await? {
                 return Ok(());
             }
+            self.bound = false;
         }
         let Some(text) = text::query(&frame) else { return self.forward(&frame).await };
         // a Query ends the unnamed ones
@@ -56,7 +57,26 @@ impl Split {
     /// In a failed transaction what is for the other leg goes nowhere: the failed one says so of
     /// a statement of the session's own.
     async fn forward_in_place(&mut self) -> Result<(), End> {
-        self.forward(&message::query(b"SELECT 1").freeze()).await
+        self.settle().await?;
+        let failed = match self.block {
+            Block::Failed(side, _) => side,
+            _ => None,
+        };
+        let told = match failed {
+            Some(side) if self.ready_leg(side).await? => {
+                let query = message::query(b"SELECT 1");
+                self.request(side, Kind::Query, Pass::Errors, &query).await?;
+                self.quiet(side).await?;
+                self.leg(side)?.failed
+            }
+            // it has been told why it is not there
+            Some(_) => true,
+            None => false,
+        };
+        if !told {
+            self.aborted();
+        }
+        self.ready_everywhere().await
     }
 
     async fn single(
@@ -298,6 +318,12 @@ impl Split {
         Ok(done)
     }
 
+    /// Once all has been answered, in a transaction block: there a Sync commits nothing.
+    async fn is_in_block(&mut self) -> Result<bool, End> {
+        self.settle().await?;
+        Ok(!matches!(self.block, Block::None))
+    }
+
     /// A Query behind Bind or Execute without their Sync: what it would share a transaction with may
     /// be on either leg.
     async fn query_in_pipeline(&mut self) -> Result<(), End> {
@@ -334,7 +360,7 @@ impl Split {
         }
         self.runs_unknown(side);
         let pass = self.pass_of_query(side);
-        self.leg(side)?.owe(Kind::Query, pass, None);
+        self.owe(side, Kind::Query, pass, None)?;
         self.pass(side, header.message_length()).await?;
         self.asked(side, pass).await
     }

@@ -65,15 +65,15 @@ pub(super) fn own_bind(portal: &[u8], values: Option<&Values>) -> BytesMut {
 
 /// An Execute of its portal.
 pub(super) fn own_execute() -> BytesMut {
-    execute(OWN)
+    execute(OWN, 0)
 }
 
-/// An Execute of a portal, to its end.
-pub(super) fn execute(portal: &[u8]) -> BytesMut {
+/// An Execute of a portal, for so many rows; 0: to its end.
+pub(super) fn execute(portal: &[u8], rows: u32) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::EXECUTE, |out| {
         message::put_cstring(out, portal);
-        out.put_u32(0);
+        out.put_u32(rows);
     });
     out
 }

@@ -21,9 +21,15 @@ fn called<'t>(call: Node<'t>) -> Option<(Qualified<'t>, Routine)> {
 
 /// What a built-in of this name asks of the session's own connection.
 fn bound(name: &[u8]) -> Bound {
-    const OWN: [&[u8]; 11] = [
+    const OWN: [&[u8]; 17] = [
         b"currval",
         b"lastval",
+        b"lo_close",
+        b"lo_lseek",
+        b"lo_lseek64",
+        b"lo_tell",
+        b"lo_tell64",
+        b"loread",
         b"pg_current_snapshot",
         b"pg_current_xact_id",
         b"pg_current_xact_id_if_assigned",
