@@ -11,6 +11,8 @@ mod commands;
 mod ground;
 #[path = "backstop/guard.rs"]
 mod guard;
+#[path = "backstop/hostile.rs"]
+mod hostile;
 #[path = "backstop/limits.rs"]
 mod limits;
 #[path = "backstop/proxied.rs"]

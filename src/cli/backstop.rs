@@ -16,8 +16,7 @@ use crate::contract::Role;
 use crate::contract::backstop::Key;
 use crate::governance::backstop::key_file::{self, Content};
 use crate::governance::backstop::{
-    Findings, LIMITS, PROOF, PROOF_PASSED, PROOF_REFUSED, READ_KEY, findings, install_script,
-    remove_script,
+    Findings, LIMITS, PROOF, PROOF_PASSED, PROOF_REFUSED, findings, install_script, remove_script,
 };
 use crate::upstream::{Direct, Installed};
 
@@ -206,15 +205,12 @@ impl KeyFile<'_> {
     }
 }
 
-/// The key in the database; `None` where there is none.
+/// The key in the database; `None` where there is none. What is no installation's is not read.
 async fn read_key(direct: &mut Direct) -> Result<Option<Key>, Failure> {
-    match direct.run(READ_KEY).await {
-        Ok(rows) => {
-            let text = rows.into_iter().flatten().next().flatten();
-            Ok(text.and_then(|text| Key::parse(&text)))
-        }
-        // no such relation, or nothing in it yet
-        Err(error) if matches!(error.sqlstate(), Some("42P01" | "55000")) => Ok(None),
+    match direct.backstop_key().await {
+        Ok(Ok(key)) => Ok(key.and_then(|text| Key::parse(&text))),
+        Ok(Err(why)) => Err(Failure::new(REFUSED, format!("refused: {}", plain(&why)))
+            .hint("see what is in schema pgauthority, and drop it")),
         Err(error) => {
             Err(Failure::from(error).hint("only its owner reads the key: --url postgresql://…"))
         }

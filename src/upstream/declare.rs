@@ -8,8 +8,8 @@ use super::backstop::{self, Signable};
 use super::connect::place;
 use super::connection::{Announced, GuardBy, Reports, TagsBy};
 use super::error::{ConnectError, ConnectErrorKind, ErrorFields};
-use super::query::{QueryError, Row, literal, query};
-use super::seal;
+use super::query::{QueryError, Row, literal, queries, query, whole};
+use super::seal::{self, Found};
 use super::startup::{Ours, READ_ONLY, tags};
 use super::tls::gone;
 use super::wire::Wire;
@@ -43,17 +43,26 @@ pub(super) struct Wanted<'a> {
 }
 
 /// Makes sure that the tags and the guard hold, and the seal where one is required. One round trip
-/// where the upstream took them as startup options; one more for the seal.
+/// where the upstream took them as startup options. The state is read last: it is what holds when
+/// everything else of ours has run.
 pub(super) async fn declare(
     wire: &mut Wire,
     reports: &mut Reports,
     upstream: &Upstream,
     wanted: Wanted<'_>,
 ) -> Result<Declared, ConnectError> {
-    let mut state = read(wire, reports, upstream, wanted).await?;
+    let (sealed, mut state) = if upstream.require_seal {
+        let (sealed, state) = read_sealed(wire, reports, upstream, wanted).await?;
+        (Some(sealed), state)
+    } else {
+        (None, read(wire, reports, upstream, wanted).await?)
+    };
     let announced = reports.announced().or_else(|| state.another(upstream));
     if let Some(theirs) = &announced {
         check_chain(upstream, theirs)?;
+    }
+    if let Some(sealed) = sealed {
+        seal::require(&sealed, upstream)?;
     }
     let tags_set = announced.is_none() && !(wanted.sent.tags && state.tags_hold(upstream));
     let guard_set = wanted.guarded && !(wanted.sent.guard && state.read_only);
@@ -80,9 +89,6 @@ pub(super) async fn declare(
         (true, true) => GuardBy::Set,
         (true, false) => GuardBy::Options,
     };
-    if upstream.require_seal {
-        seal::require(wire, reports, upstream, wanted.shows_only).await?;
-    }
     let mut observations = observations(upstream, reports.parameter("in_hot_standby"));
     let State { search_path, serializable, current_user, signable, .. } = state;
     if upstream.backstop.is_some() && signable.is_none() && !wanted.shows_only {
@@ -175,29 +181,54 @@ async fn read(
     wanted: Wanted<'_>,
 ) -> Result<State, ConnectError> {
     let at = Instant::now();
-    let text = |row: Row| {
-        row.into_iter()
-            .map(|column| String::from_utf8_lossy(&column.unwrap_or_default()).into_owned())
-    };
     if !wanted.shows_only {
-        let statement = match upstream.backstop {
-            Some(_) => Cow::Owned(format!("{READ}{}", backstop::COLUMNS)),
-            None => Cow::Borrowed(READ),
-        };
-        let rows = query(wire, reports, &statement).await;
+        let rows = query(wire, reports, &statement(upstream)).await;
         let rows = rows.map_err(|error| failed(upstream, error))?;
-        return Ok(State::from_columns(upstream, rows.into_iter().flat_map(text), at));
+        return Ok(State::from_columns(upstream, rows.into_iter().flat_map(texts), at));
     }
     let mut columns = Vec::with_capacity(SHOWS.len());
     for show in SHOWS {
         match query(wire, reports, show).await {
-            Ok(rows) => columns.push(rows.into_iter().flat_map(text).collect()),
+            Ok(rows) => columns.push(rows.into_iter().flat_map(texts).collect()),
             // a parameter that nobody set
             Err(QueryError::Server(_)) => columns.push(String::new()),
             Err(error) => return Err(failed(upstream, error)),
         }
     }
     Ok(State::from_columns(upstream, columns, at))
+}
+
+/// The seal, and behind it the state, in one round trip.
+async fn read_sealed(
+    wire: &mut Wire,
+    reports: &mut Reports,
+    upstream: &Upstream,
+    wanted: Wanted<'_>,
+) -> Result<(Found, State), ConnectError> {
+    if wanted.shows_only {
+        return Err(seal::unreadable(upstream));
+    }
+    let at = Instant::now();
+    let statement = statement(upstream);
+    let statement = whole(reports, &statement);
+    let messages: Vec<&str> = seal::READ.into_iter().chain([&*statement]).collect();
+    let answers = queries(wire, reports, &messages).await;
+    let mut answers = answers.map_err(|error| failed(upstream, QueryError::Io(error)))?;
+    let state = answers.pop().unwrap_or_else(|| Ok(Vec::new()));
+    let rows = state.map_err(|frame| failed(upstream, QueryError::Server(frame)))?;
+    let state = State::from_columns(upstream, rows.into_iter().flat_map(texts), at);
+    Ok((seal::found(answers.into_iter()), state))
+}
+
+fn statement(upstream: &Upstream) -> Cow<'static, str> {
+    match upstream.backstop {
+        Some(_) => Cow::Owned(format!("{READ}{}", backstop::COLUMNS)),
+        None => Cow::Borrowed(READ),
+    }
+}
+
+fn texts(row: Row) -> impl Iterator<Item = String> {
+    row.into_iter().map(|column| String::from_utf8_lossy(&column.unwrap_or_default()).into_owned())
 }
 
 async fn set(

@@ -10,9 +10,10 @@ use super::connection::Reports;
 use super::declare::another_pgauthority;
 use super::error::{ConnectError, ConnectErrorKind, ErrorFields};
 use super::installed::{self, Installed};
+use super::key::{self, Reading};
 use super::login::Login;
 use super::open::{Purpose, Request, establish};
-use super::query::{QueryError, Row, literal, query};
+use super::query::{QueryError, Row, literal, queries, query};
 use super::relay::NoClient;
 use super::seal::{self, Found};
 use super::tls::gone;
@@ -26,9 +27,21 @@ use crate::protocol::message;
 const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Nothing that a role or database has set changes what our statements mean.
+/// A role that a database's owner has set for everybody is not the login's: code of that role
+/// could become the login again.
 const SETTINGS: &str = "SET search_path = pg_catalog, pg_temp; \
     SET standard_conforming_strings = on; SET client_encoding = 'UTF8'; \
-    SET application_name = 'pgauthority'";
+    SET quote_all_identifiers = off; \
+    SET application_name = 'pgauthority'; \
+    SELECT set_config('role', 'none', false) FROM pg_db_role_setting AS s \
+        JOIN pg_database AS d ON d.oid = s.setdatabase, unnest(s.setconfig) AS setting \
+        WHERE s.setrole = 0 AND d.datname = current_database() AND setting LIKE 'role=%'";
+
+/// What begins a [`Direct::read`]. Once a snapshot is taken, nothing makes it READ WRITE again.
+const READ_ONLY: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; \
+    SET LOCAL row_security = off; \
+    SELECT set_config(name, 'view, foreign-table', true) FROM pg_settings \
+        WHERE name = 'restrict_nonsystem_relation_kind'";
 
 /// A connection with the URL's own credentials, straight to a server, without tags.
 pub struct Direct {
@@ -144,14 +157,29 @@ impl Direct {
     /// # Errors
     /// The server's refusal, or a broken connection.
     pub async fn run(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, DirectError> {
-        let text = |row: Row| {
-            let columns = row.into_iter();
-            columns.map(|column| Some(String::from_utf8_lossy(&column?).into_owned())).collect()
-        };
         match query(&mut self.wire, &mut self.reports, sql).await {
-            Ok(rows) => Ok(rows.into_iter().map(text).collect()),
+            Ok(rows) => Ok(rows.into_iter().map(texts).collect()),
             Err(error) => Err(self.failed(error)),
         }
+    }
+
+    /// Runs statements, each a message of its own, in one transaction that reads one snapshot, no
+    /// view, no foreign table and no row by a policy, and is rolled back; gives the rows of each, of
+    /// COPY too. A table of somebody else's is to be read by COPY, which runs none of its code.
+    ///
+    /// # Errors
+    /// The first refusal of the server's, or a broken connection.
+    pub async fn read(
+        &mut self,
+        statements: &[&str],
+    ) -> Result<Vec<Vec<Vec<Option<String>>>>, DirectError> {
+        let texts_of = |rows: Vec<Row>| rows.into_iter().map(texts).collect();
+        let messages = [&[READ_ONLY], statements, &["ROLLBACK"]].concat();
+        let answers = queries(&mut self.wire, &mut self.reports, &messages).await;
+        let answers = answers.map_err(|error| self.failed(QueryError::Io(error)))?;
+        let rows: Result<Vec<_>, _> = answers.into_iter().collect();
+        let rows = rows.map_err(|frame| self.failed(QueryError::Server(frame)))?;
+        Ok(rows.into_iter().skip(1).take(statements.len()).map(texts_of).collect())
     }
 
     /// The same, with a token for the backstop where the upstream has its key. What calls this
@@ -183,6 +211,21 @@ impl Direct {
         found.map_err(|error| self.failed(error))
     }
 
+    /// The backstop's key, in hexadecimal digits, where there is one; or why what is there in its
+    /// place was not read.
+    ///
+    /// # Errors
+    /// As [`run`](Direct::run).
+    pub async fn backstop_key(&mut self) -> Result<Result<Option<String>, String>, DirectError> {
+        let value = "pg_catalog.encode(key, 'hex')";
+        match key::read(&mut self.wire, &mut self.reports, value).await {
+            Ok(Reading::Value(key)) => Ok(Ok(Some(key))),
+            Ok(Reading::Nothing) => Ok(Ok(None)),
+            Ok(Reading::Strange(why)) => Ok(Err(why)),
+            Err(error) => Err(self.failed(error)),
+        }
+    }
+
     /// The seal, or why there is none.
     ///
     /// # Errors
@@ -212,4 +255,15 @@ impl Direct {
     pub async fn close(mut self) {
         let _ = self.wire.write(message::TERMINATE).await;
     }
+}
+
+/// The statement that reads columns of a table, both quoted. COPY reads a table and nothing else: no
+/// view, no cast, no operator and no plan, and so no code of whoever made it.
+pub fn copy(table: &str, columns: &[&str]) -> String {
+    format!("COPY {table} ({}) TO STDOUT (ENCODING 'UTF8')", columns.join(", "))
+}
+
+fn texts(row: Row) -> Vec<Option<String>> {
+    let columns = row.into_iter();
+    columns.map(|column| Some(String::from_utf8_lossy(&column?).into_owned())).collect()
 }

@@ -2,6 +2,7 @@
 //! them, whom the key is for.
 
 use super::connection::Reports;
+use super::key::{self, Reading};
 use super::query::{QueryError, query};
 use super::wire::Wire;
 
@@ -59,6 +60,8 @@ pub struct FoundKey {
     pub owner: String,
     /// Tells whose key it is, if that can be read.
     pub fingerprint: Option<String>,
+    /// Why it is not what an installation makes, for people; such a one is not read.
+    pub strange: Option<String>,
     /// Roles other than the owner that have been given the key.
     pub grantees: String,
     /// Roles that can log in and may read every table, and so the key.
@@ -89,7 +92,7 @@ const READ: &str = "SET search_path = pg_catalog, pg_temp; \
     SELECT 'login', current_setting('event_triggers', true), rolsuper, rolname \
         FROM pg_roles WHERE rolname = CURRENT_USER";
 
-/// Reads it: two round trips at most.
+/// Reads it: three round trips at most.
 pub(super) async fn read(wire: &mut Wire, reports: &mut Reports) -> Result<Installed, QueryError> {
     let mut found = Installed::default();
     for row in query(wire, reports, READ).await? {
@@ -116,6 +119,7 @@ pub(super) async fn read(wire: &mut Wire, reports: &mut Reports) -> Result<Insta
                 found.key = Some(FoundKey {
                     owner: text(1),
                     fingerprint: None,
+                    strange: None,
                     grantees: text(2),
                     readers: text(3),
                 });
@@ -128,18 +132,13 @@ pub(super) async fn read(wire: &mut Wire, reports: &mut Reports) -> Result<Insta
         }
     }
     if let Some(key) = &mut found.key {
-        let statement = "SELECT fingerprint FROM pgauthority.key";
-        key.fingerprint = match query(wire, reports, statement).await {
-            Ok(rows) => rows
-                .into_iter()
-                .flatten()
-                .next()
-                .flatten()
-                .map(|fingerprint| String::from_utf8_lossy(&fingerprint).into_owned()),
+        match key::read(wire, reports, "fingerprint").await {
+            Ok(Reading::Value(fingerprint)) => key.fingerprint = Some(fingerprint),
+            Ok(Reading::Strange(why)) => key.strange = Some(why),
             // not populated, or not for this login
-            Err(QueryError::Server(_)) => None,
+            Ok(Reading::Nothing) | Err(QueryError::Server(_)) => {}
             Err(error) => return Err(error),
-        };
+        }
     }
     Ok(found)
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{EVENTS, VERSION, function_body, install_script, trigger_name};
 use crate::config::Upstream;
-use crate::upstream::{FoundFunction, FoundTrigger, Installed};
+use crate::upstream::{FoundFunction, FoundKey, FoundTrigger, Installed};
 
 /// What it cannot stop, for people.
 pub const LIMITS: [&str; 6] = [
@@ -160,6 +160,7 @@ fn declaration(findings: &mut Findings, upstream: &Upstream) {
 fn key(findings: &mut Findings, found: &Installed, upstream: &Upstream) {
     match &found.key {
         None => findings.problems.push("its key is missing: nothing passes".to_owned()),
+        Some(FoundKey { strange: Some(why), .. }) => findings.problems.push(why.clone()),
         Some(key) if !key.grantees.is_empty() => {
             findings.problems.push(format!("its key is open to {}", key.grantees));
         }

@@ -6,17 +6,25 @@
 --     psql -v ON_ERROR_STOP=1 -1 -f FILE
 -- Then the proxy gets the key: pgauthority backstop key --upstream {upstream} --key-file FILE
 
+-- Every name and operator is pg_catalog's by name: nobody's search_path puts another in its place.
 -- An older installation goes first. Event triggers do not fire for their own kind: this is what
 -- their owner can always do.
 {drop_triggers}
 DO $backstop$
 BEGIN
+    -- no IF NOT EXISTS: what somebody else makes at this moment is not ours
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_namespace
+                   WHERE nspname OPERATOR(pg_catalog.=) 'pgauthority') THEN
+        CREATE SCHEMA pgauthority;
+    END IF;
     -- a schema that somebody else made could hold anything, and could be taken away again
     IF EXISTS (SELECT FROM pg_catalog.pg_namespace
-               WHERE nspname = 'pgauthority' AND nspowner <> CURRENT_USER::pg_catalog.regrole)
+               WHERE nspname OPERATOR(pg_catalog.=) 'pgauthority'
+                   AND pg_catalog.pg_get_userbyid(nspowner) OPERATOR(pg_catalog.<>) CURRENT_USER)
         OR EXISTS (SELECT FROM pg_catalog.pg_class
-                   WHERE oid = pg_catalog.to_regclass('pgauthority.key')
-                       AND (relowner <> CURRENT_USER::pg_catalog.regrole OR relkind <> 'm')) THEN
+                   WHERE oid OPERATOR(pg_catalog.=) pg_catalog.to_regclass('pgauthority.key')
+                       AND (pg_catalog.pg_get_userbyid(relowner) OPERATOR(pg_catalog.<>) CURRENT_USER
+                           OR relkind OPERATOR(pg_catalog.<>) 'm')) THEN
         RAISE EXCEPTION 'schema "pgauthority" or its key belongs to another role than "%"',
             CURRENT_USER USING HINT = 'install as its owner; or, where it holds a seal alone, '
                 'pgauthority seal --remove as its owner and then seal again as this role: both '
@@ -31,7 +39,6 @@ BEGIN
 END
 $backstop$;
 {drop_objects}
-CREATE SCHEMA IF NOT EXISTS pgauthority;
 GRANT USAGE ON SCHEMA pgauthority TO PUBLIC;
 
 -- The key, 256 random bits, and what HMAC-SHA-256 makes of it (RFC 2104). It is made here, so that
@@ -42,22 +49,25 @@ CREATE MATERIALIZED VIEW IF NOT EXISTS pgauthority.key AS
     WITH made AS MATERIALIZED (
         SELECT pg_catalog.sha256(
             pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
-            || pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
-            || pg_catalog.uuid_send(pg_catalog.gen_random_uuid())) AS key
+            OPERATOR(pg_catalog.||) pg_catalog.uuid_send(pg_catalog.gen_random_uuid())
+            OPERATOR(pg_catalog.||) pg_catalog.uuid_send(pg_catalog.gen_random_uuid())) AS key
     ), padded AS (
-        SELECT key, key || pg_catalog.decode(pg_catalog.repeat('00', 32), 'hex') AS block FROM made
+        SELECT key, key OPERATOR(pg_catalog.||)
+                pg_catalog.decode(pg_catalog.repeat('00', 32), 'hex') AS block
+            FROM made
     )
     SELECT key,
         pg_catalog.encode(pg_catalog.substr(pg_catalog.sha256(
-            pg_catalog.convert_to('pgauthority backstop key 1', 'UTF8') || key), 1, 8), 'hex')
+            pg_catalog.convert_to('pgauthority backstop key 1', 'UTF8')
+            OPERATOR(pg_catalog.||) key), 1, 8), 'hex')
             AS fingerprint,
         (SELECT pg_catalog.decode(pg_catalog.string_agg(pg_catalog.lpad(
-                pg_catalog.to_hex(pg_catalog.get_byte(block, at) # 54), 2, '0'), '' ORDER BY at),
-                'hex')
+                pg_catalog.to_hex(pg_catalog.get_byte(block, at) OPERATOR(pg_catalog.#) 54),
+                2, '0'), '' ORDER BY at), 'hex')
             FROM pg_catalog.generate_series(0, 63) AS at) AS inner_block,
         (SELECT pg_catalog.decode(pg_catalog.string_agg(pg_catalog.lpad(
-                pg_catalog.to_hex(pg_catalog.get_byte(block, at) # 92), 2, '0'), '' ORDER BY at),
-                'hex')
+                pg_catalog.to_hex(pg_catalog.get_byte(block, at) OPERATOR(pg_catalog.#) 92),
+                2, '0'), '' ORDER BY at), 'hex')
             FROM pg_catalog.generate_series(0, 63) AS at) AS outer_block
     FROM padded;
 {new_key}
@@ -108,7 +118,7 @@ $backstop$;
 
 -- Refuses what changes the schema without a token. Temporary relations pass, and so does REFRESH
 -- MATERIALIZED VIEW, which changes data.
-CREATE FUNCTION pgauthority.guard() RETURNS event_trigger
+CREATE FUNCTION pgauthority.guard() RETURNS pg_catalog.event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS $backstop$
 DECLARE
@@ -182,23 +192,25 @@ COMMENT ON FUNCTION pgauthority.guard() IS '{comment}';
 -- Nobody but the owner, whatever default privileges say.
 DO $backstop$
 DECLARE
-    given record;
+    given pg_catalog.record;
 BEGIN
     FOR given IN
         SELECT 'pgauthority.key' AS what, entry.grantee
             FROM pg_catalog.pg_class AS object, pg_catalog.aclexplode(object.relacl) AS entry
-            WHERE object.oid = 'pgauthority.key'::pg_catalog.regclass
-                AND entry.grantee <> object.relowner
+            WHERE object.oid OPERATOR(pg_catalog.=) 'pgauthority.key'::pg_catalog.regclass
+                AND entry.grantee OPERATOR(pg_catalog.<>) object.relowner
         UNION
-        SELECT 'FUNCTION ' || object.oid::pg_catalog.regprocedure, entry.grantee
+        SELECT 'FUNCTION ' OPERATOR(pg_catalog.||)
+                object.oid::pg_catalog.regprocedure::pg_catalog.text, entry.grantee
             FROM pg_catalog.pg_proc AS object, pg_catalog.aclexplode(COALESCE(object.proacl,
                 pg_catalog.acldefault('f', object.proowner))) AS entry
-            WHERE object.pronamespace = 'pgauthority'::pg_catalog.regnamespace
-                AND object.proname IN ('guard', 'token_fault')
-                AND entry.grantee <> object.proowner
+            WHERE object.pronamespace OPERATOR(pg_catalog.=) 'pgauthority'::pg_catalog.regnamespace
+                AND object.proname OPERATOR(pg_catalog.=)
+                    ANY ('{guard,token_fault}'::pg_catalog.name[])
+                AND entry.grantee OPERATOR(pg_catalog.<>) object.proowner
     LOOP
         EXECUTE pg_catalog.format('REVOKE ALL ON %s FROM %s', given.what,
-            CASE WHEN given.grantee = 0 THEN 'PUBLIC'
+            CASE WHEN given.grantee OPERATOR(pg_catalog.=) 0::pg_catalog.oid THEN 'PUBLIC'
                 ELSE given.grantee::pg_catalog.regrole::pg_catalog.text END);
     END LOOP;
 END

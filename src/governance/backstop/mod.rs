@@ -96,9 +96,6 @@ fn function_body<'s>(script: &'s str, name: &str) -> Option<&'s str> {
     from.split("$backstop$").nth(1)
 }
 
-/// The key, for its owner.
-pub const READ_KEY: &str = "SELECT encode(key, 'hex') FROM pgauthority.key";
-
 /// A statement that shows whether the backstop holds and never does anything: where the table is
 /// let through, the division fails and takes it back.
 pub const PROOF: &str = "CREATE TABLE pgauthority.proof (); SELECT 1 / 0";
