@@ -3,7 +3,8 @@
 
 use std::fs;
 
-use super::support::Cluster;
+use super::support::cluster::{Cluster, Major, PASSWORD};
+use super::support::wire::{Login, Wire};
 use super::{drift, text, tree};
 
 fn configuration(prod: &Cluster, staging: &Cluster, more: &str) -> String {
@@ -105,4 +106,60 @@ fn upstreams_without_a_user_are_named() {
     assert!(said.contains("upstream \"a\" was not looked at: its url names no user"), "{said}");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["not_looked_at"], serde_json::json!(["a"]));
+}
+
+/// Casts of types that somebody has made are neither looked for nor applied, and no policy is.
+#[test]
+fn nothing_of_a_version_table_runs() {
+    for major in Major::ALL {
+        let prod = Cluster::builder().major(major).start();
+        let staging = Cluster::builder().start();
+        staging.sql("app", SCHEMA);
+        let mut owner =
+            Wire::tcp(prod.port(), &Login::new("app", "app").password(PASSWORD)).unwrap();
+        owner.sql(
+            "CREATE SCHEMA evil; CREATE TYPE evil.e AS ENUM ('a');
+             CREATE FUNCTION evil.ran() RETURNS void LANGUAGE plpgsql AS $$
+             BEGIN
+                 RAISE LOG 'ran as %', 'the login';
+                 PERFORM set_config('default_transaction_read_only', 'off', false);
+                 BEGIN EXECUTE 'ALTER ROLE app SUPERUSER'; EXCEPTION WHEN OTHERS THEN NULL; END;
+             END $$;
+             CREATE FUNCTION evil.t(evil.e) RETURNS text LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM evil.ran(); RETURN 'x'; END $$;
+             CREATE FUNCTION evil.j(evil.e) RETURNS json LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM evil.ran(); RETURN '1'; END $$;
+             CREATE CAST (evil.e AS text) WITH FUNCTION evil.t(evil.e);
+             CREATE CAST (evil.e AS json) WITH FUNCTION evil.j(evil.e);
+             CREATE TABLE evil.alembic_version (version_num evil.e);
+             INSERT INTO evil.alembic_version VALUES ('a');
+             CREATE TABLE evil.missing (n int); INSERT INTO evil.missing VALUES (1);
+             ALTER TABLE evil.missing ADD e evil.e DEFAULT 'a';
+             CREATE VIEW evil.schema_migrations AS SELECT evil.t('a') AS version",
+        );
+        let before = prod.log().matches("ran as the login").count();
+        let folder = tree(&[("p.toml", &configuration(&prod, &staging, ""))]);
+        let output = drift(folder.path(), &["--no-history", "--config", "p.toml", "--connect"]);
+        let report = text(&output.stdout);
+        assert!(
+            report.contains("evil.alembic_version: \"staging\" has run none; only \"prod\" has a")
+        );
+        assert!(!report.contains("world.unreachable"), "{report}");
+        assert_eq!(prod.log().matches("ran as the login").count(), before);
+        let superuser = "SELECT rolsuper FROM pg_roles WHERE rolname = 'app'";
+        assert_eq!(prod.value("postgres", superuser), "f");
+        // a table that shows its rows by a policy is not read, and that is said
+        owner.sql(
+            "CREATE FUNCTION evil.p() RETURNS boolean LANGUAGE plpgsql AS
+                 $$ BEGIN PERFORM evil.ran(); RETURN true; END $$;
+             ALTER TABLE evil.alembic_version ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+             CREATE POLICY p ON evil.alembic_version USING (evil.p())",
+        );
+        let config = configuration(&prod, &staging, "").replacen("//postgres:", "//app:", 1);
+        let folder = tree(&[("p.toml", &config)]);
+        let output = drift(folder.path(), &["--no-history", "--config", "p.toml", "--connect"]);
+        let report = text(&output.stdout);
+        assert!(report.contains("world.unreachable") && report.contains("row-level"), "{report}");
+        assert_eq!(prod.log().matches("ran as the login").count(), before);
+    }
 }

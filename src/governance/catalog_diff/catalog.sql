@@ -1,7 +1,8 @@
 -- Every object of a database that a schema change can make, one row each: its kind, its name, the
 -- object that it is part of, and its properties. One statement, so one snapshot. Runs on 15 to 18
 -- with a search_path of pg_catalog, so that every name in an expression has its schema. What belongs
--- to an extension is left out: the extension's version stands for it.
+-- to an extension is left out: the extension's version stands for it. No value of a user's type is
+-- touched: of pg_attribute whole, to_jsonb would apply the casts that it finds (attmissingval).
 WITH user_schema AS (
     SELECT oid, quote_ident(nspname) AS name, nspowner, nspacl
     FROM pg_namespace
@@ -86,7 +87,7 @@ WITH user_schema AS (
                'identity', CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END,
                'storage', CASE WHEN a.attstorage <> t.typstorage THEN a.attstorage::text END,
                'compression', nullif(a.attcompression::text, ''),
-               'statistics target', nullif((to_jsonb(a) ->> 'attstattarget')::int, -1),
+               'statistics target', nullif(a.attstattarget::int, -1),
                'inherited', CASE WHEN NOT a.attislocal THEN true END,
                'options', (SELECT jsonb_agg(o ORDER BY o) FROM unnest(a.attoptions) o),
                'foreign options', (SELECT jsonb_agg(o ORDER BY o) FROM unnest(a.attfdwoptions) o))
@@ -196,7 +197,7 @@ WITH user_schema AS (
                'columns', (SELECT jsonb_agg(a.attname ORDER BY a.attname) FROM pg_attribute a
                            WHERE a.attrelid = x.stxrelid AND a.attnum = ANY (x.stxkeys)),
                'expressions', to_jsonb(pg_get_statisticsobjdef_expressions(x.oid)),
-               'target', nullif((to_jsonb(x) ->> 'stxstattarget')::int, -1))
+               'target', nullif(x.stxstattarget::int, -1))
     FROM pg_statistic_ext x JOIN user_schema s ON s.oid = x.stxnamespace JOIN relation r ON r.oid = x.stxrelid
 
     UNION ALL -- functions, procedures, window functions; aggregates with what they are made of

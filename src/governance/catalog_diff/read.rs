@@ -13,7 +13,7 @@ const CATALOG: &str = include_str!("catalog.sql");
 /// The server's refusal, a broken connection, or a row that is not as it should be.
 pub async fn read(direct: &mut Direct) -> Result<Catalog, DirectError> {
     let mut catalog = Catalog::default();
-    for row in direct.run(CATALOG).await? {
+    for row in direct.read(&[CATALOG]).await?.into_iter().flatten() {
         let (key, object) = object(row).ok_or_else(|| {
             DirectError::Broken("the catalog has a row that cannot be read".to_owned())
         })?;

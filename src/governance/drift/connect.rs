@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::project::Finding;
 use super::rule::Rule;
-use super::world::{Declared, heads, schemas};
+use super::world::{Declared, VersionColumns, heads, schemas};
 use crate::config::{Config, EntryTarget, Upstream};
 use crate::contract::Role;
 use crate::governance::catalog_diff::{self, Catalog};
 use crate::governance::observation::{self, Contradicts, plain};
-use crate::upstream::{Direct, DirectError};
+use crate::upstream::{Direct, DirectError, copy};
 
 /// A staging upstream and the prod upstream that it rehearses for.
 pub type Pair = (Arc<Upstream>, Arc<Upstream>);
@@ -130,6 +130,7 @@ async fn state(upstream: &Arc<Upstream>, tables: &BTreeSet<String>) -> Result<St
     state
 }
 
+/// Nothing of what is read is computed from: whose tables these are is not known.
 async fn read(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<State, DirectError> {
     direct.run("SET default_transaction_read_only = on").await?;
     let applied = applied(direct, tables).await?;
@@ -142,23 +143,32 @@ async fn applied(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<Appli
     let sql = format!(
         "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), \
          (SELECT string_agg(a.attname, ' ') FROM pg_attribute a \
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) \
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind IN ('r', 'p') AND c.relname = ANY (ARRAY[{}]::text[])",
+         WHERE c.relkind = 'r' AND c.relname = ANY (ARRAY[{}]::text[])",
         names.join(", ")
     );
-    let mut applied = Applied::new();
-    for row in direct.run(&sql).await? {
+    let mut found = Vec::new();
+    for row in direct.read(&[&sql]).await?.into_iter().flatten() {
         let mut columns = row.into_iter();
         let (Some(Some(table)), Some(Some(has))) = (columns.next(), columns.next()) else {
             continue;
         };
         let has: Vec<&str> = has.split(' ').collect();
-        let Some(query) = super::world::versions_of(&table, &has) else { continue };
-        let rows = direct.run(&query).await?;
-        applied.insert(table, rows.into_iter().flatten().flatten().collect());
+        if let Some(columns) = VersionColumns::of(&has) {
+            found.push((table, columns));
+        }
     }
-    Ok(applied)
+    let copies: Vec<String> =
+        found.iter().map(|(table, columns)| copy(table, &columns.names())).collect();
+    let copies: Vec<&str> = copies.iter().map(String::as_str).collect();
+    let rows = direct.read(&copies).await?;
+    let applied = found.into_iter().zip(rows);
+    Ok(applied
+        .map(|((table, columns), rows)| {
+            (table, rows.iter().filter_map(|row| columns.version(row)).collect())
+        })
+        .collect())
 }
 
 fn literal(text: &str) -> String {

@@ -43,24 +43,68 @@ impl Declared<'_> {
     }
 }
 
-/// The query for what a migration tool has written into its version table, by the columns that it
-/// has: Alembic, Django, Prisma, Rails, Flyway, sqlx, Diesel, Goose, Knex, Drizzle, Liquibase.
-pub fn versions_of(table: &str, columns: &[&str]) -> Option<String> {
-    let has = |name: &str| columns.contains(&name);
-    let version = if has("app") && has("name") {
-        "app::text || '.' || name::text".to_owned()
-    } else {
+/// What a migration tool has written into its version table, by the columns that it has: Alembic,
+/// Django, Prisma, Rails, Flyway, sqlx, Diesel, Goose, Knex, Drizzle, Liquibase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionColumns {
+    version: Vec<&'static str>,
+    conditions: Vec<(&'static str, Condition)>,
+}
+
+/// What must be said of a migration for it to have run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Condition {
+    True,
+    False,
+    Null,
+    NotNull,
+}
+
+impl VersionColumns {
+    /// Of a table with these columns.
+    pub fn of(columns: &[&str]) -> Option<VersionColumns> {
+        use Condition::{False, NotNull, Null, True};
         const NAMES: [&str; 7] =
             ["version_num", "migration_name", "version", "version_id", "name", "hash", "id"];
-        format!("{}::text", NAMES.into_iter().find(|name| has(name))?)
-    };
-    let mut only = vec!["true"];
-    only.extend(has("success").then_some("success"));
-    only.extend(has("is_applied").then_some("is_applied"));
-    only.extend(has("finished_at").then_some("finished_at IS NOT NULL"));
-    only.extend(has("rolled_back_at").then_some("rolled_back_at IS NULL"));
-    only.extend(has("dirty").then_some("NOT dirty"));
-    Some(format!("SELECT {version} FROM {table} WHERE {}", only.join(" AND ")))
+        const CONDITIONS: [(&str, Condition); 5] = [
+            ("success", True),
+            ("is_applied", True),
+            ("finished_at", NotNull),
+            ("rolled_back_at", Null),
+            ("dirty", False),
+        ];
+        let has = |name: &str| columns.contains(&name);
+        let version = if has("app") && has("name") {
+            vec!["app", "name"]
+        } else {
+            vec![NAMES.into_iter().find(|name| has(name))?]
+        };
+        let conditions = CONDITIONS.into_iter().filter(|(name, _)| has(name)).collect();
+        Some(VersionColumns { version, conditions })
+    }
+
+    /// What is to be read. None needs quotes.
+    pub fn names(&self) -> Vec<&'static str> {
+        self.version.iter().copied().chain(self.conditions.iter().map(|(name, _)| *name)).collect()
+    }
+
+    /// The migration that a row of these columns says has run.
+    pub fn version(&self, row: &[Option<String>]) -> Option<String> {
+        let (version, told) = row.split_at_checked(self.version.len())?;
+        let holds = |((_, condition), value): (&(&str, Condition), &Option<String>)| match (
+            condition,
+            value.as_deref(),
+        ) {
+            (Condition::True, value) => matches!(value, Some("t" | "true" | "1")),
+            (Condition::False, value) => matches!(value, Some("f" | "false" | "0")),
+            (Condition::Null, value) => value.is_none(),
+            (Condition::NotNull, value) => value.is_some(),
+        };
+        let ran =
+            told.len() == self.conditions.len() && self.conditions.iter().zip(told).all(holds);
+        let version: Option<Vec<&str>> = version.iter().map(Option::as_deref).collect();
+        version.filter(|_| ran).map(|version| version.join("."))
+    }
 }
 
 /// What the version tables of a staging and a prod database differ in, a table a message.
@@ -174,17 +218,28 @@ mod tests {
 
     #[test]
     fn version_tables_are_read_by_their_columns() {
-        let query = |columns: &[&str]| versions_of("t", columns);
-        assert_eq!(query(&["version_num"]).unwrap(), "SELECT version_num::text FROM t WHERE true");
-        assert_eq!(
-            query(&["id", "app", "name", "applied"]).unwrap(),
-            "SELECT app::text || '.' || name::text FROM t WHERE true"
-        );
-        assert_eq!(
-            query(&["id", "version_id", "is_applied"]).unwrap(),
-            "SELECT version_id::text FROM t WHERE true AND is_applied"
-        );
-        assert_eq!(query(&["mood"]), None);
+        let columns = |columns: &[&str]| VersionColumns::of(columns).unwrap();
+        let row = |row: &[&str]| -> Vec<Option<String>> {
+            row.iter().map(|value| (*value != "NULL").then(|| (*value).to_owned())).collect()
+        };
+        let alembic = columns(&["version_num"]);
+        assert_eq!(alembic.names(), ["version_num"]);
+        assert_eq!(alembic.version(&row(&["a"])).unwrap(), "a");
+        assert_eq!(alembic.version(&row(&["NULL"])), None);
+        let django = columns(&["id", "app", "name", "applied"]);
+        assert_eq!(django.names(), ["app", "name"]);
+        assert_eq!(django.version(&row(&["auth", "1"])).unwrap(), "auth.1");
+        let goose = columns(&["id", "version_id", "is_applied"]);
+        assert_eq!(goose.names(), ["version_id", "is_applied"]);
+        assert_eq!(goose.version(&row(&["7", "t"])).unwrap(), "7");
+        assert_eq!(goose.version(&row(&["7", "f"])), None);
+        assert_eq!(goose.version(&row(&["7"])), None);
+        let prisma = columns(&["migration_name", "finished_at", "rolled_back_at"]);
+        assert_eq!(prisma.version(&row(&["a", "2026", "NULL"])).unwrap(), "a");
+        assert_eq!(prisma.version(&row(&["a", "NULL", "NULL"])), None);
+        assert_eq!(prisma.version(&row(&["a", "2026", "2026"])), None);
+        assert_eq!(columns(&["version", "dirty"]).version(&row(&["1", "t"])), None);
+        assert_eq!(VersionColumns::of(&["mood"]), None);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::tap::{Seen, Tap};
 use super::{Fault, Tell};
 use crate::governance::catalog_diff::{self, Catalog, Comparison, compare};
 use crate::governance::exec::child_environment::Change;
-use crate::upstream::Direct;
+use crate::upstream::{Direct, copy};
 
 /// A path and its database.
 pub(super) type Databases = Vec<(Path, String)>;
@@ -168,15 +168,17 @@ impl Walker<'_> {
             "SELECT c.oid::regclass, quote_ident(a.attname) FROM pg_class c \
              JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname !~ '^pg_' \
              JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-             WHERE c.relkind IN ('r', 'p') AND c.relname = {name} \
+             WHERE c.relkind = 'r' AND a.attgenerated = '' AND c.relname = {name} \
              ORDER BY a.attname <> 'version_num', a.attnum LIMIT 1"
         );
         let found = direct.run(&find).await.map_err(failed)?;
         let rows = match found.first().map(Vec::as_slice) {
             Some([Some(table), Some(column)]) => {
-                let query = format!("SELECT {column}::text FROM {table} ORDER BY 1");
-                let rows = direct.run(&query).await.map_err(failed)?;
-                Some(rows.into_iter().flatten().flatten().collect())
+                let rows = direct.read(&[&copy(table, &[column])]).await.map_err(failed)?;
+                let mut rows: Vec<String> =
+                    rows.into_iter().flatten().flatten().flatten().collect();
+                rows.sort();
+                Some(rows)
             }
             _ => None,
         };
