@@ -315,6 +315,21 @@ const UNNAMED: &[Unnamed] = &[
         runs: &["INSERT INTO ordered VALUES (3)"],
         reads: &[],
     },
+    // classes that a temporary relation takes by name
+    Unnamed {
+        setup: "
+            CREATE OPERATOR CLASS int_ops FOR TYPE int4 USING btree AS OPERATOR 1 <##,
+                OPERATOR 2 <=, OPERATOR 3 =##, OPERATOR 4 >=, OPERATOR 5 >##,
+                FUNCTION 1 compare(int, int);
+            CREATE TEMP TABLE ix AS SELECT a FROM ints",
+        runs: &[
+            "CREATE INDEX ON pg_temp.ix (a int_ops)",
+            "ALTER TABLE pg_temp.ix ADD EXCLUDE USING btree (a int_ops WITH =##)",
+            "CREATE TEMP TABLE ix2 (a int, EXCLUDE USING btree (a public.int_ops WITH =##))",
+            "CREATE TEMP TABLE ix2 (a int) PARTITION BY RANGE (a public.int_ops)",
+        ],
+        reads: &[],
+    },
     // indexes of PostgreSQL's own classes with something of the user's
     Unnamed {
         setup: "
@@ -376,6 +391,31 @@ fn what_nothing_names_counts() {
             wire.sql("ROLLBACK");
         }
         assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+    }
+}
+
+#[test]
+fn another_role_has_another_path() {
+    let cluster = Cluster::builder().start();
+    let mut wire = cluster.connect("app");
+    wire.sql(
+        "CREATE FUNCTION public.pick() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+        CREATE SCHEMA reader; CREATE FUNCTION reader.pick() RETURNS int LANGUAGE plpgsql AS
+            $$ BEGIN CREATE TABLE public.made (a int); DROP TABLE public.made; RETURN 1; END $$;
+        CREATE FUNCTION same() RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN RETURN pick(); END $$;
+        CREATE FUNCTION as_role() RETURNS int LANGUAGE plpgsql STABLE SET role = 'reader' AS
+            $$ BEGIN RETURN pick(); END $$;
+        CREATE FUNCTION as_session() RETURNS int LANGUAGE plpgsql STABLE
+            SET session_authorization = 'reader' AS $$ BEGIN RETURN pick(); END $$;",
+    );
+    let catalog = snapshot(&mut wire, &options(&[]));
+    let path = Path::of_setting("\"$user\", public", Some("app"));
+    for (call, class) in [
+        ("SELECT public.same()", Class::Read),
+        ("SELECT public.as_role()", Class::Ddl),
+        ("SELECT public.as_session()", Class::Ddl),
+    ] {
+        assert_eq!(resolved(&catalog, call, &path, false).class, class, "{call}");
     }
 }
 

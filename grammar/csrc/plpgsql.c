@@ -30,12 +30,35 @@
 #define FIELD_QUERY 1			/* string: the SQL text */
 #define FIELD_MODE 2			/* raw_parser's mode for it; left out: statements */
 #define FIELD_DYNAMIC 3			/* true: the text computes SQL that is then run */
+#define FIELD_FETCHES 4			/* true: no text; it fetches from a cursor that may be another's */
+#define FIELD_SETS_FIELD 5		/* true: no text; it sets a field of a record or row */
+
+/* What is done with a variable. */
+#define OPENED 1
+#define ASSIGNED 2
+#define FETCHED 4
 
 typedef struct walk
 {
 	pga_stream *out;
 	unsigned int statements;	/* seen so far, to be sure that none was missed */
+	unsigned char *done;		/* by the variable's number */
+	bool		calls;			/* there is a CALL, which assigns at run time */
 } walk;
+
+/* Something that the body does, beside its texts. */
+static void
+mark(walk *w, uint32_t field)
+{
+	pga_stream *out = w->out;
+	size_t		at = out->length;
+
+	pga_word(out, EXPRESSION_TAG << 4 | PGA_NODE);
+	pga_word(out, 0);
+	pga_string(out, FIELD_QUERY, "");
+	pga_word(out, field << 4 | PGA_TRUE);
+	out->words[at + 1] = (uint32_t) (out->length - at);
+}
 
 static void
 expression(walk *w, const PLpgSQL_expr *expr, bool dynamic)
@@ -133,6 +156,15 @@ raise_statement(walk *w, const PLpgSQL_stmt_raise *node)
 		expression(w, ((const PLpgSQL_raise_option *) lfirst(cell))->expr, false);
 }
 
+static void
+diagnostics(walk *w, const PLpgSQL_stmt_getdiag *node)
+{
+	const ListCell *cell;
+
+	foreach(cell, node->diag_items)
+		w->done[((const PLpgSQL_diag_item *) lfirst(cell))->target] |= ASSIGNED;
+}
+
 #define AS(type) ((const type *) stmt)
 
 static void
@@ -146,6 +178,7 @@ statement(walk *w, const PLpgSQL_stmt *stmt)
 			block(w, AS(PLpgSQL_stmt_block));
 			return;
 		case PLPGSQL_STMT_ASSIGN:
+			w->done[AS(PLpgSQL_stmt_assign)->varno] |= ASSIGNED;
 			expression(w, AS(PLpgSQL_stmt_assign)->expr, false);
 			return;
 		case PLPGSQL_STMT_IF:
@@ -172,10 +205,12 @@ statement(walk *w, const PLpgSQL_stmt *stmt)
 			statements(w, AS(PLpgSQL_stmt_fors)->body);
 			return;
 		case PLPGSQL_STMT_FORC:
+			w->done[AS(PLpgSQL_stmt_forc)->curvar] |= OPENED;
 			expression(w, AS(PLpgSQL_stmt_forc)->argquery, false);
 			statements(w, AS(PLpgSQL_stmt_forc)->body);
 			return;
 		case PLPGSQL_STMT_FOREACH_A:
+			w->done[AS(PLpgSQL_stmt_foreach_a)->varno] |= ASSIGNED;
 			expression(w, AS(PLpgSQL_stmt_foreach_a)->expr, false);
 			statements(w, AS(PLpgSQL_stmt_foreach_a)->body);
 			return;
@@ -213,21 +248,26 @@ statement(walk *w, const PLpgSQL_stmt *stmt)
 			statements(w, AS(PLpgSQL_stmt_dynfors)->body);
 			return;
 		case PLPGSQL_STMT_OPEN:
+			w->done[AS(PLpgSQL_stmt_open)->curvar] |= OPENED;
 			expression(w, AS(PLpgSQL_stmt_open)->argquery, false);
 			expression(w, AS(PLpgSQL_stmt_open)->query, false);
 			expression(w, AS(PLpgSQL_stmt_open)->dynquery, true);
 			expressions(w, AS(PLpgSQL_stmt_open)->params);
 			return;
 		case PLPGSQL_STMT_FETCH:
+			w->done[AS(PLpgSQL_stmt_fetch)->curvar] |= FETCHED;
 			expression(w, AS(PLpgSQL_stmt_fetch)->expr, false);
 			return;
 		case PLPGSQL_STMT_PERFORM:
 			expression(w, AS(PLpgSQL_stmt_perform)->expr, false);
 			return;
 		case PLPGSQL_STMT_CALL:
+			w->calls = true;
 			expression(w, AS(PLpgSQL_stmt_call)->expr, false);
 			return;
 		case PLPGSQL_STMT_GETDIAG:
+			diagnostics(w, AS(PLpgSQL_stmt_getdiag));
+			return;
 		case PLPGSQL_STMT_CLOSE:
 		case PLPGSQL_STMT_COMMIT:
 		case PLPGSQL_STMT_ROLLBACK:
@@ -243,10 +283,19 @@ variable(walk *w, const PLpgSQL_datum *datum)
 	{
 		case PLPGSQL_DTYPE_VAR:
 		case PLPGSQL_DTYPE_PROMISE:
+			/* a bound cursor may have its own name, which an older major gives it */
+			if (((const PLpgSQL_var *) datum)->default_val != NULL
+				&& ((const PLpgSQL_var *) datum)->cursor_explicit_expr == NULL)
+				w->done[datum->dno] |= ASSIGNED;
 			expression(w, ((const PLpgSQL_var *) datum)->default_val, false);
 			expression(w, ((const PLpgSQL_var *) datum)->cursor_explicit_expr, false);
 			return;
 		case PLPGSQL_DTYPE_ROW:
+			/* what INTO assigns to */
+			for (int i = 0; i < ((const PLpgSQL_row *) datum)->nfields; i++)
+				w->done[((const PLpgSQL_row *) datum)->varnos[i]] |= ASSIGNED;
+			expression(w, ((const PLpgSQL_variable *) datum)->default_val, false);
+			return;
 		case PLPGSQL_DTYPE_REC:
 			expression(w, ((const PLpgSQL_variable *) datum)->default_val, false);
 			return;
@@ -256,14 +305,38 @@ variable(walk *w, const PLpgSQL_datum *datum)
 	elog(ERROR, "unrecognized PL/pgSQL variable type: %d", (int) datum->dtype);
 }
 
+/* NEW and OLD are rows of a relation that is changed. */
+static bool
+is_row_of_trigger(const PLpgSQL_function *function, int number)
+{
+	return function->fn_is_trigger == PLPGSQL_DML_TRIGGER
+		&& (number == function->new_varno || number == function->old_varno);
+}
+
 static void
 compiled(pga_stream *out, const PLpgSQL_function *function)
 {
-	walk		w = {out, 0};
+	walk		w = {out, 0, palloc0(function->ndatums + 1), false};
+	bool		fetches = false;
+	bool		sets_field;
 
 	for (int i = 0; i < function->ndatums; i++)
 		variable(&w, function->datums[i]);
 	statement(&w, (const PLpgSQL_stmt *) function->action);
+	sets_field = w.calls;
+	for (int i = 0; i < function->ndatums; i++)
+	{
+		const PLpgSQL_recfield *field = (const PLpgSQL_recfield *) function->datums[i];
+		bool		own = (w.done[i] & (OPENED | ASSIGNED)) == OPENED && !w.calls;
+
+		fetches |= (w.done[i] & FETCHED) && !own;
+		if (field->dtype == PLPGSQL_DTYPE_RECFIELD && (w.done[i] & ASSIGNED))
+			sets_field |= !is_row_of_trigger(function, field->recparentno);
+	}
+	if (fetches)
+		mark(&w, FIELD_FETCHES);
+	if (sets_field)
+		mark(&w, FIELD_SETS_FIELD);
 	if (w.statements != function->nstatements)
 		elog(ERROR, "%u of %u PL/pgSQL statements found", w.statements, function->nstatements);
 }

@@ -12,6 +12,10 @@ pub struct Expression {
     pub mode: Mode,
     /// The text computes SQL that is then run (EXECUTE and its kin).
     pub dynamic: bool,
+    /// There is no text: the body fetches from a cursor that it need not have opened itself.
+    pub fetches: bool,
+    /// There is no text: the body sets a field of a record or of a row, those of a trigger aside.
+    pub sets_field: bool,
 }
 
 /// Compiles the body of a DO block in PL/pgSQL and lists every SQL text in it. The order tells
@@ -40,6 +44,8 @@ fn expressions(text: &str, mode: i32) -> Result<Vec<Expression>, SyntaxError> {
     const QUERY: u16 = 1;
     const MODE: u16 = 2;
     const DYNAMIC: u16 = 3;
+    const FETCHES: u16 = 4;
+    const SETS_FIELD: u16 = 5;
     let tree = Tree::new(ffi::parse_plpgsql(text.as_bytes(), mode)?);
     let unknown =
         || SyntaxError { message: "unrecognized PL/pgSQL expression".into(), position: None };
@@ -49,6 +55,8 @@ fn expressions(text: &str, mode: i32) -> Result<Vec<Expression>, SyntaxError> {
                 query: node.bytes(QUERY).ok_or_else(unknown)?.to_vec(),
                 mode: Mode::from_number(node.int(MODE)).ok_or_else(unknown)?,
                 dynamic: node.flag(DYNAMIC),
+                fetches: node.flag(FETCHES),
+                sets_field: node.flag(SETS_FIELD),
             })
         })
         .collect()

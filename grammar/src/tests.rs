@@ -212,6 +212,27 @@ fn a_plpgsql_body_gives_every_text_it_runs() {
 }
 
 #[test]
+fn what_a_body_does_beside_its_texts_is_seen() {
+    for (body, fetches, sets_field) in [
+        ("DECLARE c CURSOR FOR SELECT 1; n int; BEGIN OPEN c; FETCH c INTO n; END", false, false),
+        ("DECLARE c CURSOR FOR SELECT 1; n int; BEGIN FETCH c INTO n; END", true, false),
+        ("DECLARE c CURSOR FOR SELECT 1; BEGIN MOVE c; END", true, false),
+        ("DECLARE c refcursor; n int; BEGIN OPEN c FOR SELECT 1; FETCH c INTO n; END", false, false),
+        ("DECLARE c refcursor := 'a'; n int; BEGIN OPEN c FOR SELECT 1; FETCH c INTO n; END", true, false),
+        ("DECLARE c refcursor; n int; BEGIN OPEN c FOR SELECT 1; c := 'a'; FETCH c INTO n; END", true, false),
+        ("DECLARE c refcursor; n int; BEGIN OPEN c FOR SELECT 1; SELECT 'a' INTO c; FETCH c INTO n; END", true, false),
+        ("DECLARE r record; BEGIN r := f(); RAISE NOTICE '%', r.a; END", false, false),
+        ("DECLARE r record; BEGIN r.a := 1; END", false, true),
+        ("DECLARE r record; BEGIN SELECT 1 INTO r.a; END", false, true),
+        ("DECLARE r record; BEGIN GET DIAGNOSTICS r.a = ROW_COUNT; END", false, true),
+    ] {
+        let found = parse_plpgsql(body).unwrap_or_else(|error| panic!("{body}: {error}"));
+        assert_eq!(found.iter().any(|one| one.fetches), fetches, "{body}");
+        assert_eq!(found.iter().any(|one| one.sets_field), sets_field, "{body}");
+    }
+}
+
+#[test]
 fn routines_of_every_kind_compile() {
     for (head, body, count) in [
         ("FUNCTION f(\"a b\" text, text) RETURNS text", "BEGIN RETURN f1($1 || \"a b\"); END", 1),

@@ -28,15 +28,23 @@ impl Scan<'_> {
             }
         };
         self.found.code(&body);
-        self.expressions(&expressions);
+        self.expressions(&expressions, &body);
         Own { class: Class::Read, reason: "", unseen_code: true }
     }
 
     /// Counts every statement and expression of a PL/pgSQL body.
-    pub(super) fn expressions(&mut self, expressions: &[Expression]) {
+    pub(super) fn expressions(&mut self, expressions: &[Expression], body: &str) {
+        // rows of a type that is named are declared by it
+        let has_records = || body.to_ascii_lowercase().contains("record");
         for expression in expressions {
             if expression.dynamic {
                 self.raise_called(Class::Opaque, || "runs SQL that is computed (EXECUTE)".into());
+            }
+            if expression.fetches {
+                self.fetches();
+            }
+            if expression.sets_field && has_records() {
+                self.found.makes_of_any_type();
             }
             if !self.text(&expression.query, expression.mode) {
                 self.raise_called(Class::Opaque, || UNREADABLE_BODY.into());

@@ -15,8 +15,8 @@ pub struct Uses {
     pub unseen_code: bool,
     /// What made `class` what it is; may be empty.
     pub reason: Box<str>,
-    /// The class of what the text calls by name, apart from the kind of its statements: of a
-    /// STABLE routine's body this alone counts.
+    /// The class of what the text calls by name, apart from the kind of its statements: of the body
+    /// of a STABLE routine in PL/pgSQL this alone counts.
     pub(in crate::sql) called: Class,
     /// As `reason`, for `called`.
     pub(in crate::sql) called_reason: Box<str>,
@@ -47,6 +47,9 @@ pub struct Uses {
     pub reads_keys: bool,
     /// VACUUM or ANALYZE of everything, or a built-in that does the like with what it is given.
     pub maintains_all: bool,
+    /// It makes an index or a partitioned table: by classes that it names, or that are the default
+    /// ones of a type.
+    pub indexes: bool,
     /// PL/pgSQL code in it, whose variables have types that are not listed.
     pub code: Box<str>,
     /// `a.f` may be of an `a` that is no row (an item of `FROM unnest(…)`).

@@ -106,6 +106,7 @@ pub const CALLS: &[Attack] = &[
         &["EXPLAIN SELECT pretends_to_be_immutable()"],
         GONE,
     ),
+    attack("a routine called STABLE, put in line", &["SELECT * FROM drop_in_line()"], GONE),
     attack("a routine with an SQL-standard body", &["SELECT drop_atomically()"], GONE),
     attack("a routine in EXPLAIN ANALYZE", &["EXPLAIN ANALYZE SELECT drop_it()"], GONE),
     attack("a routine in COPY", &["COPY (SELECT drop_it()) TO STDOUT"], GONE),

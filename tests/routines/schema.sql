@@ -353,6 +353,19 @@ CREATE TABLE fold_child (id int REFERENCES fold_parent);
 CREATE TABLE fold_referenced (id int PRIMARY KEY); INSERT INTO fold_referenced VALUES (1), (2);
 CREATE TABLE fold_referencing (id int REFERENCES fold_referenced);
 CREATE INDEX ON fold_referencing (id) WHERE lib.two(1) = 2;
+CREATE FUNCTION lib.to_null(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT NULL::int';
+CREATE TABLE fold_nullif (a int); CREATE INDEX ON fold_nullif (lib.two(a + nullif(1, 1)));
+CREATE TABLE fold_case (a int);
+CREATE INDEX ON fold_case (lib.two(a + CASE WHEN true THEN NULL::int END));
+CREATE TABLE fold_null_cast (a int);
+CREATE INDEX ON fold_null_cast (a) WHERE lib.two(a + NULL::int::bigint::int) > 0;
+CREATE TABLE fold_nulls (a int); CREATE INDEX ON fold_nulls (lib.two(a * coalesce(NULL::int, NULL::int)));
+CREATE TABLE fold_to_null (a int); CREATE INDEX ON fold_to_null (lib.two(a + lib.to_null(1)));
+CREATE TABLE fold_null_statistics (a int);
+CREATE STATISTICS fold_null_s ON (lib.two(a + nullif(1, 1))) FROM fold_null_statistics;
+CREATE TABLE fold_null_part (a int, b text) PARTITION BY LIST (a);
+CREATE TABLE fold_null_part_1 PARTITION OF fold_null_part
+    (CHECK (lib.two(length(b || NULL::varchar)) > 0)) DEFAULT;
 CREATE TABLE unfolded (a int CHECK (a > 0), b text);
 CREATE INDEX ON unfolded (lower(b)) WHERE a IN (1, 2) AND b IS NOT NULL;
 CREATE INDEX ON unfolded ((lib.imm(a))) WHERE lib.two(a) > 1;
@@ -383,4 +396,92 @@ CREATE VIEW view_any AS SELECT lib.declares_any(d) AS x FROM with_composed;
 CREATE TABLE with_fine (c text, d fine, l fine[]);
 CREATE DOMAIN ordinary AS text CHECK (VALUE ~ '@' AND length(VALUE) < 100);
 CREATE TABLE with_ordinary (d ordinary, l ordinary[]);
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+
+-- queries of functions called STABLE, which planning puts in the place of the call
+CREATE TABLE in_line (a int);
+CREATE TRIGGER i BEFORE INSERT ON in_line FOR EACH ROW EXECUTE FUNCTION lib.trigger_ddl();
+CREATE FUNCTION lib.set_ins() RETURNS SETOF int LANGUAGE sql STABLE AS
+    'WITH x AS (INSERT INTO public.in_line VALUES (7) RETURNING a) SELECT a FROM x';
+CREATE FUNCTION lib.table_ins() RETURNS TABLE (a int) LANGUAGE sql IMMUTABLE AS
+    'WITH x AS (INSERT INTO public.in_line VALUES (7) RETURNING a) SELECT a FROM x';
+CREATE FUNCTION lib.any_ins(anyelement) RETURNS SETOF int LANGUAGE sql STABLE AS
+    'WITH x AS (INSERT INTO public.in_line VALUES (7) RETURNING a) SELECT a FROM x';
+CREATE FUNCTION lib.atomic_set() RETURNS SETOF int STABLE BEGIN ATOMIC
+    WITH x AS (INSERT INTO public.in_line VALUES (7) RETURNING a) SELECT a FROM x; END;
+CREATE FUNCTION lib.set_lock() RETURNS SETOF t LANGUAGE sql STABLE AS 'SELECT * FROM public.t FOR UPDATE';
+CREATE FUNCTION lib.set_version() RETURNS SETOF text LANGUAGE sql STABLE AS
+    $$ WITH x AS (UPDATE public.alembic_version SET version_num = 'x' RETURNING version_num)
+    SELECT version_num FROM x $$;
+CREATE FUNCTION lib.set_catalog() RETURNS SETOF name LANGUAGE sql STABLE AS
+    $$ WITH x AS (UPDATE pg_catalog.pg_class SET relname = 'made' WHERE relname = 'nobody'
+    RETURNING relname) SELECT relname FROM x $$;
+CREATE FUNCTION lib.plpgsql_of_set() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r record; BEGIN FOR r IN SELECT * FROM lib.table_ins() LOOP NULL; END LOOP; RETURN 1; END $$;
+CREATE FUNCTION lib.sql_of_set() RETURNS int LANGUAGE sql STABLE AS
+    'SELECT a FROM lib.table_ins() LIMIT 1';
+CREATE FUNCTION lib.set_read() RETURNS SETOF int LANGUAGE sql STABLE AS
+    'WITH x AS (SELECT id FROM public.t) SELECT id FROM x';
+CREATE VIEW view_set AS SELECT * FROM lib.set_ins();
+
+-- polymorphic aggregates and operators of built-in functions
+CREATE AGGREGATE lib.collects(anycompatible)
+    (SFUNC = array_append, STYPE = anycompatiblearray, INITCOND = '{x}');
+CREATE AGGREGATE lib.replaces(anycompatible, anycompatible)
+    (SFUNC = array_replace, STYPE = anycompatiblearray);
+CREATE AGGREGATE lib.trims(int)
+    (SFUNC = trim_array, STYPE = checked[], FINALFUNC = cardinality, INITCOND = '{x}');
+CREATE OPERATOR public.|<|
+    (LEFTARG = anycompatible, RIGHTARG = anycompatiblearray, FUNCTION = array_prepend);
+CREATE VIEW view_collects AS SELECT lib.collects(d) FROM with_composed;
+
+-- what is in the pending list of an index
+CREATE FUNCTION lib.gin_compare(int, int) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN PERFORM lib.ddl(); RETURN btint4cmp($1, $2); END $$;
+CREATE OPERATOR CLASS lib.gin_ops FOR TYPE int[] USING gin AS OPERATOR 1 &&(anyarray, anyarray),
+    FUNCTION 1 lib.gin_compare(int, int), FUNCTION 2 ginarrayextract(anyarray, internal, internal),
+    FUNCTION 3 ginqueryarrayextract(anyarray, internal, int2, internal, internal, internal, internal),
+    FUNCTION 4 ginarrayconsistent(internal, int2, anyarray, int4, internal, internal, internal, internal),
+    STORAGE int4;
+CREATE TABLE pending (a int[]) WITH (autovacuum_enabled = off);
+CREATE INDEX pending_a ON pending USING gin (a lib.gin_ops) WITH (fastupdate = on);
+INSERT INTO pending SELECT ARRAY[i, i + 1] FROM generate_series(1, 20) i;
+
+-- C functions of extensions; of those that may not be there, another one stands for each
+CREATE EXTENSION refint;
+CREATE VIEW refint_keys AS SELECT 1 AS id FROM (SELECT lib.ddl() OFFSET 0) x;
+CREATE TABLE refint_child (id int);
+CREATE TRIGGER r BEFORE INSERT ON refint_child FOR EACH ROW
+    EXECUTE FUNCTION check_primary_key('id', 'refint_keys', 'id');
+CREATE SCHEMA gis; GRANT USAGE ON SCHEMA gis TO PUBLIC;
+CREATE FUNCTION gis.parse_address(text) RETURNS text LANGUAGE c IMMUTABLE AS '$libdir/fuzzystrmatch', 'soundex';
+CREATE FUNCTION gis.standardize_address(text) RETURNS text LANGUAGE c IMMUTABLE AS '$libdir/fuzzystrmatch', 'soundex';
+CREATE FUNCTION gis.st_fromflatgeobuftotable(text) RETURNS text LANGUAGE c IMMUTABLE AS '$libdir/fuzzystrmatch', 'soundex';
+CREATE FUNCTION gis.st_transform(text) RETURNS text LANGUAGE c IMMUTABLE AS '$libdir/fuzzystrmatch', 'soundex';
+INSERT INTO pg_extension (oid, extname, extowner, extnamespace, extrelocatable, extversion)
+    VALUES (990001, 'address_standardizer', 10, 'gis'::regnamespace, false, '1'),
+    (990002, 'postgis', 10, 'gis'::regnamespace, false, '1');
+INSERT INTO pg_depend SELECT 'pg_proc'::regclass, oid, 0, 'pg_extension'::regclass,
+    CASE WHEN proname ~ 'address' THEN 990001 ELSE 990002 END, 0, 'e'
+    FROM pg_proc WHERE pronamespace = 'gis'::regnamespace;
+CREATE VIEW spatial_ref_sys AS SELECT lib.ddl() AS srid;
+GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+
+-- cursors and prepared statements of the session, and fields of records of any type
+CREATE FUNCTION lib.sql_fetches() RETURNS void LANGUAGE sql AS 'FETCH 1 FROM of_the_session';
+CREATE FUNCTION lib.sql_moves() RETURNS void LANGUAGE sql AS 'MOVE 1 IN of_the_session';
+CREATE FUNCTION lib.sql_explains() RETURNS void LANGUAGE sql AS 'EXPLAIN ANALYZE EXECUTE prepared_before';
+CREATE FUNCTION lib.fetches_anothers() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE c CURSOR FOR SELECT 1; r record;
+    BEGIN c := 'of_the_session'; FETCH c INTO r; RETURN 1; END $$;
+CREATE FUNCTION lib.fetches_unopened() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE c CURSOR FOR SELECT 1; BEGIN MOVE c; RETURN 1; END $$;
+CREATE FUNCTION lib.row_checked() RETURNS record STABLE BEGIN ATOMIC SELECT w FROM with_composed w; END;
+CREATE FUNCTION lib.sets_field() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r record; BEGIN r := lib.row_checked(); r.d := 'x'; RETURN 1; END $$;
+CREATE FUNCTION lib.reads_field() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE r record; BEGIN r := lib.row_checked(); RETURN r.n; END $$;
+CREATE TABLE "ΑΣ" (a checked);
+CREATE FUNCTION lib.declares_sigma() RETURNS int LANGUAGE plpgsql STABLE AS
+    $$ DECLARE q ΑΣ.a%TYPE; BEGIN q := 'x'; RETURN 1; END $$;
 GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;

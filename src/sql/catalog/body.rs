@@ -1,5 +1,6 @@
 //! What the body of one routine does by itself; what it calls is followed elsewhere.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 
 use pgauthority_grammar::{Mode, parse_plpgsql_routine};
@@ -98,7 +99,7 @@ fn native(routine: &Routine, model: &Model) -> Body {
 /// What an SQL-standard body does by itself: its calls are known by OID.
 fn standard(routine: &Routine) -> Body {
     let changes = |body: &crate::sql::catalog::tree::Refs| body.changes || body.utility;
-    match routine.volatile && routine.standard_body.as_ref().is_some_and(changes) {
+    match routine.may_change() && routine.standard_body.as_ref().is_some_and(changes) {
         true => Body::of(Class::Write, "changes rows"),
         false => Body::of(Class::Read, ""),
     }
@@ -107,9 +108,13 @@ fn standard(routine: &Routine) -> Body {
 fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     let unreadable = || Body::of(Class::Opaque, "has a body that cannot be read");
     let mut scan = Scan::new(migration_tables);
+    let source = match routine.language {
+        Language::Sql => Cow::Borrowed(&*routine.source),
+        _ => Cow::Owned(definition::body_of(&routine.source)),
+    };
     let bounded = match routine.language {
-        Language::Sql => lexer::survey(routine.source.as_bytes()).bounded,
-        _ => lexer::is_body_bounded(definition::body_of(&routine.source).as_bytes()),
+        Language::Sql => lexer::survey(source.as_bytes()).bounded,
+        _ => lexer::is_body_bounded(source.as_bytes()),
     };
     if !bounded {
         return unreadable();
@@ -123,16 +128,15 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
             }
         }
         _ => match parse_plpgsql_routine(&routine.source) {
-            Ok(expressions) => scan.expressions(&expressions),
+            Ok(expressions) => scan.expressions(&expressions, &source),
             Err(_) => return unreadable(),
         },
     }
     let names = scan.set_config.iter().filter_map(|call| call.name.as_deref());
     let proxys_own = names.into_iter().find(|name| is_proxys_own(name)).map(str::to_owned);
     let Some(uses) = scan.found.into_uses(true) else { return unreadable() };
-    // PostgreSQL keeps the statements of other than volatile routines from writing
-    let mut body = match routine.volatile {
-        true => Body::of(uses.class, uses.reason.clone()),
+    let mut body = match routine.may_change() {
+        true => Body::of(uses.class.max(Class::Read), uses.reason.clone()),
         false => Body::of(uses.called.max(Class::Read), uses.called_reason.clone()),
     };
     body.sets = uses.sets;
@@ -158,13 +162,18 @@ fn is_proxys_own(name: &str) -> bool {
         || name.starts_with("pgauthority.")
 }
 
+/// Lower case, each character by itself: beside others a sigma has two.
+pub(super) fn folded(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 /// Types that matter and that the text may declare a variable of. Names are compared without case:
 /// more is never weaker.
 pub(super) fn declared(source: &str, model: &Model) -> Vec<u32> {
     if model.declarable.is_empty() || source.is_empty() {
         return Vec::new();
     }
-    let source = source.to_lowercase();
+    let source = folded(source);
     let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
     // a name written in escapes can be any
     let escapes = source.contains("u&");

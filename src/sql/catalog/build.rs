@@ -248,6 +248,7 @@ impl Builder<'_> {
         let operator = Operator {
             schema: self.schema(c, 3)?,
             code: c.number(4)?,
+            is_any: c.oids(7)?.iter().any(values::is_any),
             others: [c.number(5)?, c.number(6)?],
             families: Vec::new(),
         };

@@ -22,7 +22,8 @@ static EXTENSIONS: LazyLock<HashMap<&'static str, Functions, ahash::RandomState>
         for [extension, function, verdict, _why] in rows() {
             // a word that is none is caught by a test, and means that nothing is known
             if let Some(verdict) = verdict_of(verdict) {
-                extensions.entry(extension).or_default().insert(function, verdict);
+                let functions = function.split(' ').map(|function| (function, verdict));
+                extensions.entry(extension).or_default().extend(functions);
             }
         }
         extensions
@@ -53,10 +54,13 @@ mod tests {
         let lines = TABLE.lines().filter(|line| !line.starts_with('#')).count();
         assert_eq!(rows().count(), lines);
         let mut seen = std::collections::HashSet::new();
-        for [extension, function, verdict, why] in rows() {
-            assert!(verdict_of(verdict).is_some(), "{extension} {function}: {verdict}");
-            assert!(!why.is_empty() && !function.is_empty());
-            assert!(seen.insert((extension, function)), "{extension} {function} twice");
+        for [extension, functions, verdict, why] in rows() {
+            assert!(verdict_of(verdict).is_some(), "{extension} {functions}: {verdict}");
+            assert!(!why.is_empty());
+            for function in functions.split(' ') {
+                assert!(!function.is_empty());
+                assert!(seen.insert((extension, function)), "{extension} {function} twice");
+            }
             assert!(EXTENSIONS[extension].contains_key("*"), "{extension} has no *");
         }
     }
@@ -69,5 +73,39 @@ mod tests {
         assert_eq!(native("dblink", "dblink_exec", true), Some(Class::Opaque));
         assert_eq!(native("adminpack", "pg_file_write", true), Some(Class::Admin));
         assert_eq!(native("nobody_knows", "f", false), None);
+        // declared IMMUTABLE or STABLE, and runs text, or what it is given the name of
+        for (extension, function) in [
+            ("postgis", "st_fromflatgeobuftotable"),
+            ("postgis", "checkauthtrigger"),
+            ("postgis", "of_a_later_version"),
+            ("postgis_raster", "_st_mapalgebra"),
+            ("postgis_raster", "st_mapalgebraexpr"),
+            ("postgis_raster", "st_mapalgebrafctngb"),
+            ("postgis_raster", "_st_valuecount"),
+            ("postgis_topology", "getnodebypoint"),
+            ("address_standardizer", "standardize_address"),
+            ("xml2", "xpath_table"),
+            ("tablefunc", "crosstab_hash"),
+            ("tablefunc", "connectby"),
+            ("hypopg", "hypopg_create_index"),
+            ("refint", "check_primary_key"),
+            ("refint", "check_foreign_key"),
+        ] {
+            assert_eq!(native(extension, function, false), Some(Class::Opaque), "{function}");
+        }
+        for (extension, function) in [
+            ("postgis", "st_intersects"),
+            ("postgis", "st_transform"),
+            ("postgis", "geometry_in"),
+            ("postgis", "geography_overlaps"),
+            ("postgis_raster", "st_band"),
+            ("postgis_raster", "raster_in"),
+            ("postgis_sfcgal", "st_3darea"),
+            ("address_standardizer", "parse_address"),
+            ("hypopg", "hypopg"),
+            ("tablefunc", "normal_rand"),
+        ] {
+            assert_eq!(native(extension, function, false), Some(Class::Read), "{function}");
+        }
     }
 }

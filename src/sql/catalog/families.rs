@@ -34,6 +34,11 @@ impl Families {
         self.members.get(&family).map_or(&[], Vec::as_slice)
     }
 
+    /// All families.
+    pub(super) fn all(&self) -> impl Iterator<Item = u32> {
+        self.members.keys().copied()
+    }
+
     /// Those whose entries all are known by now: those that nothing has to name.
     pub(super) fn finish(&mut self) {
         let plain = std::mem::take(&mut self.plain).into_iter();
@@ -88,7 +93,8 @@ pub(super) fn entry(model: &mut Model, c: &Columns<'_>) -> Result<(), Unreadable
     Ok(())
 }
 
-/// What an aggregate consists of; the order that it is the first or the last of, too.
+/// What an aggregate consists of, and the types of its states, the first of which may be given as
+/// text; the order that it is the first or the last of, too.
 pub(super) fn aggregate(model: &mut Model, c: &Columns<'_>) -> Result<(), Unreadable> {
     let Model { operators, families, routines, .. } = model;
     let Some(routine) = routines.get_mut(&c.number(1)?) else { return Ok(()) };
@@ -97,5 +103,7 @@ pub(super) fn aggregate(model: &mut Model, c: &Columns<'_>) -> Result<(), Unread
         functions.chain([&operator.code])
     });
     routine.parts = c.oids(2)?.into_vec().into_iter().chain(order.copied()).collect();
+    let states = c.oids(4)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
+    routine.types = routine.types.iter().copied().chain(states).collect();
     Ok(())
 }

@@ -62,6 +62,14 @@ pub(super) struct Routine {
     pub body: OnceLock<Body>,
 }
 
+impl Routine {
+    /// Its own statements may change rows: it is VOLATILE, which PostgreSQL asks for where it runs a
+    /// routine, or it is SQL, whose query planning puts in the place of the call.
+    pub(super) fn may_change(&self) -> bool {
+        self.volatile || self.language == Language::Sql
+    }
+}
+
 /// A relation that is not PostgreSQL's own.
 #[derive(Debug, Default)]
 pub(super) struct Relation {
@@ -105,6 +113,8 @@ pub(super) struct Relation {
 pub(super) struct Operator {
     pub schema: Box<str>,
     pub code: u32,
+    /// It takes values of many types.
+    pub is_any: bool,
     /// Its commutator and its negator, either of which the planner may take instead.
     pub others: [u32; 2],
     /// Families that it sorts, hashes or compares by.

@@ -16,8 +16,8 @@ pub(super) enum By {
     /// The statement itself: what is not there at all is worth a newer snapshot. `makes`: a
     /// relation after the model of those named.
     Statement { makes: bool },
-    /// The body of a routine. `volatile`: PostgreSQL keeps the others from changing relations.
-    Body { volatile: bool },
+    /// The body of a routine. `changes`: PostgreSQL does not keep it from changing relations.
+    Body { changes: bool },
 }
 
 /// Follows all that is named.
@@ -39,7 +39,8 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
             is_visible(name, &operator.schema, walk.path(at), false).then_some(oid)
         });
         let codes = found.iter().filter_map(|oid| model.operators.get(oid));
-        makes_any |= codes.into_iter().any(|one| makes_what_it_is_given(model, one.code));
+        let mut codes = codes.into_iter();
+        makes_any |= codes.any(|one| one.is_any || makes_what_it_is_given(model, one.code));
         found.into_iter().for_each(|oid| walk.operator(oid, at));
     }
     for used in &uses.relations {
@@ -54,7 +55,7 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         }
         for oid in found {
             let how = match by {
-                By::Body { volatile: false } => How::SELECT,
+                By::Body { changes: false } => How::SELECT,
                 _ => used.how,
             };
             walk.relation(oid, how, at);
@@ -95,6 +96,9 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
     }
     if uses.makes_any {
         walk.any_types(at);
+    }
+    if uses.indexes {
+        walk.all_families(at);
     }
     for oid in body::declared(&uses.code, model) {
         walk.data_type(oid, true, at);

@@ -52,8 +52,8 @@ WHERE t.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
 UNION ALL
 SELECT 'o', o.oid::pg_catalog.text, o.oprname::pg_catalog.text, o.oprnamespace::pg_catalog.text,
   o.oprcode::pg_catalog.oid::pg_catalog.text, o.oprcom::pg_catalog.text,
-  o.oprnegate::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  o.oprnegate::pg_catalog.text, pg_catalog.concat_ws(' ', o.oprleft, o.oprright),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_operator AS o
 WHERE o.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL
@@ -208,8 +208,8 @@ SELECT 'm', m.aggfnoid::pg_catalog.oid::pg_catalog.text,
     m.aggcombinefn::pg_catalog.oid, m.aggserialfn::pg_catalog.oid, m.aggdeserialfn::pg_catalog.oid,
     m.aggmtransfn::pg_catalog.oid, m.aggminvtransfn::pg_catalog.oid,
     m.aggmfinalfn::pg_catalog.oid),
-  m.aggsortop::pg_catalog.text,
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  m.aggsortop::pg_catalog.text, pg_catalog.concat_ws(' ', m.aggtranstype, m.aggmtranstype),
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_aggregate AS m
 WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
 UNION ALL

@@ -162,7 +162,8 @@ struct Open {
     own: Lists,
     /// Something in it is certain to be no constant, however it is simplified.
     varies: bool,
-    /// It is NULL, or something in it is: what is called with that may be simplified to nothing.
+    /// It is NULL, or something in it may become so: what is called with that may be simplified to
+    /// nothing.
     null: bool,
     relation: u32,
     /// `relkind`.
@@ -213,7 +214,8 @@ impl Found {
         }
         if let Some(outer) = self.open.last_mut() {
             outer.varies |= varies;
-            outer.null |= node.is == Kind::Constant && node.null;
+            // whatever does not need a row may be simplified to NULL
+            outer.null |= !varies && (node.is != Kind::Constant || node.null);
         }
         if node.is == Kind::Entry && node.relation != 0 {
             self.entry(&node, depth);
@@ -423,6 +425,11 @@ mod tests {
             (call(16400, &call(16401, var)), &[16400], &[16401]),
             (call(16400, &call(65, &format!("{var} {null}"))), &[16400], &[]),
             (call(16400, &format!("{{COALESCEEXPR :args ({one} {var})}}")), &[16400], &[]),
+            // what is no constant yet may become NULL
+            (call(16400, &call(65, &format!("{var} {}", call(66, null)))), &[16400], &[]),
+            (call(16400, &call(65, &format!("{var} {}", call(66, one)))), &[16400], &[]),
+            (call(16400, &call(65, &format!("{var} {{NULLIFEXPR :args ({one})}}"))), &[16400], &[]),
+            (call(16400, &call(65, &format!("{var} {}", call(66, var)))), &[], &[16400]),
             (
                 format!("{{OPEXPR :opno 97 :opfuncid 66 :args ({var} {})}}", call(16400, one)),
                 &[16400],

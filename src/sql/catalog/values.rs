@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::model::{Language, Model, Type};
+use super::body::folded;
+use super::model::{Model, Routine, Type};
 use super::tree::{FIRST_NORMAL, Refs};
 use super::walk::{At, Walk};
 
@@ -33,7 +34,7 @@ pub(super) fn finish(model: &mut Model) {
     model.checked = around(model, checked).into_iter().collect::<HashSet<_, _>>();
     for oid in around(model, runs) {
         if let Some(found) = model.types.get(&oid) {
-            let name: Box<str> = found.name.to_lowercase().into();
+            let name: Box<str> = folded(&found.name).into();
             model.declarable.entry(name).or_default().push(oid);
         }
     }
@@ -67,19 +68,14 @@ pub(super) fn makes_what_it_is_given(model: &Model, oid: u32) -> bool {
     if populates(model, oid) {
         return true;
     }
-    let Some(routine) = model.routines.get(&oid) else { return false };
-    match routine.language {
-        _ if routine.kind == b'a' => {
-            // no part of one is one
-            let is_part = |oid: &&u32| model.routines.get(oid).is_some_and(|one| one.kind != b'a');
-            let mut parts = routine.parts.iter().filter(is_part);
-            parts.any(|part| makes_what_it_is_given(model, *part))
-        }
-        Language::Sql | Language::Plpgsql => {
-            routine.inputs.iter().any(|input| ANY_TYPE.contains(input))
-        }
-        Language::Native | Language::Other => false,
-    }
+    // an aggregate has its first state, and a literal beside a value becomes one of its type
+    let given = |routine: &Routine| routine.inputs.iter().any(is_any);
+    model.routines.get(&oid).is_some_and(given)
+}
+
+/// Whether an argument of this type may be of many.
+pub(super) fn is_any(oid: &u32) -> bool {
+    ANY_TYPE.contains(oid)
 }
 
 /// Whether it is `jsonb_populate_record` or one of its kin.

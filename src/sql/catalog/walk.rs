@@ -29,6 +29,8 @@ pub(super) enum Node {
     Operator(u32),
     /// An operator family.
     Family(u32),
+    /// What functions of PostGIS run by themselves.
+    Spatial,
 }
 
 /// How a node is met.
@@ -123,6 +125,7 @@ impl<'m> Walk<'m> {
                         operator.families.iter().for_each(|family| self.family(*family, at));
                     }
                 }
+                Node::Spatial => self.visit_spatial(at),
                 Node::Family(oid) => {
                     let functions = self.ground.model.families.members(oid).iter();
                     functions.for_each(|code| self.routine(*code, at));
@@ -185,6 +188,11 @@ impl<'m> Walk<'m> {
         if let Some(family) = self.ground.model.families.of_class(oid) {
             self.family(family, at);
         }
+    }
+
+    /// Any operator class in which something is the user's.
+    pub(super) fn all_families(&mut self, at: At) {
+        self.ground.model.families.all().for_each(|family| self.family(family, at));
     }
 
     pub(super) fn relation(&mut self, oid: u32, how: How, at: At) {
@@ -295,15 +303,20 @@ impl<'m> Walk<'m> {
                 self.any_types(inner);
             }
         }
+        if routine.language == Language::Native
+            && routine.extension.as_deref().is_some_and(|name| name.starts_with("postgis"))
+        {
+            self.push(Node::Spatial, inner);
+        }
         routine.types.iter().for_each(|oid| self.data_type(*oid, true, inner));
         routine.parts.iter().for_each(|oid| self.routine(*oid, inner));
         body.declared.iter().for_each(|oid| self.data_type(*oid, true, inner));
         self.refs(&routine.default, true, at);
         if let Some(refs) = &routine.standard_body {
-            self.refs(refs, routine.volatile, inner);
+            self.refs(refs, routine.may_change(), inner);
         }
         if let Some(uses) = &body.uses {
-            let by = names::By::Body { volatile: routine.volatile };
+            let by = names::By::Body { changes: routine.may_change() };
             names::follow(self, uses, inner, by);
         }
     }
@@ -312,7 +325,10 @@ impl<'m> Walk<'m> {
     fn path_in(&mut self, routine: &Routine, at: At) -> usize {
         let own = routine.config.iter().find_map(|setting| setting.strip_prefix("search_path="));
         let Some(own) = own.filter(|_| !self.ground.any_path) else {
-            let switches = routine.config.iter().any(|setting| setting.starts_with("role="));
+            let is_role = |setting: &str| {
+                ["role=", "session_authorization="].iter().any(|one| setting.starts_with(one))
+            };
+            let switches = routine.config.iter().any(|setting| is_role(setting));
             return if switches { self.as_another(at) } else { at.path };
         };
         self.place_of(Path::of_setting(own, None))

@@ -45,6 +45,11 @@ pub(super) fn effect<'t>(
     }
 }
 
+/// A prepared statement runs, or is planned: in EXECUTE, EXPLAIN or CREATE TABLE AS.
+pub(super) fn executes(node: Node<'_>) -> bool {
+    node.tag() == tag::ExecuteStmt || executed(node) != Effect::None
+}
+
 /// The prepared statement of an EXPLAIN EXECUTE that does not run it.
 pub(super) fn explained(node: Node<'_>) -> Option<Box<str>> {
     let explains = node.tag() == tag::ExplainStmt && !super::utility::explain_analyzes(node);

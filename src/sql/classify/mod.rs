@@ -234,8 +234,9 @@ impl Scan<'_> {
         };
         match node.tag() {
             tag::CallStmt => self.raise_unknown(class, reason),
-            tag::ExecuteStmt => {
-                self.raise(Class::Opaque, || "runs a prepared statement".into());
+            tag::FetchStmt => self.fetches(),
+            _ if effects::executes(node) => {
+                self.raise_called(Class::Opaque, || "runs a prepared statement".into());
                 self.unseen();
             }
             _ => self.raise(class, reason),
@@ -255,6 +256,12 @@ impl Scan<'_> {
                 constant: false,
             });
         }
+    }
+
+    /// A text inside the text fetches from a cursor that somebody else may have declared.
+    pub(in crate::sql) fn fetches(&mut self) {
+        self.raise_called(Class::Opaque, || "fetches from a cursor that it has not opened".into());
+        self.unseen();
     }
 
     /// Counts a text that is run as SQL. False if it cannot be read: `fault` says why.

@@ -23,6 +23,7 @@ pub(super) const MAKING: &[&[u8]] = &[
     b"multirange_recv",
     b"pg_input_error_info",
     b"pg_input_is_valid",
+    b"pg_restore_attribute_stats",
     b"range_in",
     b"range_recv",
     b"record_in",
@@ -46,6 +47,7 @@ pub(super) const MAINTAINING: &[&[u8]] = &[
     b"brin_summarize_range",
     b"bt_index_check",
     b"bt_index_parent_check",
+    b"gin_clean_pending_list",
     b"gin_index_check",
 ];
 
@@ -134,6 +136,16 @@ pub(super) fn compares(node: Node<'_>) -> bool {
         | tag::JsonSerializeExpr
         | tag::JsonParseExpr
         | tag::JsonIsPredicate => true,
+        _ => false,
+    }
+}
+
+/// Whether something in a statement makes an index or the key of a partitioned table: by operator
+/// classes.
+pub(super) fn indexes(node: Node<'_>) -> bool {
+    match node.tag() {
+        tag::PartitionElem => true,
+        tag::Constraint => node.has(field::keys) || node.has(field::exclusions),
         _ => false,
     }
 }

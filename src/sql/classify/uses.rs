@@ -11,7 +11,9 @@ use super::coerced::Coerced;
 use super::given::{Parameters, given, is_parameter};
 use super::names::{Names, Qualified, name, owned, string};
 use super::scan::Scan;
-use super::telling::{MAINTAINING, MAKING, POPULATING, READING, compares, reads_keys};
+use super::telling::{
+    MAINTAINING, MAKING, POPULATING, READING, compares, indexes, reads_keys,
+};
 use super::utility::{ANALYSED, ANALYSED_WITHIN, NAMING};
 use super::{temporary, utility};
 use crate::sql::{Call, CallKind, Class, Given, How, Name, RelationUse, Uses};
@@ -68,6 +70,7 @@ pub(in crate::sql) struct Found {
     reads_keys: bool,
     coerced: Coerced,
     maintains_all: bool,
+    indexes: bool,
     /// Values are cast or compared, of types that nothing names.
     compares: bool,
     code: String,
@@ -94,6 +97,11 @@ impl Found {
     pub(in crate::sql) fn code(&mut self, body: &str) {
         self.code.push_str(body);
         self.code.push('\n');
+    }
+
+    /// Code in it makes values of a type that nothing names.
+    pub(in crate::sql) fn makes_of_any_type(&mut self) {
+        self.makes_any |= !self.off;
     }
 
     fn relation(&mut self, relation: Node<'_>, how: How) {
@@ -231,6 +239,7 @@ impl Found {
             return;
         }
         self.compares |= compares(node);
+        self.indexes |= indexes(node);
         self.newer(node);
         self.coerced.node(node);
         match node.tag() {
@@ -278,6 +287,7 @@ impl Found {
 
     /// Looks at a DML statement, or another one that is about relations.
     pub(super) fn about(&mut self, node: Node<'_>) {
+        self.indexes |= node.tag() == tag::IndexStmt;
         let mut target = |how| {
             if let Some(relation) = node.node(field::relation) {
                 self.relation(relation, how);
@@ -331,6 +341,7 @@ impl Found {
             || self.reads_all
             || self.reads_keys
             || self.makes_any
+            || self.indexes
             || self.compares;
         if !names && !any && self.code.is_empty() && !is_temporary {
             return None;
@@ -361,6 +372,7 @@ impl Found {
             coerces: self.coerced.literals,
             composes,
             maintains_all: self.maintains_all,
+            indexes: self.indexes,
             code: self.code.into(),
             fields_of_values: self.fields_of_values,
             fields: self.fields.into_iter().collect(),
