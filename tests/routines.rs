@@ -394,6 +394,79 @@ fn what_nothing_names_counts() {
     }
 }
 
+/// What initdb has made and somebody has replaced, or made by single-user mode, in which OIDs are
+/// below 16384 too.
+const REPLACED: &[(&str, &str)] = &[
+    (
+        "CREATE OR REPLACE FUNCTION pg_catalog.lpad(text, int) RETURNS text LANGUAGE plpgsql
+            IMMUTABLE STRICT AS $$ BEGIN PERFORM public.ddl(); RETURN $1; END $$",
+        "SELECT lpad('a', 3)",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION pg_catalog.lpad(text, int) RETURNS text LANGUAGE plpgsql
+            IMMUTABLE STRICT AS $$ BEGIN PERFORM public.ddl(); RETURN $1; END $$;
+            CREATE VIEW padded AS SELECT lpad('a', 3)",
+        "TABLE padded",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION pg_catalog.lpad(text, int) RETURNS text LANGUAGE sql
+            IMMUTABLE STRICT AS 'SELECT public.ddl()::text'",
+        "SELECT lpad('a', 3)",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION information_schema._pg_expandarray(
+            IN anyarray, OUT x anyelement, OUT n int) RETURNS SETOF record LANGUAGE plpgsql
+            IMMUTABLE AS $$ BEGIN PERFORM public.ddl(); END $$",
+        "SELECT information_schema._pg_expandarray(ARRAY[1])",
+    ),
+    (
+        "CREATE OR REPLACE VIEW information_schema.information_schema_catalog_name AS
+            SELECT current_database()::information_schema.sql_identifier AS catalog_name
+            FROM (SELECT public.ddl() OFFSET 0) x",
+        "TABLE information_schema.information_schema_catalog_name",
+    ),
+    (
+        "CREATE FUNCTION low() RETURNS int LANGUAGE plpgsql STABLE AS
+            $$ BEGIN RETURN public.ddl(); END $$;
+            UPDATE pg_proc SET oid = 16000 WHERE proname = 'low'",
+        "SELECT low()",
+    ),
+];
+
+#[test]
+fn what_initdb_has_made_can_be_replaced() {
+    for major in Major::ALL {
+        let cluster = Cluster::builder().major(major).start();
+        let mut wire = cluster.connect("app");
+        wire.sql(WATCH);
+        wire.sql(COMPARES);
+        let mut wrong = String::new();
+        for (setup, statement) in REPLACED {
+            wire.sql("BEGIN");
+            wire.sql(setup);
+            let catalog = snapshot(&mut wire, &options(&[]));
+            let found = resolved(&catalog, statement, &public(), false);
+            let (fired, code) = run(&mut wire, statement);
+            if found.class < Class::Ddl || fired.is_empty() {
+                writeln!(wrong, "{statement}\n  is {found:?}, does {fired:?} {code:?}").unwrap();
+            }
+            for statement in [
+                "SELECT lower('X'), rpad('x', 2), age(now()), random()",
+                "SELECT * FROM pg_stat_activity, pg_locks, pg_stats, pg_settings",
+                "SELECT * FROM information_schema.columns, information_schema.domains",
+                "SELECT * FROM ints WHERE a = 1",
+            ] {
+                let found = resolved(&catalog, statement, &public(), false);
+                if found.class > Class::Read {
+                    writeln!(wrong, "{setup}\n  {statement}\n  is to be read: {found:?}").unwrap();
+                }
+            }
+            wire.sql("ROLLBACK");
+        }
+        assert!(wrong.is_empty(), "on {major:?}:\n{wrong}");
+    }
+}
+
 #[test]
 fn another_role_has_another_path() {
     let cluster = Cluster::builder().start();

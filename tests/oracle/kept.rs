@@ -84,6 +84,7 @@ const ALARMS: &[(&str, &str)] = &[
     ("runs SQL that cannot be seen", UNSEEN),
     ("sets a parameter whose name is computed", UNSEEN),
     ("runs a prepared statement", UNSEEN),
+    ("fetches from a cursor", UNSEEN),
     ("may be a call of", "whether x.f is a column or the call f(x) cannot be told from the text"),
     ("which is not known", UNSEEN),
     ("runs public.h_", "a routine of ours with effects: not every use of its table runs it"),

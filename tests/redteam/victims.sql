@@ -72,8 +72,11 @@ $$ BEGIN COMMIT; DROP TABLE victims; END $$;
 CREATE TABLE with_trigger (id int);
 CREATE TRIGGER drops BEFORE INSERT ON with_trigger
     FOR EACH STATEMENT EXECUTE FUNCTION drop_for_a_trigger();
+CREATE TABLE with_row_trigger (id int);
+CREATE TRIGGER drops BEFORE INSERT ON with_row_trigger
+    FOR EACH ROW EXECUTE FUNCTION drop_for_a_trigger();
 CREATE FUNCTION drop_in_line() RETURNS SETOF int LANGUAGE sql STABLE AS
-$$ WITH x AS (INSERT INTO public.with_trigger VALUES (1) RETURNING id) SELECT id FROM x $$;
+$$ WITH x AS (INSERT INTO public.with_row_trigger VALUES (1) RETURNING id) SELECT id FROM x $$;
 CREATE TABLE with_trigger_and_name (id int, name text);
 CREATE TRIGGER drops BEFORE INSERT ON with_trigger_and_name
     FOR EACH STATEMENT EXECUTE FUNCTION drop_for_a_trigger();

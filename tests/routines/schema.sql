@@ -451,7 +451,7 @@ INSERT INTO pending SELECT ARRAY[i, i + 1] FROM generate_series(1, 20) i;
 CREATE EXTENSION refint;
 CREATE VIEW refint_keys AS SELECT 1 AS id FROM (SELECT lib.ddl() OFFSET 0) x;
 CREATE TABLE refint_child (id int);
-CREATE TRIGGER r BEFORE INSERT ON refint_child FOR EACH ROW
+CREATE TRIGGER r AFTER INSERT ON refint_child FOR EACH ROW
     EXECUTE FUNCTION check_primary_key('id', 'refint_keys', 'id');
 CREATE SCHEMA gis; GRANT USAGE ON SCHEMA gis TO PUBLIC;
 CREATE FUNCTION gis.parse_address(text) RETURNS text LANGUAGE c IMMUTABLE AS '$libdir/fuzzystrmatch', 'soundex';
@@ -485,3 +485,5 @@ CREATE TABLE "ΑΣ" (a checked);
 CREATE FUNCTION lib.declares_sigma() RETURNS int LANGUAGE plpgsql STABLE AS
     $$ DECLARE q ΑΣ.a%TYPE; BEGIN q := 'x'; RETURN 1; END $$;
 GRANT ALL ON ALL TABLES IN SCHEMA public, lib, other TO PUBLIC;
+CREATE FUNCTION lib.sql_fetches_own() RETURNS void LANGUAGE sql AS
+    'DECLARE its_own CURSOR FOR SELECT 1; FETCH its_own';

@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::Columns;
-use super::tree::{FIRST_NORMAL, Refs};
+use super::tree::{FIRST_UNPINNED, Refs};
 use super::types::Fact;
 use super::{Options, Row, Unreadable, definition, families, relations, values};
 use crate::sql::Class;
@@ -139,7 +139,7 @@ impl Builder<'_> {
     fn data_type(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
         let oid = c.number(1)?;
         let user = |oids: Box<[u32]>| {
-            oids.iter().copied().filter(|oid| *oid >= FIRST_NORMAL).collect::<Vec<_>>()
+            oids.iter().copied().filter(|oid| *oid >= FIRST_UNPINNED).collect::<Vec<_>>()
         };
         let name: Box<str> = c.text(2)?.into();
         let found = Type {
@@ -176,7 +176,7 @@ impl Builder<'_> {
             kind: c.letter(4)?,
             row_type: c.number(5)?,
             row_security: c.flag(6)?,
-            handlers: handlers.into_iter().filter(|oid| *oid >= FIRST_NORMAL).collect(),
+            handlers: handlers.into_iter().filter(|oid| *oid >= FIRST_UNPINNED).collect(),
             program: options.iter().any(|option| option.starts_with("program=")),
             ..Relation::default()
         };
@@ -213,7 +213,7 @@ impl Builder<'_> {
                 .iter()
                 .map(|argument| argument.data_type)
                 .chain([result])
-                .filter(|oid| *oid >= FIRST_NORMAL)
+                .filter(|oid| *oid >= FIRST_UNPINNED)
                 .collect(),
             default: Refs::of([c.optional(15)?]),
             standard_body: c.optional(17)?.map(|tree| Refs::of([Some(tree)])),
@@ -260,7 +260,7 @@ impl Builder<'_> {
     fn cast(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
         let (source, target, function) = (c.number(1)?, c.number(2)?, c.number(3)?);
         let written = c.letter(4)? == b'e';
-        match (source < FIRST_NORMAL, target < FIRST_NORMAL) {
+        match (source < FIRST_UNPINNED, target < FIRST_UNPINNED) {
             (true, true) if !written => self.model.everywhere.push(function),
             (_, true) if written => self.model.casts.entry(target).or_default().push(function),
             _ => {}

@@ -5,7 +5,7 @@
 use super::Unreadable;
 use super::model::{Map, Model};
 use super::rows::Columns;
-use super::tree::FIRST_NORMAL;
+use super::tree::FIRST_UNPINNED;
 
 /// What families have that is not PostgreSQL's own.
 #[derive(Debug, Default)]
@@ -83,8 +83,8 @@ pub(super) fn entry(model: &mut Model, c: &Columns<'_>) -> Result<(), Unreadable
         model.families.plain.push((family, function));
     }
     // of the families that have an operator of PostgreSQL's own, sorting by it takes any
-    let shared = operator != 0 && operator < FIRST_NORMAL;
-    if shared || family < FIRST_NORMAL {
+    let shared = operator != 0 && operator < FIRST_UNPINNED;
+    if shared || family < FIRST_UNPINNED {
         model.families.unnamed.push(family);
     }
     if let Some(operator) = model.operators.get_mut(&operator) {
@@ -103,7 +103,7 @@ pub(super) fn aggregate(model: &mut Model, c: &Columns<'_>) -> Result<(), Unread
         functions.chain([&operator.code])
     });
     routine.parts = c.oids(2)?.into_vec().into_iter().chain(order.copied()).collect();
-    let states = c.oids(4)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
+    let states = c.oids(4)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_UNPINNED);
     routine.types = routine.types.iter().copied().chain(states).collect();
     Ok(())
 }

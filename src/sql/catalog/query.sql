@@ -1,3 +1,26 @@
+-- Of which OIDs the objects are not initdb's, by the last that it makes, plpgsql: single-user mode
+-- gives numbers below 16384 too. Where something of initdb's has been replaced, all that can be is
+-- read as the user's are: beyond 11999 nothing is pinned.
+WITH made AS MATERIALIZED (
+  SELECT pg_catalog.max(p.oid) AS last, pg_catalog.min(pg_catalog.age(p.xmin)) AS age
+  FROM pg_catalog.pg_proc AS p
+  WHERE p.proname OPERATOR(pg_catalog.=) ANY ('{plpgsql_call_handler,plpgsql_inline_handler,plpgsql_validator}'::pg_catalog.name[])
+    AND p.prolang OPERATOR(pg_catalog.=) 13::pg_catalog.oid
+    AND p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    AND p.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+), own AS MATERIALIZED (
+  SELECT CASE WHEN made.last IS NULL
+    OR EXISTS (SELECT FROM pg_catalog.pg_proc AS p
+      WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND (p.prolang OPERATOR(pg_catalog.>) 14::pg_catalog.oid
+          OR (p.prolang OPERATOR(pg_catalog.>) 12::pg_catalog.oid
+            AND pg_catalog.age(p.xmin) OPERATOR(pg_catalog.<) made.age)))
+    OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS w
+      WHERE w.ev_class OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND pg_catalog.age(w.xmin) OPERATOR(pg_catalog.<) made.age)
+    THEN 11999::pg_catalog.oid ELSE made.last END AS last
+  FROM made
+)
 SELECT 'V' AS kind, pg_catalog.current_setting('server_version_num') AS c1,
   NULL::pg_catalog.text AS c2, NULL::pg_catalog.text AS c3, NULL::pg_catalog.text AS c4,
   NULL::pg_catalog.text AS c5, NULL::pg_catalog.text AS c6, NULL::pg_catalog.text AS c7,
@@ -29,12 +52,15 @@ FROM pg_catalog.pg_proc AS p
     AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
     AND d.refclassid OPERATOR(pg_catalog.=) 3079::pg_catalog.oid
   LEFT JOIN pg_catalog.pg_extension AS e ON e.oid OPERATOR(pg_catalog.=) d.refobjid
-WHERE p.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE p.oid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+  OR p.prolang OPERATOR(pg_catalog.>) 14::pg_catalog.oid
+  OR (p.prolang OPERATOR(pg_catalog.=) 14::pg_catalog.oid
+    AND (SELECT own.last FROM own) OPERATOR(pg_catalog.=) 11999::pg_catalog.oid)
 UNION ALL
 SELECT 'b', p.oid::pg_catalog.text, p.proname::pg_catalog.text, p.prosrc,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_proc AS p
-WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+WHERE p.oid OPERATOR(pg_catalog.<=) (SELECT own.last FROM own)
   AND (p.provolatile OPERATOR(pg_catalog.=) 'v'
     OR p.proname OPERATOR(pg_catalog.=) ANY ('{fmgr_c_validator,table_to_xml,
       table_to_xml_and_xmlschema,schema_to_xml,schema_to_xml_and_xmlschema,database_to_xml,
@@ -48,20 +74,20 @@ SELECT 'y', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::
   pg_catalog.concat_ws(' ', t.typelem, t.typbasetype), t.typarray::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t
-WHERE t.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+WHERE t.oid OPERATOR(pg_catalog.<=) (SELECT own.last FROM own)
 UNION ALL
 SELECT 'o', o.oid::pg_catalog.text, o.oprname::pg_catalog.text, o.oprnamespace::pg_catalog.text,
   o.oprcode::pg_catalog.oid::pg_catalog.text, o.oprcom::pg_catalog.text,
   o.oprnegate::pg_catalog.text, pg_catalog.concat_ws(' ', o.oprleft, o.oprright),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_operator AS o
-WHERE o.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE o.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
 UNION ALL
 SELECT 'c', c.castsource::pg_catalog.text, c.casttarget::pg_catalog.text,
   c.castfunc::pg_catalog.text, c.castcontext::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_cast AS c
-WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE c.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
   AND c.castfunc OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
 UNION ALL
 SELECT 'x', c.castsource::pg_catalog.text, c.casttarget::pg_catalog.text,
@@ -80,7 +106,7 @@ SELECT 't', t.oid::pg_catalog.text, t.typname::pg_catalog.text, t.typnamespace::
   t.typarray::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_type AS t
   LEFT JOIN pg_catalog.pg_range AS r ON r.rngtypid OPERATOR(pg_catalog.=) t.oid
-WHERE t.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE t.oid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
 UNION ALL
 SELECT 's', o.oid::pg_catalog.text, o.opcintype::pg_catalog.text, o.opcfamily::pg_catalog.text,
   o.opcdefault::pg_catalog.text, (h.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid AND h.oid OPERATOR(pg_catalog.<>) ALL
@@ -91,9 +117,9 @@ FROM pg_catalog.pg_opclass AS o
   JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) m.amhandler::pg_catalog.oid
 WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
   (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
-    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
     UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop AS a
-    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)
+    WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid)
 UNION ALL
 SELECT 'f', a.amprocfamily::pg_catalog.text, a.amproclefttype::pg_catalog.text,
   a.amprocrighttype::pg_catalog.text, a.amproc::pg_catalog.oid::pg_catalog.text, NULL,
@@ -104,7 +130,7 @@ FROM pg_catalog.pg_amproc AS a
   JOIN pg_catalog.pg_opfamily AS f ON f.oid OPERATOR(pg_catalog.=) a.amprocfamily
   JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) f.opfmethod
   JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) m.amhandler::pg_catalog.oid
-WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
 UNION ALL
 SELECT 'f', a.amopfamily::pg_catalog.text, a.amoplefttype::pg_catalog.text,
   a.amoprighttype::pg_catalog.text, p.oprcode::pg_catalog.oid::pg_catalog.text,
@@ -115,7 +141,7 @@ FROM pg_catalog.pg_amop AS a
   JOIN pg_catalog.pg_operator AS p ON p.oid OPERATOR(pg_catalog.=) a.amopopr
   JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) a.amopmethod
   JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) m.amhandler::pg_catalog.oid
-WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
 UNION ALL
 SELECT 'r', c.oid::pg_catalog.text, c.relname::pg_catalog.text, c.relnamespace::pg_catalog.text,
   c.relkind::pg_catalog.text, c.reltype::pg_catalog.text, c.relrowsecurity::pg_catalog.text,
@@ -127,14 +153,14 @@ FROM pg_catalog.pg_class AS c
   LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid OPERATOR(pg_catalog.=) c.oid
   LEFT JOIN pg_catalog.pg_foreign_server AS s ON s.oid OPERATOR(pg_catalog.=) f.ftserver
   LEFT JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
-WHERE c.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE c.oid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
   AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S,c}'::pg_catalog."char"[])
 UNION ALL
 SELECT DISTINCT 'a', a.attrelid::pg_catalog.text, a.atttypid::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
-  AND a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE a.attrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+  AND a.atttypid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
   AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
 UNION ALL
 SELECT 'd', d.adrelid::pg_catalog.text, a.attgenerated::pg_catalog.text,
@@ -143,7 +169,7 @@ SELECT 'd', d.adrelid::pg_catalog.text, a.attgenerated::pg_catalog.text,
 FROM pg_catalog.pg_attrdef AS d
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid
     AND a.attnum OPERATOR(pg_catalog.=) d.adnum
-WHERE d.adrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE d.adrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
 UNION ALL
 SELECT 'k', k.conrelid::pg_catalog.text, k.contypid::pg_catalog.text, k.contype::pg_catalog.text,
   k.conbin::pg_catalog.text, k.confrelid::pg_catalog.text, k.confdeltype::pg_catalog.text,
@@ -151,7 +177,7 @@ SELECT 'k', k.conrelid::pg_catalog.text, k.contypid::pg_catalog.text, k.contype:
   pg_catalog.concat_ws(' ', k.conpfeqop, k.conppeqop, k.conffeqop, k.conexclop),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_constraint AS k
-WHERE k.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE k.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
   AND k.contype OPERATOR(pg_catalog.=) ANY ('{c,f,x}'::pg_catalog."char"[])
 UNION ALL
 SELECT 'i', i.indrelid::pg_catalog.text, m.amhandler::pg_catalog.oid::pg_catalog.text,
@@ -160,16 +186,16 @@ SELECT 'i', i.indrelid::pg_catalog.text, m.amhandler::pg_catalog.oid::pg_catalog
 FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
   LEFT JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) c.relam
-WHERE i.indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE i.indrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
-    OR m.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    OR m.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
     OR i.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
       (SELECT pg_catalog.array_agg(o.oid) FROM pg_catalog.pg_opclass AS o
        WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
   (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
-    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
     UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop AS a
-    WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)))
+    WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid)))
 UNION ALL
 SELECT 'e', e.stxrelid::pg_catalog.text, e.stxexprs::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
@@ -181,7 +207,7 @@ SELECT 'g', g.tgrelid::pg_catalog.text, g.tgfoid::pg_catalog.text, g.tgtype::pg_
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_trigger AS g
 WHERE g.tgenabled OPERATOR(pg_catalog.<>) 'D'
-  AND (g.tgfoid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid OR g.tgqual IS NOT NULL)
+  AND (g.tgfoid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid OR g.tgqual IS NOT NULL)
 UNION ALL
 SELECT 'l', l.polrelid::pg_catalog.text, l.polqual::pg_catalog.text,
   l.polwithcheck::pg_catalog.text,
@@ -192,7 +218,7 @@ SELECT 'w', w.ev_class::pg_catalog.text, w.ev_type::pg_catalog.text, w.ev_qual::
   w.ev_action::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_rewrite AS w
-WHERE w.ev_class OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE w.ev_class OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
 UNION ALL
 SELECT 'h', h.inhparent::pg_catalog.text, h.inhrelid::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
@@ -211,7 +237,7 @@ SELECT 'm', m.aggfnoid::pg_catalog.oid::pg_catalog.text,
   m.aggsortop::pg_catalog.text, pg_catalog.concat_ws(' ', m.aggtranstype, m.aggmtranstype),
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_aggregate AS m
-WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
 UNION ALL
 SELECT 'v', v.evtfoid::pg_catalog.text, v.evtevent::pg_catalog.text,
   v.evtenabled::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL

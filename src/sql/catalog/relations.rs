@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::Unreadable;
 use super::model::{Language, Model, Relation, Routine};
 use super::rows::{Columns, rule_events, second, trigger_events};
-use super::tree::{FIRST_NORMAL, Folded, Refs, System};
+use super::tree::{FIRST_UNPINNED, Folded, Refs, System};
 use super::walk::{At, Ground, Node, Walk};
 use crate::sql::{Class, How};
 
@@ -48,11 +48,11 @@ pub(super) fn attach(model: &mut Model, kind: u8, c: &Columns<'_>) -> Result<(),
         }
         b'k' => {
             relation.conditions.push((STORED.and(How::MAINTAIN), Refs::of([c.optional(4)?])));
-            let user = c.oids(8)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_NORMAL);
+            let user = c.oids(8)?.into_vec().into_iter().filter(|oid| *oid >= FIRST_UNPINNED);
             relation.operators.extend(user);
         }
         b'i' => {
-            relation.handlers.extend([second].iter().filter(|oid| **oid >= FIRST_NORMAL));
+            relation.handlers.extend([second].iter().filter(|oid| **oid >= FIRST_UNPINNED));
             relation.classes.extend(classes);
             let refs = Refs::of([c.optional(4)?, c.optional(5)?]);
             relation.conditions.push((STORED.and(How::MAINTAIN), refs));

@@ -4,7 +4,7 @@
 //! every field of a known name counts wherever it stands, so nothing can hide by nesting. A name of
 //! the user's in the text that looks like a field can only add.
 
-/// What a tree refers to. OIDs below 16384 are PostgreSQL's own.
+/// What a tree refers to. OIDs below 12000 are PostgreSQL's own.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Refs {
     /// Functions, aggregates, window functions, sampling methods.
@@ -59,6 +59,10 @@ pub(super) enum System {
 /// OIDs from here on are not PostgreSQL's own (`FirstNormalObjectId`).
 pub(crate) const FIRST_NORMAL: u32 = 16384;
 
+/// OIDs from here on may be the user's: what initdb makes by statements has such, too, and what
+/// single-user mode makes (`FirstUnpinnedObjectId`). Of those the snapshot has no more than is to be read.
+pub(super) const FIRST_UNPINNED: u32 = 12000;
+
 /// `RowExclusiveLock`: what INSERT, UPDATE, DELETE and MERGE take on their target, and no other.
 const ROW_EXCLUSIVE: u32 = 3;
 
@@ -96,7 +100,7 @@ impl Refs {
 
 /// Nothing of the user's hangs on PostgreSQL's own types, operators and relations.
 fn users(mut oids: Vec<u32>) -> Box<[u32]> {
-    oids.retain(|oid| *oid >= FIRST_NORMAL);
+    oids.retain(|oid| *oid >= FIRST_UNPINNED);
     sorted(oids)
 }
 
@@ -201,7 +205,7 @@ impl Found {
         let Some(node) = self.open.pop() else { return };
         let Open { own, .. } = &node;
         self.all.add(own);
-        let user = |oids: &[u32]| oids.iter().any(|oid| *oid >= FIRST_NORMAL);
+        let user = |oids: &[u32]| oids.iter().any(|oid| *oid >= FIRST_UNPINNED);
         let mut varies = node.is == Kind::Column;
         match node.is {
             Kind::Column | Kind::Constant => {}
@@ -225,8 +229,10 @@ impl Found {
     /// A relation in a range table.
     fn entry(&mut self, node: &Open, depth: usize) {
         let target = node.lock.is_none_or(|lock| lock >= ROW_EXCLUSIVE);
-        if node.relation >= FIRST_NORMAL {
+        if node.relation >= FIRST_UNPINNED {
             self.targets.extend(target.then_some(node.relation));
+        }
+        if node.relation >= FIRST_NORMAL {
             return;
         }
         let system = if node.kind == b'v' { System::View } else { System::Relation };
@@ -370,7 +376,7 @@ mod tests {
                 System::View,
                 0,
             ),
-            (entry(":relid 12104"), System::Relation, System::Relation, 0),
+            (entry(":relid 12104"), System::Relation, System::Relation, 1),
             (entry(":relid 16400 :relkind r :rellockmode 3"), System::No, System::No, 1),
             (entry(":relid 16400 :relkind r :rellockmode 2"), System::No, System::No, 0),
             (

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use super::body::folded;
 use super::model::{Model, Routine, Type};
-use super::tree::{FIRST_NORMAL, Refs};
+use super::tree::{FIRST_UNPINNED, Refs};
 use super::walk::{At, Walk};
 
 /// Domains over domains end before.
@@ -116,7 +116,7 @@ fn is_composed(model: &Model, oid: u32) -> bool {
     for _ in 0..DEEPEST {
         let Some(found) = model.types.get(&oid) else { return false };
         match (found.kind, found.inner.first()) {
-            (b'd', Some(base)) if *base >= FIRST_NORMAL => oid = *base,
+            (b'd', Some(base)) if *base >= FIRST_UNPINNED => oid = *base,
             (b'd', _) => return false,
             (b'b', inner) => return inner.is_some(),
             _ => return true,

@@ -9,7 +9,7 @@ use super::build::class_of;
 use super::model::{Language, Model, Routine};
 use super::overloads::Analysed;
 use super::path::Path;
-use super::tree::{FIRST_NORMAL, Refs};
+use super::tree::{FIRST_NORMAL, FIRST_UNPINNED, Refs};
 use super::values::makes_what_it_is_given;
 use super::{body, names};
 use crate::sql::classify::{makes_any, reads_any, reads_keys};
@@ -156,7 +156,7 @@ impl<'m> Walk<'m> {
 
     /// A routine by OID; PostgreSQL's own are judged at once.
     pub(super) fn routine(&mut self, oid: u32, at: At) {
-        if oid >= FIRST_NORMAL {
+        if oid >= FIRST_NORMAL || self.ground.model.routines.contains_key(&oid) {
             return self.push(Node::Routine(oid), at);
         }
         let Some((verdict, name)) = self.ground.model.builtins.get(&oid) else { return };
@@ -173,7 +173,7 @@ impl<'m> Walk<'m> {
     }
 
     pub(super) fn operator(&mut self, oid: u32, at: At) {
-        if oid >= FIRST_NORMAL {
+        if oid >= FIRST_UNPINNED {
             self.push(Node::Operator(oid), at);
         }
     }
@@ -212,7 +212,7 @@ impl<'m> Walk<'m> {
     }
 
     pub(super) fn data_type(&mut self, oid: u32, made: bool, at: At) {
-        if oid >= FIRST_NORMAL {
+        if oid >= FIRST_UNPINNED {
             // literals become values when a text is analysed, planned only or not
             self.push(Node::Type(oid, made), At { planned: false, ..at });
         }

@@ -234,7 +234,7 @@ impl Scan<'_> {
         };
         match node.tag() {
             tag::CallStmt => self.raise_unknown(class, reason),
-            tag::FetchStmt => self.fetches(),
+            tag::FetchStmt if !self.has_cursor(node) => self.fetches(),
             _ if effects::executes(node) => {
                 self.raise_called(Class::Opaque, || "runs a prepared statement".into());
                 self.unseen();
@@ -243,6 +243,9 @@ impl Scan<'_> {
         }
         self.unseen_code |= own.unseen_code;
         self.found.known_unseen |= own.unseen_code && node.tag() != tag::CallStmt;
+        if node.tag() == tag::DeclareCursorStmt {
+            self.cursors.extend(node.bytes(field::portalname).map(Into::into));
+        }
         self.found.sets |= node.tag() == tag::VariableSetStmt;
         self.found.renames |= class == Class::Temp
             || matches!(node.tag(), tag::PrepareStmt | tag::DeallocateStmt | tag::DiscardStmt);
@@ -256,6 +259,12 @@ impl Scan<'_> {
                 constant: false,
             });
         }
+    }
+
+    /// The cursor of a FETCH is one that the same code has declared.
+    fn has_cursor(&self, fetch: Node<'_>) -> bool {
+        let name = fetch.bytes(field::portalname).unwrap_or_default();
+        self.cursors.iter().any(|known| **known == *name)
     }
 
     /// A text inside the text fetches from a cursor that somebody else may have declared.

@@ -30,6 +30,8 @@ pub(in crate::sql) struct Scan<'c> {
     pub(in crate::sql) found: Found,
     pub(super) bound: Bound,
     pub(super) shows_custom: bool,
+    /// Cursors that a text within declares.
+    pub(super) cursors: Vec<Box<[u8]>>,
     /// What the parser said of the first body that it did not take.
     pub(in crate::sql) fault: Option<SyntaxFault>,
 }
@@ -48,6 +50,7 @@ impl<'c> Scan<'c> {
             found: Found::default(),
             bound: Bound::No,
             shows_custom: false,
+            cursors: Vec::new(),
             fault: None,
         }
     }

@@ -11,9 +11,7 @@ use super::coerced::Coerced;
 use super::given::{Parameters, given, is_parameter};
 use super::names::{Names, Qualified, name, owned, string};
 use super::scan::Scan;
-use super::telling::{
-    MAINTAINING, MAKING, POPULATING, READING, compares, indexes, reads_keys,
-};
+use super::telling::{MAINTAINING, MAKING, POPULATING, READING, compares, indexes, reads_keys};
 use super::utility::{ANALYSED, ANALYSED_WITHIN, NAMING};
 use super::{temporary, utility};
 use crate::sql::{Call, CallKind, Class, Given, How, Name, RelationUse, Uses};
