@@ -58,9 +58,9 @@ redteam: ## every attack of tests/redteam/ on PostgreSQL 15 to 18, 8 minutes (MA
 		REDTEAM_MAJOR=$$major $(CARGO) test --locked --test redteam -- --test-threads 2 || failed=1; \
 	done; exit $$failed
 
-traffic: ## record what the clients of tests/clients/ send anew, for the oracle
+traffic: ## record what the clients of tests/clients/ and docs/orms.md send anew, for the oracle
 	@scripts/install.sh build test
-	RECORD_TRAFFIC=1 $(CARGO) test --locked --test clients -- --test-threads 1
+	RECORD_TRAFFIC=1 $(CARGO) test --locked --test clients --test orms -- --test-threads 1
 
 migrations-corpus: ## migrations audit on packages from PyPI (260 MB), its graph beside Alembic's own
 	@scripts/install.sh build test

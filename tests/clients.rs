@@ -77,7 +77,7 @@ fn drive(program: &str, arguments: &[&str], file: &str, auth: &str) -> Vec<serde
         String::from_utf8_lossy(&output.stderr),
         proxy.events("statement_blocked"),
     );
-    if traffic::is_recorded() && auth == "own" {
+    if traffic::is_recorded() && auth != "relay" {
         let client = file.split('.').next().unwrap_or(file).trim_end_matches("_driver");
         traffic::record(&client.to_ascii_lowercase(), &[&primary, &replica, &staging]);
     }

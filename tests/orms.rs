@@ -11,7 +11,7 @@ use support::cluster::PASSWORD;
 use support::process::{Folder, run};
 use support::proxy::{PROD, STAGING};
 use support::tools::{repository, tool};
-use support::{Cluster, Proxy};
+use support::{Cluster, Proxy, traffic};
 
 const PAGE: &str = "docs/orms.md";
 
@@ -59,7 +59,7 @@ fn rows(cluster: &Cluster, query: &str) -> Vec<String> {
 
 /// Runs a section's program; `results`: capability and verdict of what local must have then.
 fn section(title: &str, language: &str, interpreter: &[&str], results: &[&str]) {
-    let (neon, local) = (Cluster::builder().start(), Cluster::builder().start());
+    let [neon, local] = [(); 2].map(|()| traffic::logged(Cluster::builder()).start());
     let tables = &blocks("The example", "sql");
     let [(_, both), (_, of_neon)] = &tables[..] else { panic!("two blocks: {tables:?}") };
     for cluster in [&neon, &local] {
@@ -100,6 +100,10 @@ fn section(title: &str, language: &str, interpreter: &[&str], results: &[&str]) 
         .env("DBUSER", "app")
         .env("PASSWORD", PASSWORD));
 
+    if traffic::is_recorded() {
+        let client = title.to_ascii_lowercase().replace('-', "_");
+        traffic::record(&format!("split_{client}"), &[&neon, &local]);
+    }
     assert_eq!(rows(&neon, all), before, "neon is as it was");
     assert_eq!(
         rows(&local, "SELECT id FROM capabilities"),

@@ -9,6 +9,20 @@ use std::fs;
 use super::cluster::{Builder, Cluster};
 use super::tools;
 
+/// Parts of the proxy's own statements: refusals' substitutes, what it asks a new connection, its looks
+/// at the catalog, what a split session asks about temporary relations.
+const OWN: &[&str] = &[
+    "\"pgauthority ",
+    "current_setting('authority.upstream', true)",
+    "SELECT 'V' AS kind, pg_catalog.",
+    "SELECT pg_catalog.concat_ws(' ',",
+    "SELECT relname FROM pg_catalog.pg_class WHERE pg_catalog.pg_my_temp_schema()",
+    "CASE WHEN pg_catalog.current_setting('transaction_timeout', true)",
+    "SELECT pg_catalog.current_setting('transaction_isolation')",
+    "SET LOCAL statement_timeout = 0",
+    "SET LOCAL client_encoding = 'UTF8'",
+];
+
 /// Whether this run records.
 pub fn is_recorded() -> bool {
     env::var_os("RECORD_TRAFFIC").is_some()
@@ -41,9 +55,7 @@ pub fn record(client: &str, clusters: &[&Cluster]) {
                     Some((how, text)) if how.starts_with("execute ") => text,
                     _ => continue,
                 };
-                // the proxy's own: refusals' substitutes, and what it asks a new connection
-                let own = statement.starts_with("SELECT \"pgauthority ")
-                    || statement.contains("current_setting('authority.upstream', true)");
+                let own = OWN.iter().any(|part| statement.contains(part));
                 if line["user"] == "app" && !own {
                     found.entry(without_numbers(statement)).or_insert_with(|| one_line(statement));
                 }
