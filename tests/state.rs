@@ -13,6 +13,8 @@ mod fidelity;
 mod generator;
 #[path = "state/item.rs"]
 mod item;
+#[path = "state/names.rs"]
+mod names;
 #[path = "state/random.rs"]
 mod random;
 #[path = "state/scope.rs"]

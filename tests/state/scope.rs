@@ -32,7 +32,7 @@ struct Ground {
 }
 
 /// Runs a statement without touching the unnamed statement, or any that a script uses.
-fn aside(text: &str) -> Vec<Item> {
+pub fn aside(text: &str) -> Vec<Item> {
     vec![
         Item::Parse("aside", text.into()),
         Item::Bind("aside", "aside"),
