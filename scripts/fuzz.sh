@@ -48,6 +48,7 @@ for target in "${targets[@]}"; do
             options+=(-dict=fuzz/sql.dict -max_len=4096 -timeout=10)
             ;;
         growth) options+=(-dict=fuzz/sql.dict -max_len=200 -timeout=60) ;;
+        splitter) options+=(-dict=fuzz/sql.dict -max_len=1500 -timeout=10) ;;
         session | gate) options+=(-max_len=1500 -timeout=10) ;;
         frame | startup) options+=(-max_len=10000 -timeout=10) ;;
     esac

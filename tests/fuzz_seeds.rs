@@ -61,6 +61,11 @@ fn gate() {
     run("gate", targets::gate::run);
 }
 
+#[test]
+fn splitter() {
+    run("splitter", targets::splitter::run);
+}
+
 /// Scripts by chance, the same in every run: what a fuzzer would begin with.
 #[test]
 fn scripts_by_chance() {
@@ -75,9 +80,11 @@ fn scripts_by_chance() {
     for round in 0..rounds {
         let length = random() % 400;
         let data: Vec<u8> = (0..length).map(|_| (random() >> 32) as u8).collect();
-        for (target, run) in
-            [("session", targets::session::run as fn(&[u8])), ("gate", targets::gate::run)]
-        {
+        for (target, run) in [
+            ("session", targets::session::run as fn(&[u8])),
+            ("gate", targets::gate::run),
+            ("splitter", targets::splitter::run),
+        ] {
             if catch_unwind(|| run(&data)).is_err() {
                 let path = std::env::temp_dir().join(format!("pgauthority-{target}-{round}"));
                 fs::write(&path, &data).unwrap();

@@ -9,5 +9,6 @@ pub mod lexer;
 mod script;
 mod server;
 pub mod session;
+pub mod splitter;
 pub mod startup;
 mod transaction;
