@@ -256,3 +256,34 @@ fn what_is_wrong_with_a_text_is_told_before_its_name_is_taken() {
         }
     }
 }
+
+#[test]
+fn a_notification_comes_behind_what_sent_it() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        for text in [
+            "NOTIFY channel; LISTEN channel",
+            "LISTEN channel; SELECT pg_notify('channel', 'called')",
+            "SET application_name = 'here'; NOTIFY channel",
+        ] {
+            let block = [query("BEGIN"), query(WRITE), query("NOTIFY channel, 'again'")];
+            let script = [query("LISTEN channel"), query("UNLISTEN *"), query(text)];
+            holds(&places, &[&script[..], &block, &[query(READ), query("COMMIT")]].concat());
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told_in_a_failed_transaction_that_has_reported() {
+    for major in [Major::V15, Major::V18] {
+        let places = Places::start(major);
+        let named = query("SET application_name = 'here'");
+        let script = [query("BEGIN"), query("TABLE r1"), named, query("DELETE FROM w1 WHERE nope")];
+        // set and taken back in one string is no report
+        let string = query(&format!("SHOW work_mem; SET application_name = 'here'; {WRITE}"));
+        let begin = query("BEGIN READ ONLY");
+        holds(&places, &[begin, query("TABLE r1"), string, query("ROLLBACK")]);
+        let bind = Frames::new().bind("p", "", &[]).sync();
+        holds(&places, &[&script[..], &[bind, query("ROLLBACK")]].concat());
+    }
+}

@@ -117,6 +117,9 @@ impl Split {
 
     fn answer(&mut self, side: Side, kind: u8, frame: &BytesMut) -> Result<(), End> {
         match kind {
+            backend::NOTIFICATION_RESPONSE if self.late.is_some() => {
+                self.notified.extend_from_slice(frame);
+            }
             backend::NOTIFICATION_RESPONSE => self.aside().extend_from_slice(frame),
             backend::PARAMETER_STATUS => self.report(side, frame),
             backend::NOTICE_RESPONSE => {
@@ -274,6 +277,8 @@ impl Split {
 
     /// Tells the client what has waited.
     pub(super) fn tell_late(&mut self) {
+        let notified = std::mem::take(&mut self.notified);
+        self.aside().unsplit(notified);
         for (name, value) in self.late.take().unwrap_or_default() {
             self.tell(&name, &value);
         }

@@ -54,9 +54,11 @@ impl Split {
         {
             self.fallen = true;
             let protocol = std::mem::replace(&mut self.protocol, Protocol::Simple);
+            let last = self.last;
             self.run_on(failed.other(), FAILING, Pass::Nothing).await?;
-            self.protocol = protocol;
+            (self.protocol, self.last) = (protocol, last);
         }
+        self.tell_late();
         self.ready_for_query();
         Ok(())
     }

@@ -137,6 +137,8 @@ pub(super) struct Split {
     held: BytesMut,
     /// Reports that wait for the end of a string or of a transaction, where the server would send them.
     late: Option<Reports>,
+    /// Notifications that wait with them.
+    notified: BytesMut,
     /// The write leg is about to commit the block.
     committing: bool,
     /// The write leg has committed a pipeline: the client gets ReadyForQuery, whatever becomes of

@@ -324,6 +324,7 @@ impl Begun {
             holding: false,
             held: BytesMut::new(),
             late: None,
+            notified: BytesMut::new(),
             committing: false,
             committed: false,
             last: side,

@@ -93,7 +93,6 @@ impl Split {
                 // reports come behind the answer, whichever leg has been first
                 self.late = Some(HashMap::new());
                 self.control(statement, text).await?;
-                self.tell_late();
                 return self.ready_everywhere().await;
             }
             Route::To(side) => {
@@ -283,7 +282,6 @@ impl Split {
                 }
             }
         }
-        self.tell_late();
         self.ready_everywhere().await
     }
 
