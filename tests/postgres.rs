@@ -16,6 +16,8 @@ mod declarations;
 mod encoding;
 #[path = "postgres/fidelity.rs"]
 mod fidelity;
+#[path = "postgres/lapsing.rs"]
+mod lapsing;
 #[path = "postgres/law.rs"]
 mod law;
 #[path = "postgres/load.rs"]

@@ -338,12 +338,12 @@ impl Gate {
         ids
     }
 
-    /// A confirmation older than `confirm_max_age` lapses, never inside a transaction.
+    /// A confirmation older than `confirm_max_age` lapses; one that held when the open block began
+    /// holds to its end.
     fn lapse(&mut self, now: Instant) {
         if let Some(max_age) = self.policy.confirm_max_age
-            && self.state.block() == crate::session::Block::None
+            && self.state.lapse(now, max_age)
         {
-            self.state.parameters.lapse(now, max_age);
             self.foreseen = None;
         }
     }

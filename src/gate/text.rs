@@ -93,12 +93,10 @@ impl Gate {
         let confirmation = *state.parameters.confirmation.get();
         let since = confirmation.since;
         let in_transaction = state.block() == Block::Explicit;
+        let at = state.confirmed_at(now);
         let fresh = |since: Instant| {
-            in_transaction
-                || self
-                    .policy
-                    .confirm_max_age
-                    .is_none_or(|max_age| now.saturating_sub(since) <= max_age)
+            let max_age = self.policy.confirm_max_age;
+            max_age.is_none_or(|max_age| at.saturating_sub(since) <= max_age)
         };
         // what will be in force after a COMMIT or ROLLBACK to come, the server cannot be asked
         let answerable = self.state.parameters.is_doubted() && !self.state.is_failed();

@@ -237,19 +237,20 @@ impl Parameters {
         self.confirmation.session.as_ref().unwrap_or(&self.confirmation.startup)
     }
 
-    /// Ends a confirmation older than `max_age`. The caller sees to it that no transaction is open.
+    /// Ends confirmations that were older than `max_age` at this time. True: something was ended.
     pub fn lapse(&mut self, now: Instant, max_age: Duration) -> bool {
         let lapsed = |confirmation: &Confirmation| {
             confirmation.since.is_some_and(|since| now.saturating_sub(since) > max_age)
         };
-        let was = self.confirmation.get().since.is_some();
         let Scoped { startup, session, .. } = &mut self.confirmation;
+        let mut ended = false;
         for value in std::iter::once(startup).chain(session) {
             if lapsed(value) {
                 *value = Confirmation { since: None, lapsed: true };
+                ended = true;
             }
         }
-        was && self.confirmation.get().since.is_none()
+        ended
     }
 }
 

@@ -4,6 +4,8 @@
 //! when its CommandComplete came, [`State::failed`] when an ErrorResponse came, [`State::ready`] at
 //! ReadyForQuery. The same transitions, run over a clone, tell what statements in flight will do.
 
+use std::time::Duration;
+
 use crate::sql::{Chain, Effect, SetScope, SetValue, Statement};
 
 use super::parameters::{Confirmation, Instant, Parameters};
@@ -89,6 +91,8 @@ pub struct State {
     /// The parameters in force.
     pub parameters: Parameters,
     block: Block,
+    /// When the block's transaction began; `None`: none is open, or it was not seen to begin.
+    began: Option<Instant>,
     failed: bool,
     at_start: Option<Box<Parameters>>,
     savepoints: Savepoints,
@@ -106,6 +110,19 @@ impl State {
     /// Which transaction is open.
     pub fn block(&self) -> Block {
         self.block
+    }
+
+    /// A confirmation has to hold at this time: when the open block began, since what began confirmed
+    /// may finish, or else now. An implicit transaction is no such beginning: a pipeline without a
+    /// Sync begins by itself, and can be held open without end.
+    pub fn confirmed_at(&self, now: Instant) -> Instant {
+        self.began.unwrap_or(now)
+    }
+
+    /// Ends confirmations that are older than `max_age`. True: something was ended.
+    pub fn lapse(&mut self, now: Instant, max_age: Duration) -> bool {
+        let at = self.confirmed_at(now);
+        self.parameters.lapse(at, max_age)
     }
 
     /// The open transaction has failed.
@@ -133,6 +150,7 @@ impl State {
 
     fn commit(&mut self) -> Ended {
         self.block = Block::None;
+        self.began = None;
         self.failed = false;
         self.lost = false;
         self.at_start = None;
@@ -143,6 +161,7 @@ impl State {
 
     fn roll_back(&mut self) -> Ended {
         self.block = Block::None;
+        self.began = None;
         self.failed = false;
         self.lost = false;
         self.savepoints.clear();
@@ -152,9 +171,11 @@ impl State {
         Ended::RolledBack { depth: 0 }
     }
 
-    fn chain(&mut self, chain: Chain) {
+    /// AND CHAIN: another transaction begins.
+    fn chain(&mut self, chain: Chain, now: Instant) {
         if chain == Chain::Yes {
             self.block = Block::Explicit;
+            self.began = Some(now);
             self.at_start = Some(Box::new(self.parameters.clone()));
         }
     }
@@ -179,14 +200,19 @@ impl State {
         self.enter();
         let mut ended = None;
         match &statement.effect {
-            Effect::Begin { .. } => self.block = Block::Explicit,
+            Effect::Begin { .. } => {
+                if self.block != Block::Explicit {
+                    self.began = Some(now);
+                }
+                self.block = Block::Explicit;
+            }
             Effect::Commit(chain) => {
                 ended = Some(if rolled_back { self.roll_back() } else { self.commit() });
-                self.chain(*chain);
+                self.chain(*chain, now);
             }
             Effect::Rollback(chain) => {
                 ended = Some(self.roll_back());
-                self.chain(*chain);
+                self.chain(*chain, now);
             }
             Effect::PrepareTransaction if rolled_back && self.block != Block::Explicit => {
                 // outside a block it says ROLLBACK and commits what the pipeline did before

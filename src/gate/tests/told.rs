@@ -14,6 +14,7 @@ fn a_lapsed_confirmation_is_told_from_none() {
         };
     assert!(told(&mut bench).ends_with("has lapsed (confirm_max_age)"));
     bench.gate.state.parameters = Parameters::default();
+    bench.gate.foreseen = None;
     assert!(told(&mut bench).ends_with("has not confirmed"));
 }
 
