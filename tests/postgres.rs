@@ -34,3 +34,5 @@ mod replica;
 mod routines;
 #[path = "postgres/scripts.rs"]
 mod scripts;
+#[path = "postgres/settings.rs"]
+mod settings;

@@ -10,11 +10,7 @@ use crate::contract::{Cell, DecisionRow, Role};
 use crate::policy::{Denial, Policy, Rule, SplitLeg, unknown_task};
 use crate::protocol::Startup;
 use crate::session::{Instant, Parameters};
-use crate::sql::{Class, SetScope};
-
-/// Settings that only class `admin` may change (contract §4).
-const ADMIN_SETTINGS: [&str; 3] =
-    ["session_replication_role", "event_triggers", "allow_system_table_mods"];
+use crate::sql::{Class, SetScope, administrative};
 
 /// A session's declarations, checked.
 #[derive(Debug)]
@@ -315,7 +311,7 @@ fn check_setting(
             format!("leave {name} away"),
         )));
     }
-    if ADMIN_SETTINGS.contains(&name) && !policy.always_allows(Class::Admin) {
+    if administrative(name).is_some() && !policy.always_allows(Class::Admin) {
         let confirmable = policy.needs_confirmation(Class::Admin);
         if !(confirmable && confirmed) {
             let rule = match policy.declaration.role {

@@ -8,7 +8,7 @@ use pgauthority_grammar::{Mode, parse_plpgsql_routine};
 use super::model::{Language, Model, Routine};
 use super::{definition, extensions};
 use crate::sql::classify::Scan;
-use crate::sql::{Class, Uses, lexer};
+use crate::sql::{Class, Uses, administrative, lexer};
 
 /// What a routine is by itself.
 #[derive(Debug)]
@@ -55,10 +55,10 @@ pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSe
     }
     for setting in &routine.config {
         let (name, _) = setting.split_once('=').unwrap_or((setting, ""));
+        if let Some(does) = administrative(name) {
+            body.raise(Class::Admin, format!("sets {name}, which {does}"));
+        }
         match name {
-            "session_replication_role" | "event_triggers" | "allow_system_table_mods" => {
-                body.raise(Class::Admin, format!("sets {name}, which turns safeguards off"));
-            }
             // its body is read as the server's default reads it
             "standard_conforming_strings" | "backslash_quote" => {
                 body.raise(Class::Opaque, format!("sets {name}"));

@@ -5,27 +5,19 @@ use pgauthority_grammar::{Node, field, tag, value};
 use super::names::{constant, parse_bool};
 use super::scan::Scan;
 use super::utility::Own;
-use crate::sql::{Class, Isolation, Modes, SetConfig, SetValue};
-
-/// Parameters that turn off what guards the data: triggers, event triggers, catalog protection.
-const ADMIN_PARAMETERS: &[&str] =
-    &["session_replication_role", "event_triggers", "allow_system_table_mods"];
-
-fn is_admin_parameter(name: &str) -> bool {
-    ADMIN_PARAMETERS.iter().any(|known| known.eq_ignore_ascii_case(name))
-}
+use crate::sql::{Class, Isolation, Modes, SetConfig, SetValue, administrative};
 
 /// The class of a SET or RESET, alone or as a clause of ALTER ROLE, CREATE FUNCTION and the like.
 /// What goes back to the session's own start value is harmless.
 pub(super) fn class(node: Node<'_>) -> Own {
     let name = node.bytes(field::name).map(String::from_utf8_lossy).unwrap_or_default();
     let sets = matches!(node.value(field::kind), value::VAR_SET_VALUE | value::VAR_SET_CURRENT);
-    let admin = sets && is_admin_parameter(&name);
-    Own {
-        class: if admin { Class::Admin } else { Class::Session },
-        reason: if admin { "sets a parameter that turns safeguards off" } else { "" },
-        unseen_code: false,
-    }
+    let (class, reason) = match administrative(&name).filter(|_| sets) {
+        Some("loads code") => (Class::Admin, "sets a parameter that loads code"),
+        Some(_) => (Class::Admin, "sets a parameter that turns safeguards off"),
+        None => (Class::Session, ""),
+    };
+    Own { class, reason, unseen_code: false }
 }
 
 /// The value of a SET: its list items joined, quotes removed.
@@ -101,15 +93,18 @@ impl Scan<'_> {
             constant: false,
         };
         match &found.name {
-            Some(name) if is_admin_parameter(name) => self
-                .raise_called(Class::Admin, || format!("sets {name}, which turns safeguards off")),
+            Some(name) => {
+                if let Some(does) = administrative(name) {
+                    self.raise_called(Class::Admin, || format!("sets {name}, which {does}"));
+                }
+            }
             // a computed name may be any parameter that takes this value
             None if !found.value.as_deref().is_some_and(is_harmless_anywhere) => {
                 self.raise_called(Class::Opaque, || {
                     "sets a parameter whose name is computed".into()
                 });
             }
-            _ => {}
+            None => {}
         }
         self.found.sets = true;
         self.set_config.push(found);
@@ -117,9 +112,11 @@ impl Scan<'_> {
 }
 
 /// Whether a value weakens nothing whatever the parameter is: no boolean, no role, no encoding, no
-/// tag. Lists (pg_dump sets `'view, foreign-table'`) and nothing at all are left.
+/// tag, no path of files. Lists (pg_dump sets `'view, foreign-table'`) and nothing at all are left.
 fn is_harmless_anywhere(value: &str) -> bool {
-    (value.is_empty() || value.contains(',')) && !value.to_ascii_lowercase().contains("pg_temp")
+    (value.is_empty() || value.contains(','))
+        && !value.contains('/')
+        && !value.to_ascii_lowercase().contains("pg_temp")
 }
 
 /// An argument's text if it is a literal, perhaps cast to a type that leaves it as it is: a cast to
