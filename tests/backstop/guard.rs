@@ -19,6 +19,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("ALTER TABLE", "ALTER TABLE runs OWNER TO app"),
     ("ALTER TABLE", "ALTER TABLE parts DETACH PARTITION part"),
     ("ALTER TABLE", "ALTER TABLE parts DETACH PARTITION part CONCURRENTLY"),
+    // the parent's row changes with it
+    ("CREATE TABLE", "CREATE TEMP TABLE heir () INHERITS (runs)"),
+    ("ALTER TABLE", "CREATE TEMP TABLE heir (LIKE runs); ALTER TABLE heir INHERIT runs"),
     ("CREATE INDEX", "CREATE INDEX ON runs (note)"),
     ("CREATE INDEX", "CREATE INDEX CONCURRENTLY ON runs (note)"),
     ("CREATE INDEX", "CREATE INDEX /* x */ conCurrently\non runs (note)"),
@@ -81,8 +84,11 @@ const PASSES: &[&str] = &[
     "CREATE TEMP TABLE t (n int) PARTITION BY LIST (n)",
     "CREATE TEMP TABLE u PARTITION OF t FOR VALUES IN (1)",
     "DROP TABLE t",
-    "CREATE TEMP TABLE t () INHERITS (runs)",
-    "DROP TABLE t",
+    "CREATE TEMP TABLE t ()",
+    "CREATE TEMP TABLE u () INHERITS (t)",
+    "ALTER TABLE u NO INHERIT t",
+    "ALTER TABLE u INHERIT t",
+    "DROP TABLE t CASCADE",
     "DROP TABLE IF EXISTS nothing",
     "DISCARD TEMP",
 ];
@@ -110,7 +116,7 @@ fn catalog(guarded: &Guarded) -> String {
         "app",
         "SELECT md5(string_agg(line, '|' ORDER BY line)) FROM (
             SELECT 'c' || oid || relname || relfilenode || coalesce(relacl::text, '') || relowner
-                || relhasrules || relhastriggers AS line FROM pg_class WHERE relpersistence = 'p'
+                || relhasrules || relhastriggers || relhassubclass AS line FROM pg_class WHERE relpersistence = 'p'
                     AND relname <> 'totals' AND relname <> 'totals_id_idx'
                     AND relnamespace::regnamespace::text !~ '^pg_(toast_)?temp'
             UNION ALL SELECT 'a' || attrelid || attname || atttypid FROM pg_attribute

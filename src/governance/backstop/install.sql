@@ -143,10 +143,13 @@ BEGIN
             RETURN;
         END IF;
     ELSIF TG_EVENT = 'ddl_command_end' THEN
-        -- no objects: nothing was done (IF EXISTS), or a DROP, which sql_drop judges
+        -- no objects: nothing was done (IF EXISTS), or a DROP, which sql_drop judges; a child
+        -- changes its parent's row
         IF can_be_temporary AND NOT EXISTS (
             SELECT FROM pg_event_trigger_ddl_commands()
-            WHERE schema_name IS DISTINCT FROM 'pg_temp') THEN
+            WHERE schema_name IS DISTINCT FROM 'pg_temp' OR classid = 'pg_class'::regclass AND EXISTS (
+                SELECT FROM pg_inherits JOIN pg_class AS parent ON parent.oid = inhparent
+                WHERE inhrelid = objid AND parent.relpersistence <> 't')) THEN
             RETURN;
         END IF;
     ELSIF TG_EVENT = 'sql_drop' THEN

@@ -11,7 +11,7 @@ use crate::contract::Declaration;
 pub use findings::{Findings, LIMITS, findings};
 
 /// Of what is installed; an older one is replaced by installing again.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The events that are guarded. `ddl_command_start` is among them for what cannot be undone at its
 /// end: CREATE INDEX CONCURRENTLY has committed by then, CREATE SUBSCRIPTION has left a slot behind
