@@ -280,6 +280,13 @@ fn exit_codes_are_the_commands() {
         &["-q", "sh", "-c", "cat; echo out; echo err >&2"],
     ));
     assert_eq!((stdout.as_str(), stderr.as_str()), ("out\n", "err\n"));
+    // what has failed and was never here is told why
+    let told = |arguments: &[&str]| {
+        let (_, _, stderr) = output(&mut exec(DECLARED_STAGING, &url, arguments));
+        stderr.contains("no connection of its came through exec")
+    };
+    assert!(told(&["sh", "-c", "exit 7"]));
+    assert!(!told(&["true"]) && !told(&["-q", "false"]));
 }
 
 #[test]

@@ -147,6 +147,17 @@ impl Tell for Terminal {
         }
     }
 
+    fn unused(&self) {
+        if !self.quiet {
+            say(
+                "the command failed, and no connection of its came through exec: nothing of it was \
+                 confirmed",
+            );
+            say("hint: let it take its URL from DATABASE_URL or PGHOST and PGPORT (Alembic: in \
+                 env.py, not alembic.ini); docs/exec.md says how");
+        }
+    }
+
     fn complaints(&self) -> Complain {
         Box::new(say)
     }

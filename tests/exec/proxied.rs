@@ -76,6 +76,15 @@ fn a_confirmed_migration_runs_on_prod_and_is_audited() {
         let (code, _, stderr) =
             output(std::process::Command::new("psql").args([&url, "-XAtqc", "CREATE TABLE u ()"]));
         assert!(code == 1 && stderr.contains("has not confirmed"), "{entry}: {code} {stderr}");
+        // nor does it help a command that has a URL of its own, which is told
+        let round = "no connection of its came through exec";
+        let own = ["--", "psql", &url, "-XAtqc", "CREATE TABLE u ()"];
+        let (code, _, stderr) = output(&mut exec(DECLARED_PROD, &url, &own));
+        assert!(code == 1 && stderr.contains("has not confirmed"), "{entry}: {code} {stderr}");
+        assert!(stderr.contains(round), "{entry}: {stderr}");
+        let fails = ["--", "psql", "-XAtqc", "SELECT 1/0"];
+        let (code, _, stderr) = output(&mut exec(DECLARED_PROD, &url, &fails));
+        assert!(code == 1 && !stderr.contains(round), "{entry}: {code} {stderr}");
     }
     let confirmed = scene.proxy.events("ddl_confirmed");
     assert_eq!(confirmed.len(), 2, "{confirmed:?}");

@@ -75,6 +75,8 @@ pub trait Tell {
     fn gate(&self, report: &Report);
     /// The proxy announced this upstream, and it is what was declared.
     fn proxy(&self, upstream: &str, declaration: Declaration, confirmed: bool);
+    /// The command has failed, and no session of its came through here.
+    fn unused(&self);
     /// What goes wrong while the command runs, and no client can be told.
     fn complaints(&self) -> Complain;
 }
@@ -119,6 +121,9 @@ pub async fn run(request: Request, tell: &impl Tell) -> Result<Ended, Refusal> {
     let ended = process::run(&request.command, &changes).await;
     serving.abort();
     relay.part().await;
+    if matches!(ended, Ok(Ended::Exited(code)) if code != 0) && !relay.was_used() {
+        tell.unused();
+    }
     ended
 }
 

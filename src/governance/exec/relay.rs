@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -57,6 +57,8 @@ pub(super) struct Relay {
     /// Sessions whose client's bytes are on their way to the proxy, or whose client has closed and
     /// whose server has not.
     busy: AtomicUsize,
+    /// Some session has come this way.
+    used: AtomicBool,
 }
 
 /// One more while it lives.
@@ -87,7 +89,12 @@ enum Wish {
 
 impl Relay {
     pub(super) fn new(proxy: Proxy, declarations: Declarations, complain: Complain) -> Relay {
-        Relay { proxy, declarations, complain, open: 0.into(), busy: 0.into() }
+        Relay { proxy, declarations, complain, open: 0.into(), busy: 0.into(), used: false.into() }
+    }
+
+    /// Whether any session has come this way.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Lets what the command sent before it ended arrive, as the kernel does for a socket of its
@@ -184,6 +191,7 @@ impl Relay {
 
     async fn session(&self, mut client: TcpStream, packet: Bytes) {
         let _open = Counted::one(&self.open);
+        self.used.store(true, Ordering::Relaxed);
         let mut server = match self.proxy.connect().await {
             Ok(server) => server,
             Err(error) => return tell(&mut client, &error).await,
