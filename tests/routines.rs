@@ -780,6 +780,59 @@ fn the_version_changes_with_whatever_matters() {
 }
 
 /// Rows that are cut, mixed and altered give a snapshot or an error, and never a panic.
+/// What an earlier snapshot has read counts for bodies that are the same, and for those alone.
+#[test]
+fn a_later_snapshot_takes_over_what_was_read() {
+    let cluster = Cluster::builder().start();
+    let mut wire = cluster.connect("app");
+    wire.sql(
+        "CREATE TABLE t (n int);
+         DO $do$ BEGIN
+            CREATE FUNCTION f0() RETURNS int STABLE LANGUAGE plpgsql AS 'begin return 1; end';
+            FOR i IN 1..200 LOOP
+                EXECUTE format('CREATE FUNCTION f%s() RETURNS int STABLE LANGUAGE plpgsql AS %L', i,
+                    format('begin return f%s(); end', i - 1));
+            END LOOP;
+        END $do$",
+    );
+    let judgement = judged("SELECT f200()");
+    let statement = &judgement.statements[0];
+    let options = options(&[]);
+    let first = snapshot(&mut wire, &options);
+    assert!(first.reads_much(statement, &public()));
+    assert_eq!(first.resolve(statement, &public(), false).class, Class::Read);
+    assert!(!first.reads_much(statement, &public()), "all has been read");
+    let read = |change: &str, wire: &mut Wire| {
+        wire.sql(change);
+        let later = snapshot(wire, &options);
+        assert!(later.reads_much(statement, &public()), "{change}");
+        let later = snapshot(wire, &options);
+        later.take_over(&first);
+        assert!(!later.reads_much(statement, &public()), "{change}");
+        later.resolve(statement, &public(), false).class
+    };
+    let new = "CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    assert_eq!(read(new, &mut wire), Class::Read);
+    for (change, class) in [
+        ("ALTER FUNCTION f100() VOLATILE", Class::Write),
+        ("ALTER FUNCTION f100() STABLE", Class::Read),
+        ("ALTER FUNCTION f100() SET session_replication_role = replica", Class::Admin),
+        ("ALTER FUNCTION f100() RESET ALL", Class::Read),
+        (
+            "CREATE OR REPLACE FUNCTION f100() RETURNS int LANGUAGE plpgsql AS \
+             'begin drop table t; return f99(); end'",
+            Class::Ddl,
+        ),
+    ] {
+        assert_eq!(read(change, &mut wire), class, "{change}");
+    }
+    // other tables hold a tool's state by now
+    let other = Options::default();
+    let later = Catalog::build(rows(&mut wire), &other).unwrap();
+    later.take_over(&first);
+    assert!(later.reads_much(statement, &public()));
+}
+
 #[test]
 fn mutilated_rows_are_errors_or_snapshots() {
     let cluster = Cluster::builder().start();

@@ -108,6 +108,10 @@ impl Sides {
                     self.gate.judged(pgauthority::sql::judge(&rest[place], &Default::default()));
                     true
                 }
+                Next::Bodies(unread) => {
+                    unread.read();
+                    true
+                }
                 Next::Catalog { private } => {
                     if choices.below(2) == 0 {
                         self.gate.set_catalog(Look::default(), private);

@@ -217,6 +217,7 @@ impl Session {
                 let tables = ["alembic_version".to_owned()].into();
                 self.gate.judged(judge(&rest[place], &tables));
             }
+            Next::Bodies(unread) => unread.read(),
             Next::Catalog { private } if choices.below(2) == 0 => {
                 self.gate.set_catalog(fresh(), private);
             }

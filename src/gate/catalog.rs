@@ -117,9 +117,14 @@ impl Gate {
         if settles.is_some() {
             return settles;
         }
-        let lookups = self.lookups()?;
+        let due = self.lookups()?.is_due(now);
+        let look = if due { self.look_now(queries) } else { None };
+        let read = || self.lookups.as_mut()?.unread(judgement, now).map(Next::Bodies);
+        if let Some(next) = look.or_else(read) {
+            return Some(next);
+        }
         let missing = || self.known(judgement, now).is_some_and(|known| known.missing);
-        if !lookups.is_due(now) && (lookups.looked || !missing()) {
+        if due || self.lookups()?.looked || !missing() {
             return None;
         }
         self.look_now(queries)
@@ -153,7 +158,7 @@ impl Gate {
     #[inline]
     pub(super) fn front_is_done(&mut self) {
         if let Some(lookups) = &mut self.lookups {
-            lookups.looked = false;
+            (lookups.looked, lookups.read) = (false, false);
         }
         self.signed = false;
         self.task.front_is_done();
@@ -393,26 +398,4 @@ pub(super) struct Before {
     pub(super) lost: bool,
     /// Made types, of this session's own too.
     pub(super) types: bool,
-}
-
-/// Whether a statement may change what the catalog says.
-pub(super) fn changes_catalog(statement: &Statement) -> bool {
-    statement.class >= Class::Ddl || statement.do_or_call
-}
-
-/// Whether a statement may change where unqualified names lead.
-pub(super) fn moves_path(statement: &Statement) -> bool {
-    let moves = |name: &str| {
-        ["search_path", "role", "session_authorization"]
-            .iter()
-            .any(|one| name.eq_ignore_ascii_case(one))
-    };
-    let effect = match &statement.effect {
-        Effect::Set { name, .. } | Effect::Reset(name) => moves(name),
-        Effect::ResetAll | Effect::DiscardAll => true,
-        _ => false,
-    };
-    effect
-        || statement.do_or_call
-        || statement.set_config.iter().any(|call| call.name.as_deref().is_none_or(moves))
 }

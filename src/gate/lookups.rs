@@ -4,11 +4,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::look::Looking;
+use super::next::Unread;
 use super::overloads::Analyses;
 use crate::session::Instant;
 pub(super) use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::catalog::{Analysed, Catalog, Known, Path, Resolved};
-use crate::sql::{Class, Judgement, Name, Statement, Uses};
+use crate::sql::{Class, Effect, Judgement, Name, Statement, Uses};
 
 /// A catalog as read at some moment.
 #[derive(Debug)]
@@ -54,6 +55,8 @@ pub(super) struct Lookups {
     pub(super) uncommitted: bool,
     /// A look was taken for the message at the front.
     pub(super) looked: bool,
+    /// What the message at the front runs was read for it.
+    pub(super) read: bool,
     /// The snapshot may show what is not committed.
     pub(super) private: bool,
     /// What `looked` says was no look of its own: the transaction sees no newer catalog.
@@ -83,6 +86,7 @@ impl Lookups {
             to_tell: false,
             uncommitted: false,
             looked: false,
+            read: false,
             private: false,
             borrowed: false,
             barred: false,
@@ -166,6 +170,25 @@ impl Lookups {
         known.unwrap_or_else(|| self.ask(judgement, path, now))
     }
 
+    /// What is to be read elsewhere before the snapshot in force is asked of a text: nothing, where it
+    /// has been asked, or what it would read is little. Once a message.
+    pub(super) fn unread(&mut self, judgement: &Judgement, now: Instant) -> Option<Box<Unread>> {
+        if self.read || !judgement.needs_catalog {
+            return None;
+        }
+        let temporary = self.temporary_for(judgement);
+        let snapshot = self.snapshot(now)?;
+        let known = judgement.known.get(snapshot.number, &self.path, temporary);
+        let much = |one: &&Statement| snapshot.catalog.reads_much(one, &self.path);
+        if known.is_some() {
+            return None;
+        }
+        let statements: Vec<_> = judgement.statements.iter().filter(much).cloned().collect();
+        let unread = Unread::new(Arc::clone(snapshot), statements, self.path.clone());
+        self.read = !unread.is_empty();
+        self.read.then(|| Box::new(unread))
+    }
+
     fn ask(&self, judgement: &Judgement, path: &Path, now: Instant) -> Arc<Known> {
         let number = self.number(now);
         let statements = &judgement.statements;
@@ -227,4 +250,26 @@ pub(super) fn unseen(statement: &Statement, reason: &str) -> Resolved {
         missing: false,
         reason: reason.into(),
     }
+}
+
+/// Whether a statement may change what the catalog says.
+pub(super) fn changes_catalog(statement: &Statement) -> bool {
+    statement.class >= Class::Ddl || statement.do_or_call
+}
+
+/// Whether a statement may change where unqualified names lead.
+pub(super) fn moves_path(statement: &Statement) -> bool {
+    let moves = |name: &str| {
+        ["search_path", "role", "session_authorization"]
+            .iter()
+            .any(|one| name.eq_ignore_ascii_case(one))
+    };
+    let effect = match &statement.effect {
+        Effect::Set { name, .. } | Effect::Reset(name) => moves(name),
+        Effect::ResetAll | Effect::DiscardAll => true,
+        _ => false,
+    };
+    effect
+        || statement.do_or_call
+        || statement.set_config.iter().any(|call| call.name.as_deref().is_none_or(moves))
 }

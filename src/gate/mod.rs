@@ -42,7 +42,7 @@ use crate::sql::Judgement;
 pub use backend::{Answer, Answered};
 pub use look::Looked;
 pub use lookups::{Look, Snapshot};
-pub use next::{Next, Record, Step};
+pub use next::{Next, Record, Step, Unread};
 pub use owed::EventId;
 pub use refusal::{Form, Refusal, Refused};
 pub use tally::{Alike, Decided};

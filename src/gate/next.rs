@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::lookups::Snapshot;
 use super::refusal::Refusal;
 use super::text::ConfirmedStatement;
 use crate::policy::{Denial, Permit};
-use crate::sql::Class;
+use crate::sql::catalog::Path;
+use crate::sql::{Class, Statement};
 
 /// What the relay does after sending the permit.
 #[derive(Debug)]
@@ -39,6 +41,9 @@ pub enum Next {
         /// See above.
         private: bool,
     },
+    /// More of what the text runs is to be read for the first time than a worker has time for: have
+    /// that done elsewhere, while other sessions go on, then come back with the same bytes.
+    Bodies(Box<Unread>),
     /// The session is idle, and a reload has made its row lead elsewhere ([`Gate::astray`]): it goes
     /// there first, or comes back with the same bytes.
     Move,
@@ -62,6 +67,31 @@ pub struct Step<'a> {
     pub permit: Permit<'a>,
     /// What to do after sending it.
     pub next: Next,
+}
+
+/// Statements that run bodies of routines which nobody has read.
+#[derive(Debug)]
+pub struct Unread {
+    snapshot: Arc<Snapshot>,
+    statements: Vec<Statement>,
+    path: Path,
+}
+
+impl Unread {
+    pub(super) fn new(snapshot: Arc<Snapshot>, statements: Vec<Statement>, path: Path) -> Self {
+        Unread { snapshot, statements, path }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    /// Reads them: on a thread that may take its time. The snapshot knows them from then on.
+    pub fn read(&self) {
+        for statement in &self.statements {
+            self.snapshot.catalog.resolve(statement, &self.path, false);
+        }
+    }
 }
 
 /// Events to write before a message may go.

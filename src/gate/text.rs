@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::catalog::{changes_catalog, moves_path};
+use super::lookups::{changes_catalog, moves_path};
 use super::owed::{Owed, Run};
 use super::plan::Plan;
 use super::{CopyIn, Encoding, EventId, Fence, Gate};

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 
 use super::hold::{AfterReceipt, Ending, Hold, Pause};
 use super::relay::Relay;
-use crate::gate::Fate;
+use crate::gate::{Decided, Fate};
+use crate::observe::Verdict;
 use crate::policy::{Denial, Rule};
 use crate::protocol::ErrorResponse;
 
@@ -30,6 +31,21 @@ pub(super) fn shutdown() -> ErrorResponse {
 }
 
 impl Relay {
+    pub(super) fn count_block(&self, rule: Rule) {
+        self.leg.metrics.blocked(rule.id());
+    }
+
+    pub(super) fn settle_metrics(&mut self) {
+        for (class, decided, count) in self.leg.gate.take_tally() {
+            let verdict = match decided {
+                Decided::Allowed => Verdict::Allowed,
+                Decided::Confirmed => Verdict::Confirmed,
+                Decided::Blocked => Verdict::Blocked,
+            };
+            self.leg.metrics.statements(class, verdict, u64::from(count));
+        }
+    }
+
     /// Goes on where it is.
     pub(super) fn stay(&mut self) {
         self.moving = false;

@@ -22,6 +22,8 @@ pub(super) enum Hold {
     Judging(oneshot::Receiver<Judged>),
     /// A snapshot of the catalog is being made.
     Building(Building),
+    /// What the text in the bytes held runs is being read elsewhere.
+    Reading(oneshot::Receiver<()>),
     /// Events are being written.
     Receipt(Receipt, AfterReceipt),
 }

@@ -15,9 +15,9 @@ use bytes::BytesMut;
 use tokio::sync::oneshot;
 
 use super::catalogs::next_number;
-use crate::gate::Snapshot;
+use crate::gate::{Snapshot, Unread};
 use crate::observe::WorkerMetrics;
-use crate::sql::catalog::{Catalog, Options, Row};
+use crate::sql::catalog::{Catalog, Options, Row, Unreadable};
 use crate::sql::{self, Judgement};
 
 /// Texts longer than this are judged here: it takes some hundred microseconds. No shorter than a
@@ -51,8 +51,12 @@ enum Job {
         rows: Vec<Row>,
         version: Box<[u8]>,
         options: Options,
+        /// What was known before: what it has read need not be read again.
+        before: Option<Arc<Snapshot>>,
         answer: oneshot::Sender<Option<Arc<Snapshot>>>,
     },
+    /// What statements run is read for the first time.
+    Read(Box<Unread>, oneshot::Sender<()>),
 }
 
 /// The buffer again, and the judgement of the text in it.
@@ -91,9 +95,17 @@ impl Judges {
         rows: Vec<Row>,
         version: Box<[u8]>,
         options: Options,
+        before: Option<Arc<Snapshot>>,
     ) -> oneshot::Receiver<Option<Arc<Snapshot>>> {
         let (answer, receiver) = oneshot::channel();
-        let _ = self.jobs.send(Job::Build { rows, version, options, answer });
+        let _ = self.jobs.send(Job::Build { rows, version, options, before, answer });
+        receiver
+    }
+
+    /// Has bodies read. The answer does not tell how far that came.
+    pub(super) fn read(&self, unread: Box<Unread>) -> oneshot::Receiver<()> {
+        let (answer, receiver) = oneshot::channel();
+        let _ = self.jobs.send(Job::Read(unread, answer));
         receiver
     }
 
@@ -118,8 +130,18 @@ impl Job {
     fn run(self) {
         match self {
             Job::Judge(text) => text.judge(),
-            Job::Build { rows, version, options, answer } => {
-                let built = catch_unwind(AssertUnwindSafe(|| Catalog::build(rows, &options)));
+            Job::Read(unread, answer) => {
+                let _ = catch_unwind(AssertUnwindSafe(|| unread.read()));
+                let _ = answer.send(());
+            }
+            Job::Build { rows, version, options, before, answer } => {
+                let built = catch_unwind(AssertUnwindSafe(|| {
+                    let catalog = Catalog::build(rows, &options)?;
+                    if let Some(before) = before {
+                        catalog.take_over(&before.catalog);
+                    }
+                    Ok::<_, Unreadable>(catalog)
+                }));
                 let catalog = match built {
                     Ok(Ok(catalog)) => Some(catalog),
                     Ok(Err(error)) => {

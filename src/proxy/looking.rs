@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::catalogs::{Slot, private_until};
 use super::hold::Hold;
 use super::relay::Relay;
-use crate::gate::{Look, Looked, Snapshot};
+use crate::gate::{Look, Looked, Snapshot, Unread};
 use crate::sql::catalog::{Catalog, Options};
 
 /// A failed look is tried again so often before the catalog counts as one that cannot be read: a
@@ -127,12 +127,22 @@ impl Relay {
         };
         looking.anew = false;
         let options = looking.options.clone();
-        let answer = self.worker.shared.judges.build(rows, version.into(), options);
+        let before = self.leg.gate.catalog().cloned().or(looking.slot.look().snapshot);
+        let answer = self.worker.shared.judges.build(rows, version.into(), options, before);
         self.hold = Hold::Building(Building { answer, private });
     }
 
-    /// Goes on where a snapshot was being made.
+    /// Has read what a text runs.
+    pub(super) fn read_bodies(&mut self, unread: Box<Unread>) {
+        self.hold = Hold::Reading(self.worker.shared.judges.read(unread));
+    }
+
+    /// Goes on where a snapshot was being made, or bodies read.
     pub(super) fn poll_building(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Hold::Reading(answer) = &mut self.hold {
+            let _ = ready!(Pin::new(answer).poll(cx));
+            self.hold = Hold::None;
+        }
         let Hold::Building(Building { answer, private }) = &mut self.hold else {
             return Poll::Ready(());
         };

@@ -19,9 +19,8 @@ use super::recorder::Recorder;
 use super::tidings::Tidings;
 use super::worker::{SessionHandle, Worker};
 use crate::audit::Receipt;
-use crate::gate::{Answer, Decided, Next, Refusal, Refused};
-use crate::observe::{Direction, Verdict};
-use crate::policy::Rule;
+use crate::gate::{Answer, Next, Refusal, Refused};
+use crate::observe::Direction;
 
 /// Reads a direction does in one poll before it lets other sessions run.
 const READS_A_POLL: usize = 8;
@@ -90,7 +89,7 @@ impl Relay {
             }
             match &mut self.hold {
                 Hold::Answers | Hold::Receipt(..) => return Poll::Pending,
-                Hold::Building(_) => {
+                Hold::Building(_) | Hold::Reading(_) => {
                     ready!(self.poll_building(cx));
                     continue;
                 }
@@ -171,6 +170,10 @@ impl Relay {
                     let bytes = self.look(private);
                     self.leg.send_own(cx, &bytes)?;
                     self.hold = Hold::Answers;
+                    return Ok(at);
+                }
+                Next::Bodies(unread) => {
+                    self.read_bodies(unread);
                     return Ok(at);
                 }
                 Next::Own(bytes) => self.leg.send_own(cx, &bytes)?,
@@ -346,21 +349,6 @@ impl Relay {
                     return Ok(buffer.len());
                 }
             }
-        }
-    }
-
-    pub(super) fn count_block(&self, rule: Rule) {
-        self.leg.metrics.blocked(rule.id());
-    }
-
-    pub(super) fn settle_metrics(&mut self) {
-        for (class, decided, count) in self.leg.gate.take_tally() {
-            let verdict = match decided {
-                Decided::Allowed => Verdict::Allowed,
-                Decided::Confirmed => Verdict::Confirmed,
-                Decided::Blocked => Verdict::Blocked,
-            };
-            self.leg.metrics.statements(class, verdict, u64::from(count));
         }
     }
 

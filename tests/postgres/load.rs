@@ -97,3 +97,39 @@ fn many_at_once_get_what_is_theirs() {
         });
     }
 }
+
+/// What a statement runs is read for the first time: thousands of bodies, elsewhere; and once.
+#[test]
+fn a_long_walk_through_bodies_holds_up_its_own_session_only() {
+    let cluster = Cluster::builder().start();
+    cluster.sql(
+        "app",
+        "DO $do$ BEGIN
+            SET LOCAL check_function_bodies = off;
+            CREATE FUNCTION f0() RETURNS int LANGUAGE sql AS 'SELECT 1';
+            FOR i IN 1..3000 LOOP
+                EXECUTE format('CREATE FUNCTION f%s() RETURNS int LANGUAGE plpgsql AS %L', i,
+                    format('begin %s return f%s() + f%s(); end', repeat('perform 1; ', 60),
+                        i - 1, i - 1));
+            END LOOP;
+        END $do$",
+    );
+    let proxy = one_worker(&cluster);
+    let (mut first, mut later) = (Duration::ZERO, Duration::ZERO);
+    let longest = longest_meanwhile(&proxy, |mut wire| {
+        let timed = |wire: &mut Wire| {
+            let began = Instant::now();
+            assert!(wire.sql("SELECT f3000() WHERE false").is_empty());
+            began.elapsed()
+        };
+        first = timed(&mut wire);
+        // the catalog is another one, and all but one of its bodies the same
+        wire.sql(
+            "SET authority.confirm_prod_migrations = true; \
+             CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 2'",
+        );
+        later = timed(&mut wire);
+    });
+    assert!(longest < first / 3, "a SELECT 1 took {longest:?} of {first:?}");
+    assert!(later < first / 2, "{later:?} after {first:?}");
+}

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use pgauthority_grammar::{Mode, parse_plpgsql_routine};
 
@@ -20,7 +21,7 @@ pub(super) struct Body {
     /// It sets parameters: `search_path` may be another one for what is called after it.
     pub sets: bool,
     /// What it names.
-    pub uses: Option<Box<Uses>>,
+    pub uses: Option<Arc<Uses>>,
     /// Types that its variables may have, as far as they matter.
     pub declared: Vec<u32>,
 }
@@ -72,6 +73,28 @@ pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSe
         body.raise(Class::Write, "is VOLATILE");
     }
     body
+}
+
+/// What an earlier snapshot has read of a routine, where nothing has changed that it depends on.
+pub(super) fn again(before: &Routine, now: &Routine, model: &Model) -> Option<Body> {
+    let is_text = |one: &Routine| {
+        matches!(one.language, Language::Sql | Language::Plpgsql) && one.standard_body.is_none()
+    };
+    let told = |one: &Routine| (one.language, one.kind, one.volatile);
+    let same = is_text(before)
+        && is_text(now)
+        && told(before) == told(now)
+        && before.source == now.source
+        && before.config == now.config
+        && before.extension == now.extension;
+    let known = before.body.get().filter(|_| same)?;
+    Some(Body {
+        class: known.class,
+        reason: known.reason.clone(),
+        sets: known.sets,
+        uses: known.uses.clone(),
+        declared: declared(&now.source, model),
+    })
 }
 
 /// What is known of a C function of an extension.
@@ -149,7 +172,7 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     if let Some(name) = proxys_own {
         body.raise(Class::Admin, format!("sets {name}, which is the proxy's own"));
     }
-    body.uses = Some(uses);
+    body.uses = Some(uses.into());
     body
 }
 

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use self::model::Model;
 use self::overloads::Meant;
 use self::walk::{Ground, Outcome, Walk};
-use super::{Class, Statement};
+use super::{Class, Statement, Uses};
 
 pub use known::{Analysis, Known, Memo};
 pub use overloads::Analysed;
@@ -119,7 +119,7 @@ impl Catalog {
     /// triggers in the database refuse hidden DDL, so what a routine hides is `write`.
     ///
     /// A statement without [`Statement::uses`] is what its text says. The parser runs where a body
-    /// is needed for the first time: call it on threads that may parse.
+    /// is needed for the first time: see [`Catalog::reads_much`].
     pub fn resolve(&self, statement: &Statement, path: &Path, backstop: bool) -> Resolved {
         self.resolve_analysed(statement, path, backstop, None)
     }
@@ -137,22 +137,8 @@ impl Catalog {
             return Resolved::as_written(statement);
         };
         let path = if uses.sets { &Path::Unknown } else { path };
-        let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
-            || statement.temp.is_some()
-            || statement.tag == "REFRESH MATERIALIZED VIEW";
         let about = (path, backstop, uses.planned, analysed);
-        let outcome = self.walk(about, |walk, at| {
-            if uses.too_many {
-                walk.raise(Class::Opaque, || "names more than can be followed".into());
-            }
-            if fires {
-                walk.event_triggers(at);
-            }
-            // a temporary relation may hide a permanent one: what it takes over counts at once
-            let makes = uses.class < Class::Ddl
-                && matches!(statement.tag, "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO");
-            names::follow(walk, uses, at, names::By::Statement { makes });
-        });
+        let outcome = self.walk(about, |walk, at| follow(walk, statement, uses, at));
         let changes = uses.unseen_code || outcome.changes();
         let class = outcome.class.max(uses.class);
         let reason = match outcome.class > uses.class {
@@ -167,6 +153,36 @@ impl Catalog {
             runs_routines: uses.unseen_code || outcome.runs,
             missing: outcome.missing,
             reason,
+        }
+    }
+
+    /// Whether [`Catalog::resolve`] would read so many bodies for the first time that other work of
+    /// the thread would feel it; those that it may read here are read meanwhile.
+    pub fn reads_much(&self, statement: &Statement, path: &Path) -> bool {
+        let Some(uses) = &statement.uses else { return false };
+        let path = if uses.sets { &Path::Unknown } else { path };
+        let about = (path, false, uses.planned, None);
+        let mut budget = Some(MOMENT);
+        let unread = |budget: &mut Option<usize>, any_path| {
+            let outcome = self.walk_once(about, any_path, budget, &|walk, at| {
+                follow(walk, statement, uses, at);
+            });
+            (outcome.unread, outcome.sets)
+        };
+        let (much, sets) = unread(&mut budget, false);
+        much || sets && unread(&mut budget, true).0
+    }
+
+    /// Takes over what an earlier snapshot has read of bodies that are still the same.
+    pub fn take_over(&self, earlier: &Catalog) {
+        if self.migration_tables != earlier.migration_tables {
+            return;
+        }
+        for (oid, routine) in &self.model.routines {
+            let before = earlier.model.routines.get(oid);
+            if let Some(body) = before.and_then(|one| body::again(one, routine, &self.model)) {
+                let _ = routine.body.set(body);
+            }
         }
     }
 
@@ -214,27 +230,56 @@ impl Catalog {
 
     /// Walks from where `begin` says, and once more without any path where something on the way
     /// may have set another one.
-    fn walk(
-        &self,
-        (path, backstop, planned, analysed): (&Path, bool, bool, Option<Analysed<'_>>),
-        begin: impl Fn(&mut Walk<'_>, walk::At),
-    ) -> Outcome {
-        let from = |any_path| {
-            let ground = Ground {
-                model: &self.model,
-                migration_tables: &self.migration_tables,
-                backstop,
-                any_path,
-                analysed,
-            };
-            let (mut walk, at) = Walk::new(ground, path, planned);
-            walk.everywhere(at);
-            begin(&mut walk, at);
-            walk.finish()
-        };
-        let outcome = from(false);
-        if outcome.sets { from(true) } else { outcome }
+    fn walk(&self, about: About<'_>, begin: impl Fn(&mut Walk<'_>, walk::At)) -> Outcome {
+        let outcome = self.walk_once(about, false, &mut None, &begin);
+        if outcome.sets { self.walk_once(about, true, &mut None, &begin) } else { outcome }
     }
+
+    /// `budget`: what may be read for the first time.
+    fn walk_once(
+        &self,
+        (path, backstop, planned, analysed): About<'_>,
+        any_path: bool,
+        budget: &mut Option<usize>,
+        begin: &impl Fn(&mut Walk<'_>, walk::At),
+    ) -> Outcome {
+        let ground = Ground {
+            model: &self.model,
+            migration_tables: &self.migration_tables,
+            backstop,
+            any_path,
+            analysed,
+        };
+        let (mut walk, at) = Walk::new(ground, path, planned);
+        walk.budget = *budget;
+        walk.everywhere(at);
+        begin(&mut walk, at);
+        walk.finish(budget)
+    }
+}
+
+/// What a walk is about: the path, the backstop, whether the text is planned only, how it is analysed.
+type About<'a> = (&'a Path, bool, bool, Option<Analysed<'a>>);
+
+/// What a thread that has other work may read of bodies for the first time, in bytes; each counts
+/// [`walk::READING`] besides.
+const MOMENT: usize = 64 * 1024;
+
+/// Begins where a statement does.
+fn follow(walk: &mut Walk<'_>, statement: &Statement, uses: &Uses, at: walk::At) {
+    if uses.too_many {
+        walk.raise(Class::Opaque, || "names more than can be followed".into());
+    }
+    let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
+        || statement.temp.is_some()
+        || statement.tag == "REFRESH MATERIALIZED VIEW";
+    if fires {
+        walk.event_triggers(at);
+    }
+    // a temporary relation may hide a permanent one: what it takes over counts at once
+    let makes = uses.class < Class::Ddl
+        && matches!(statement.tag, "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO");
+    names::follow(walk, uses, at, names::By::Statement { makes });
 }
 
 impl Resolved {

@@ -55,7 +55,12 @@ pub(super) struct Outcome {
     /// Something runs of which not all is known, or that changes what names of the session stand
     /// for.
     pub hides: bool,
+    /// The walk was given up: it would have read more than its budget allows.
+    pub unread: bool,
 }
+
+/// What reading a body costs besides its length, counted in bytes.
+pub(super) const READING: usize = 4096;
 
 impl Outcome {
     /// What runs may change what the catalog says.
@@ -82,6 +87,8 @@ pub(super) struct Walk<'m> {
     paths: Vec<Path>,
     visited: HashSet<(Node, At), ahash::RandomState>,
     stack: Vec<(Node, At)>,
+    /// What may still be read of bodies for the first time, in bytes; `None`: all.
+    pub budget: Option<usize>,
     pub out: Outcome,
 }
 
@@ -94,6 +101,7 @@ impl<'m> Walk<'m> {
             paths: vec![path],
             visited: HashSet::default(),
             stack: Vec::new(),
+            budget: None,
             out: Outcome {
                 class: Class::Session,
                 reason: String::new(),
@@ -102,13 +110,14 @@ impl<'m> Walk<'m> {
                 missing: false,
                 sets: false,
                 hides: false,
+                unread: false,
             },
         };
         (walk, At { path: 0, planned })
     }
 
-    /// Goes on until nothing is left.
-    pub(super) fn finish(mut self) -> Outcome {
+    /// Goes on until nothing is left; `budget` becomes what is left of it.
+    pub(super) fn finish(mut self, budget: &mut Option<usize>) -> Outcome {
         while let Some((node, at)) = self.stack.pop() {
             match node {
                 Node::Routine(oid) => self.visit_routine(oid, at),
@@ -132,7 +141,23 @@ impl<'m> Walk<'m> {
                 }
             }
         }
+        *budget = self.budget;
         self.out
+    }
+
+    /// Whether a body may be read now; if not, the walk is given up.
+    fn affords(&mut self, routine: &Routine) -> bool {
+        let is_text = matches!(routine.language, Language::Sql | Language::Plpgsql);
+        let Some(budget) = self.budget.filter(|_| is_text && routine.body.get().is_none()) else {
+            return true;
+        };
+        let left = budget.checked_sub(routine.source.len() + READING);
+        self.budget = Some(left.unwrap_or_default());
+        if left.is_none() {
+            self.out.unread = true;
+            self.stack.clear();
+        }
+        left.is_some()
     }
 
     pub(super) fn path(&self, at: At) -> &Path {
@@ -269,6 +294,9 @@ impl<'m> Walk<'m> {
         let Some(routine) = model.routines.get(&oid) else {
             return self.raise(Class::Opaque, || format!("runs routine {oid}, which is not known"));
         };
+        if !self.affords(routine) {
+            return;
+        }
         let body = routine.body.get_or_init(|| body::judge(routine, model, migration_tables));
         let renames = body.uses.as_deref().is_some_and(|uses| uses.renames);
         let only_planned = at.planned && routine.volatile;
