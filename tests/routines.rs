@@ -711,7 +711,8 @@ fn the_version_changes_with_whatever_matters() {
         for quiet in [
             "SELECT pg_catalog.pg_current_xact_id()",
             "INSERT INTO t VALUES (7); DELETE FROM t WHERE id = 7",
-            "CREATE TEMP TABLE passing (a int); DROP TABLE passing",
+            "CREATE TEMP TABLE passing (a int PRIMARY KEY); INSERT INTO passing VALUES (1)",
+            "ALTER TABLE passing RENAME TO passed; DROP TABLE passed",
             "VACUUM t",
         ] {
             wire.sql(quiet);
@@ -765,7 +766,18 @@ fn the_version_changes_with_whatever_matters() {
             "CREATE SERVER files FOREIGN DATA WRAPPER file_fdw",
             "CREATE FOREIGN TABLE ft (a text) SERVER files OPTIONS (filename '/dev/null')",
             "ALTER FOREIGN TABLE ft OPTIONS (DROP filename, ADD program 'true')",
+            "ALTER FOREIGN TABLE ft ALTER a TYPE fine",
             "DROP FOREIGN TABLE ft",
+            "ALTER EXTENSION file_fdw DROP FUNCTION file_fdw_validator(text[], oid)",
+            "CREATE TYPE lc AS (a text)",
+            "ALTER TYPE lc ALTER ATTRIBUTE a TYPE fine",
+            "ALTER TYPE lc ALTER ATTRIBUTE a TYPE text",
+            "DROP TYPE lc",
+            "CREATE TEMP TABLE own AS SELECT 1 AS a; CREATE INDEX ON own ((abs(a)))",
+            "CREATE TEMP VIEW own_view AS SELECT 1 AS a",
+            "ALTER VIEW own_view RENAME TO other_view",
+            "ALTER FUNCTION pg_catalog.pg_sleep(float8) STABLE",
+            "ALTER FUNCTION pg_catalog.pg_sleep(float8) VOLATILE",
         ] {
             // whatever else is in it, the result of the query is the measure
             let rows_before = rows(&mut wire);
@@ -777,6 +789,19 @@ fn the_version_changes_with_whatever_matters() {
             before = after;
         }
     }
+}
+
+/// Of a catalog that the query reads, a change has to show in the version.
+#[test]
+fn the_version_counts_every_catalog_that_is_read() {
+    let words: Vec<&str> = Catalog::QUERY.split_whitespace().collect();
+    let read = words.windows(2).filter(|pair| matches!(pair[0], "FROM" | "JOIN"));
+    let read: BTreeSet<&str> =
+        read.map(|pair| pair[1]).filter(|name| name.starts_with("pg_catalog.pg_")).collect();
+    assert!(read.len() > 20, "{read:?}");
+    let counted = |name: &&&str| Catalog::VERSION_QUERY.contains(&format!("FROM {name} AS x"));
+    let missing: Vec<_> = read.iter().filter(|name| !counted(name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }
 
 /// Rows that are cut, mixed and altered give a snapshot or an error, and never a panic.

@@ -3,8 +3,7 @@ SELECT pg_catalog.concat_ws(' ',
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_proc AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_proc AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
@@ -16,14 +15,12 @@ SELECT pg_catalog.concat_ws(' ',
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_operator AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_operator AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_cast AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_cast AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
@@ -34,26 +31,24 @@ SELECT pg_catalog.concat_ws(' ',
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_opclass AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_opclass AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_amproc AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_amproc AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_amop AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_amop AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
     FROM pg_catalog.pg_class AS x
-    WHERE x.relkind OPERATOR(pg_catalog.<>) 't' AND x.relkind OPERATOR(pg_catalog.<>) 'S' AND x.relpersistence OPERATOR(pg_catalog.<>) 't'),
+    WHERE x.relkind OPERATOR(pg_catalog.<>) 't' AND x.relkind OPERATOR(pg_catalog.<>) 'S'
+      AND (x.relpersistence OPERATOR(pg_catalog.<>) 't' OR x.relkind OPERATOR(pg_catalog.=) 'v')),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
@@ -84,8 +79,7 @@ SELECT pg_catalog.concat_ws(' ',
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_rewrite AS x
-    WHERE x.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid),
+    FROM pg_catalog.pg_rewrite AS x),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
@@ -125,4 +119,58 @@ SELECT pg_catalog.concat_ws(' ',
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
-    FROM pg_catalog.pg_extension AS x))
+    FROM pg_catalog.pg_extension AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_attribute AS x
+    -- relations with columns of such types, by what they depend on: far fewer are to be looked at
+    WHERE x.attrelid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend AS d
+        WHERE d.refclassid OPERATOR(pg_catalog.=) 1247::pg_catalog.oid
+          AND d.refobjid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+          AND d.classid OPERATOR(pg_catalog.=) 1259::pg_catalog.oid))
+      AND x.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND x.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_index AS x
+    WHERE x.indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
+        OR x.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
+          (SELECT pg_catalog.array_agg(o.oid) FROM pg_catalog.pg_opclass AS o
+           WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
+             (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
+               WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+               UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop AS a
+               WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)))),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_partitioned_table AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_aggregate AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_range AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_opfamily AS x),
+  (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
+      pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
+      pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
+      FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
+    FROM pg_catalog.pg_depend AS x
+    WHERE x.classid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid
+      AND x.objid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND x.deptype OPERATOR(pg_catalog.=) 'e'))
