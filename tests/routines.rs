@@ -330,6 +330,54 @@ const UNNAMED: &[Unnamed] = &[
         ],
         reads: &[],
     },
+    // what a temporary relation leads to counts for what makes it
+    Unnamed {
+        setup: "
+            CREATE FUNCTION on_insert() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN PERFORM public.ddl(); RETURN NEW; END $$;
+            CREATE TABLE triggered (a int);
+            CREATE TRIGGER t BEFORE INSERT ON triggered FOR EACH ROW EXECUTE FUNCTION on_insert();
+            CREATE VIEW through AS SELECT a FROM triggered;
+            CREATE DOMAIN checked AS int CHECK (public.ddl() > 0);
+            CREATE TABLE domains (a checked);
+            CREATE TABLE defaults (a int, b int DEFAULT public.ddl());
+            CREATE FUNCTION fills() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
+                CREATE TEMP VIEW ints AS TABLE through; INSERT INTO ints VALUES (1);
+                RETURN 1; END $$;
+            CREATE TEMP VIEW named AS SELECT a FROM triggered",
+        runs: &[
+            "CREATE TEMP VIEW v AS SELECT a FROM triggered WHERE a > 0 ORDER BY a",
+            "CREATE OR REPLACE TEMP VIEW v AS TABLE ONLY through",
+            "CREATE VIEW pg_temp.ints AS SELECT a FROM triggered AS ints (a)",
+            "ALTER VIEW pg_temp.named RENAME TO ints",
+            "ALTER INDEX pg_temp.named RENAME TO ints",
+            "DO $$ BEGIN CREATE TEMP VIEW v AS TABLE through; INSERT INTO v VALUES (1); END $$",
+            "DO $$ BEGIN CREATE TEMP TABLE v AS SELECT a FROM domains; INSERT INTO v VALUES (1); END $$",
+            "DO $$ BEGIN CREATE TEMP TABLE v (LIKE defaults INCLUDING ALL); \
+             INSERT INTO v (a) VALUES (1); END $$",
+            "SELECT fills()",
+        ],
+        reads: &["SELECT a FROM triggered, domains, defaults", "TABLE through"],
+    },
+    // what makes something temporary fires event triggers, whatever else it does
+    Unnamed {
+        setup: "
+            CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS
+                $$ BEGIN CREATE SEQUENCE public.made; DROP SEQUENCE public.made; END $$;
+            CREATE SEQUENCE numbers;
+            CREATE EVENT TRIGGER own ON ddl_command_start
+                WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE VIEW')
+                EXECUTE FUNCTION on_ddl()",
+        runs: &[
+            "DO $$ BEGIN CREATE TEMP TABLE v (a int); INSERT INTO v VALUES (1); END $$",
+            "DO $$ BEGIN CREATE TEMP TABLE v (a int); PERFORM pg_notify('a', 'b'); END $$",
+            "CREATE TEMP TABLE v AS SELECT nextval('numbers')",
+            "SELECT nextval('numbers') INTO TEMP v",
+            "CREATE TEMP VIEW v AS SELECT nextval('numbers')",
+            "CREATE TEMP TABLE v (a int DEFAULT nextval('numbers'))",
+        ],
+        reads: &["SELECT a FROM ints"],
+    },
     // indexes of PostgreSQL's own classes with something of the user's
     Unnamed {
         setup: "

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
+use super::before::changes_catalog;
 use super::inside::Progress;
-use super::lookups::changes_catalog;
 use super::owed::{Owed, Run, take_at};
 use super::{CopyIn, Fate, Gate, Undecided};
 use crate::protocol::message;

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::before::Before;
 use super::inside::{Progress, takes_snapshot};
 use super::lookups::{FIRST_NORMAL, Look, Lookups, Snapshot, calls, foreign, unseen};
 use super::text::Stop;
@@ -16,6 +17,7 @@ impl Gate {
     /// The catalog in force from the next statement on.
     pub fn set_catalog(&mut self, look: Look, private: bool) {
         if let Some(lookups) = &mut self.lookups {
+            lookups.anew &= private || look.snapshot.is_none();
             lookups.look = look;
             lookups.private = private;
             lookups.touched = false;
@@ -60,6 +62,11 @@ impl Gate {
     /// The snapshot in force.
     pub fn catalog(&self) -> Option<&Arc<Snapshot>> {
         self.lookups.as_ref()?.look.snapshot.as_ref()
+    }
+
+    /// A look reads the whole catalog, whatever its version is.
+    pub fn reads_anew(&self) -> bool {
+        self.lookups.as_ref().is_some_and(|lookups| lookups.anew)
     }
 
     /// Whether this session may have changed the catalog since the last call.
@@ -169,6 +176,7 @@ impl Gate {
         if let Some(lookups) = &mut self.lookups {
             lookups.touched = true;
             lookups.replaced |= replaced;
+            lookups.anew |= replaced;
             lookups.to_tell = true;
             lookups.uncommitted = true;
         }
@@ -182,6 +190,7 @@ impl Gate {
         {
             lookups.touched = true;
             lookups.replaced = true;
+            lookups.anew = true;
         }
     }
 
@@ -328,6 +337,26 @@ impl Gate {
         }
     }
 
+    /// What EXECUTE runs, where the rows of that become a table.
+    pub(super) fn as_made(
+        &self,
+        statement: &Statement,
+        meaning: &Statement,
+        resolved: Resolved,
+        before: Before,
+        now: Instant,
+    ) -> Resolved {
+        let Some(lookups) = self.lookups().filter(|_| statement.makes_types) else {
+            return resolved;
+        };
+        let path = lookups.path_behind(before);
+        let table = Statement { tag: "CREATE TABLE AS", ..meaning.clone() };
+        let made = lookups.resolve(&table, path, false, now, None);
+        let by_path = made.by_path || resolved.by_path;
+        let stronger = if made.class > resolved.class { made } else { resolved };
+        Resolved { by_path, ..stronger }
+    }
+
     /// A statement with parameters of types of the database's own: a domain's checks run when they
     /// are bound, whatever the text says.
     pub(super) fn with_parameters(&self, judgement: Rc<Judgement>, now: Instant) -> Rc<Judgement> {
@@ -374,28 +403,4 @@ impl Gate {
         }
         Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, false))
     }
-
-    /// What the open pipeline may have done to the catalog.
-    pub(super) fn before(&self) -> Before {
-        let open = self.lookups().filter(|_| self.open);
-        open.map_or_else(Before::default, |lookups| Before {
-            changed: lookups.touched,
-            replaced: lookups.replaced,
-            lost: false,
-            types: false,
-        })
-    }
-}
-
-/// What earlier statements of a text, or of the open pipeline, may have done.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Before {
-    /// Changed what the catalog says, of this session's temporary relations or by unseen code too.
-    pub(super) changed: bool,
-    /// Changed permanent objects: one of them was DDL or stronger.
-    pub(super) replaced: bool,
-    /// Changed `search_path`.
-    pub(super) lost: bool,
-    /// Made types, of this session's own too.
-    pub(super) types: bool,
 }

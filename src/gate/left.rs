@@ -2,14 +2,15 @@
 //! transaction, deferred triggers there or at SET CONSTRAINTS. By then the catalog may say something
 //! else of it than it did when the statement was let through: what the session replaced since, or
 //! others did. So such statements are listed until their transaction has ended, and what runs what
-//! they left is judged as them too, where the catalog is not the one that they were judged by.
+//! they left is judged as them too, where the catalog is not the one that they were judged by, or
+//! unqualified names lead elsewhere: those in routines are looked up when they run.
 //!
 //! Only what is stronger by now than what the statement was let run as counts.
 
 use std::rc::Rc;
 
 use super::Gate;
-use super::catalog::Before;
+use super::before::{Before, moves_path};
 use super::lookups::unseen;
 use super::plan::Plan;
 use super::text::{Stop, class_of};
@@ -49,6 +50,8 @@ struct When {
     batch: Batch,
     /// What ends its transaction has been sent behind it.
     over: bool,
+    /// The path was known by which its names were looked up.
+    by_path: bool,
 }
 
 impl Left {
@@ -79,7 +82,8 @@ impl Left {
     /// One of which nothing can be said later.
     fn lose(&mut self, when: When) {
         let number = self.beyond.map_or(when.number, |beyond| beyond.number);
-        self.beyond = Some(When { number, ..when });
+        let by_path = when.by_path || self.beyond.is_some_and(|beyond| beyond.by_path);
+        self.beyond = Some(When { number, by_path, ..when });
     }
 
     /// What ends the transaction is being sent. It may be skipped yet, behind an error.
@@ -108,13 +112,16 @@ impl Gate {
     ) {
         let Some(lookups) = self.lookups() else { return };
         let number = lookups.number(now);
-        let when = When { number, batch: self.batch, over: false };
+        let path = lookups.path_behind(plan.before);
+        let by_path = *path != Path::Unknown;
+        let when = When { number, batch: self.batch, over: false, by_path };
         let runs = (resolved.runs_routines || number == 0) && class >= Class::Write;
         if statement.uses.is_some() && (runs || holds(statement)) {
-            let path = if plan.before.lost { Path::Unknown } else { lookups.path.clone() };
+            let path = path.clone();
             plan.left.push(One { judgement: judgement.cloned(), index, class, path, when });
         } else if statement.tag == "FUNCTION CALL" && statement.unseen_code {
-            plan.left.lose(when);
+            // it was resolved by no path
+            plan.left.lose(When { by_path: false, ..when });
         }
         if ends(statement) {
             plan.ends = true;
@@ -165,7 +172,11 @@ impl Gate {
         let number = lookups.number(now);
         let old = self.left.beyond.is_some()
             || (lookups.is_due(now) && !lookups.looked)
-            || self.left.listed.iter().any(|one| one.when.number != number);
+            || self
+                .left
+                .listed
+                .iter()
+                .any(|one| one.when.number != number || one.path != lookups.path);
         old && (text.statements.iter().any(|one| self.runs_left(one))
             || self.known(text, now).is_some_and(|known| known.runs_routines))
     }
@@ -190,7 +201,9 @@ impl Gate {
         if !runs || (state.is_failed() && self.has_failed()) {
             return resolved;
         }
-        match self.strongest_left(text, false, confirmed, plan, now) {
+        let lost = plan.before.lost || moves_path(statement) || resolved.unseen_code;
+        let before = Before { lost, ..plan.before };
+        match self.strongest_left(text, (false, confirmed), before, plan, now) {
             Some(left) if left.class > resolved.class => Resolved {
                 runs_routines: resolved.runs_routines,
                 missing: resolved.missing,
@@ -216,7 +229,8 @@ impl Gate {
         if view.confirmed {
             return Ok(());
         }
-        let Some(left) = self.strongest_left(text, true, false, plan, now) else { return Ok(()) };
+        let left = self.strongest_left(text, (true, false), plan.before, plan, now);
+        let Some(left) = left else { return Ok(()) };
         self.settled_enough(statement, left.class)?;
         match self.policy.decide(statement, left.class, view) {
             Decision::Block(mut denial) => {
@@ -233,8 +247,8 @@ impl Gate {
     fn strongest_left(
         &self,
         text: &Judgement,
-        implicit: bool,
-        confirmed: bool,
+        (implicit, confirmed): (bool, bool),
+        before: Before,
         plan: &mut Plan,
         now: Instant,
     ) -> Option<Resolved> {
@@ -242,7 +256,8 @@ impl Gate {
             return None;
         }
         let lookups = self.lookups()?;
-        let (before, number) = (plan.before, lookups.number(now));
+        let number = lookups.number(now);
+        let path = lookups.path_behind(before);
         let old = (lookups.is_due(now) && !lookups.looked)
             || (before.replaced && !confirmed)
             || lookups.lacks_own();
@@ -259,10 +274,13 @@ impl Gate {
             let holds = holds(statement);
             let changed = holds && before.changed;
             let frozen = holds && lookups.look.frozen;
-            if !old && !changed && !frozen && one.when.number == number {
+            let moved = one.path != *path;
+            if !old && !changed && !frozen && !moved && one.when.number == number {
                 continue;
             }
-            let known = lookups.known_by(judgement, &one.path, now);
+            // every schema counts: those of the path in force, and of the one by then
+            let path = if moved { &Path::Unknown } else { path };
+            let known = lookups.known_by(judgement, path, now);
             let before = Before { changed, lost: false, ..before };
             let resolved =
                 self.resolved(Some(&known), one.index, statement, now, before, confirmed);
@@ -275,7 +293,8 @@ impl Gate {
         }
         let lost = self.left.beyond.iter().filter(|when| here(when));
         let mut lost = lost.chain(plan.left.beyond.iter().filter(|when| own(when)));
-        if lost.any(|when| old || when.number != number) {
+        let moved = |when: &When| when.by_path && *path == Path::Unknown;
+        if lost.any(|when| old || moved(when) || when.number != number) {
             let statement = Statement::new(Class::Session, "");
             strongest =
                 Some(unseen(&statement, "runs what more statements left than are told apart"));

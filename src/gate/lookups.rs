@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::before::Before;
 use super::look::Looking;
 use super::next::Unread;
 use super::overloads::Analyses;
 use crate::session::Instant;
 pub(super) use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::catalog::{Analysed, Catalog, Known, Path, Resolved};
-use crate::sql::{Class, Effect, Judgement, Name, Statement, Uses};
+use crate::sql::{Class, Judgement, Name, Statement, Uses};
 
 /// A catalog as read at some moment.
 #[derive(Debug)]
@@ -47,8 +48,11 @@ pub(super) struct Lookups {
     pub(super) backstop: bool,
     /// Something that this session sent may have changed the catalog since the snapshot.
     pub(super) touched: bool,
-    /// It ran DDL on permanent objects since the snapshot.
+    /// It ran DDL since the snapshot, or something else that it does not show.
     pub(super) replaced: bool,
+    /// The next snapshot that others are to share is read anew, whatever the version says: what is
+    /// temporary may have another name.
+    pub(super) anew: bool,
     /// As `touched`, not yet told to the shell.
     pub(super) to_tell: bool,
     /// As `touched`, in the open transaction: what it did is there for others once it commits.
@@ -83,6 +87,7 @@ impl Lookups {
             backstop,
             touched: false,
             replaced: false,
+            anew: false,
             to_tell: false,
             uncommitted: false,
             looked: false,
@@ -96,6 +101,11 @@ impl Lookups {
             temporary: Cell::new(false),
             analyses: Analyses::new(),
         }
+    }
+
+    /// The path behind statements that have done this.
+    pub(super) fn path_behind(&self, before: Before) -> &Path {
+        if before.lost { &Path::Unknown } else { &self.path }
     }
 
     pub(super) fn is_due(&self, now: Instant) -> bool {
@@ -248,28 +258,7 @@ pub(super) fn unseen(statement: &Statement, reason: &str) -> Resolved {
         changes: true,
         runs_routines: true,
         missing: false,
+        by_path: false,
         reason: reason.into(),
     }
-}
-
-/// Whether a statement may change what the catalog says.
-pub(super) fn changes_catalog(statement: &Statement) -> bool {
-    statement.class >= Class::Ddl || statement.do_or_call
-}
-
-/// Whether a statement may change where unqualified names lead.
-pub(super) fn moves_path(statement: &Statement) -> bool {
-    let moves = |name: &str| {
-        ["search_path", "role", "session_authorization"]
-            .iter()
-            .any(|one| name.eq_ignore_ascii_case(one))
-    };
-    let effect = match &statement.effect {
-        Effect::Set { name, .. } | Effect::Reset(name) => moves(name),
-        Effect::ResetAll | Effect::DiscardAll => true,
-        _ => false,
-    };
-    effect
-        || statement.do_or_call
-        || statement.set_config.iter().any(|call| call.name.as_deref().is_none_or(moves))
 }

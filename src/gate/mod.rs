@@ -7,6 +7,7 @@
 mod answers;
 mod asked;
 mod backend;
+mod before;
 mod catalog;
 mod check;
 mod extended;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use smallvec::smallvec;
 
 use super::Gate;
-use super::catalog::Before;
+use super::before::Before;
 use super::plan::Plan;
 use crate::protocol::body;
 use crate::session::{Instant, Meanings};

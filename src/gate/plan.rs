@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use hashbrown::HashMap;
 
-use super::catalog::Before;
+use super::before::Before;
 use super::left::Left;
 use super::text::ConfirmedStatement;
 use super::{Alike, Decided, Fence, Gate};

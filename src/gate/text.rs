@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use super::lookups::{changes_catalog, moves_path};
 use super::owed::{Owed, Run};
 use super::plan::Plan;
 use super::{CopyIn, Encoding, EventId, Fence, Gate};
@@ -159,10 +158,10 @@ impl Gate {
                 plan.unseen |= resolved.unseen_code;
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
-            plan.before.changed |= changes_catalog(statement) || resolved.changes || brings_back;
-            plan.before.replaced |= brings_back;
-            plan.before.lost |= moves_path(statement) || resolved.unseen_code;
-            plan.before.types |= statement.makes_types || resolved.changes;
+            plan.before.then(statement, &resolved);
+            if brings_back {
+                plan.before.brought_back();
+            }
             if running {
                 self.left_to_the_end(statement, judgement, &state, &mut plan, now)?;
             }
@@ -200,6 +199,7 @@ impl Gate {
             let resolved =
                 self.resolved(known.as_deref(), at, meaning, now, before, view.confirmed);
             plan.relies |= self.relies(known.as_deref(), at, &resolved);
+            let resolved = self.as_made(statement, meaning, resolved, before, now);
             let resolved = resolved.at_least(judgement.floor);
             let class = class_of(meaning, &resolved, temporary);
             self.settled_enough(meaning, class)?;
@@ -212,13 +212,14 @@ impl Gate {
             self.leaves((Some(judgement), at), meaning, &resolved, class, plan, now);
             plan.indirect |= meaning.effect != Effect::None || !meaning.set_config.is_empty();
             plan.unseen |= resolved.unseen_code;
-            plan.before.types |= meaning.makes_types || resolved.changes;
+            plan.before.then(meaning, &resolved);
             plan.triggers |= meaning.may_run_unseen_code();
             plan.copies += usize::from(meaning.copy_in);
         }
         plan.decided(index, statement, strongest);
         self.leaves((None, index), statement, resolved, class, plan, now);
-        plan.before.replaced |= strongest >= Class::Ddl;
+        let makes = plan.before.types || statement.makes_types || resolved.changes;
+        plan.before.decided(strongest, makes);
         let about = || ConfirmedStatement {
             index,
             class: strongest,

@@ -59,6 +59,8 @@ pub(super) struct Slot {
     /// Counts changes of `look`: read by every session for every message, written rarely.
     stamp: AtomicU64,
     touches: AtomicU64,
+    /// As `touches`, when the look set out that `look` is of.
+    newest: AtomicU64,
     look: RwLock<Look>,
 }
 
@@ -93,7 +95,13 @@ impl Slot {
             if self.touches() != touches {
                 new.until = Instant::ZERO;
             }
-            *look = new.clone();
+            // one that set out later has seen more
+            if touches < self.newest.load(Ordering::Acquire) {
+                look.until = Instant::ZERO;
+            } else {
+                self.newest.store(touches, Ordering::Release);
+                *look = new.clone();
+            }
         });
         new
     }

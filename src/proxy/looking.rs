@@ -80,7 +80,8 @@ impl Relay {
         };
         let both = [Catalog::VERSION_QUERY, Catalog::QUERY];
         let mut queries = vec![ISOLATION];
-        queries.extend(if known && !looking.anew { &both[..1] } else { &both[..] });
+        let anew = looking.anew || self.leg.gate.reads_anew();
+        queries.extend(if known && !anew { &both[..1] } else { &both[..] });
         self.leg.gate.look(&queries)
     }
 

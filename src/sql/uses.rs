@@ -348,7 +348,7 @@ mod tests {
             ("SELECT ARRAY[1], a + 2 FROM t", "read t:s +"),
             ("CREATE VIEW v AS SELECT f() FROM t", "none"),
             ("CREATE FUNCTION g() RETURNS int RETURN f()", "none"),
-            ("CREATE TEMP VIEW v AS SELECT f() FROM t", "temp f(0) t:s v:s?"),
+            ("CREATE TEMP VIEW v AS SELECT f() FROM t", "temp f(0) t:siud v:s?"),
             ("CREATE TEMP TABLE t (a d DEFAULT f())", "temp f(0) t:s? ::d"),
             ("CREATE TEMP TABLE t AS SELECT f()", "temp f(0) t:s?"),
             ("CREATE INDEX ON t (f(a))", "ddl f(1) t:sm"),

@@ -144,6 +144,111 @@ pub const CALLS: &[Attack] = &[
         GONE,
     ),
     attack(
+        "a trigger behind a temporary view",
+        &["CREATE TEMP VIEW v AS SELECT * FROM with_trigger", "INSERT INTO v VALUES (1)"],
+        GONE,
+    ),
+    attack(
+        "a trigger behind a temporary view that hides a table",
+        &[
+            "CREATE OR REPLACE TEMP VIEW bystanders AS TABLE with_trigger_and_name",
+            "WITH w AS (INSERT INTO bystanders SELECT 9, 'x' WHERE false RETURNING id) TABLE w",
+        ],
+        GONE,
+    ),
+    attack(
+        "a trigger behind a temporary view of another name",
+        &[
+            "CREATE TEMP VIEW v AS TABLE with_trigger_and_name",
+            "ALTER VIEW pg_temp.v RENAME TO bystanders",
+            "INSERT INTO bystanders SELECT 9, 'x' WHERE false",
+        ],
+        GONE,
+    ),
+    attack(
+        "a trigger behind a temporary view, prepared",
+        &[
+            "PREPARE p AS INSERT INTO bystanders SELECT 9, 'x' WHERE false",
+            "CREATE TEMP VIEW bystanders AS TABLE with_trigger_and_name",
+            "EXECUTE p",
+        ],
+        GONE,
+    ),
+    attack(
+        "a trigger behind a temporary view, in DO",
+        &["DO $$ BEGIN CREATE TEMP VIEW bystanders AS TABLE with_trigger_and_name; \
+             INSERT INTO bystanders VALUES (9, 'x'); END $$"],
+        GONE,
+    ),
+    attack(
+        "a trigger behind a temporary view, by another path",
+        &[
+            "CREATE TEMP VIEW v AS TABLE with_upper_trigger",
+            "SET search_path = evil, pg_catalog",
+            "INSERT INTO v VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "a trigger behind a temporary view of another name, by another path",
+        &[
+            "CREATE TEMP VIEW v AS TABLE with_upper_trigger",
+            "ALTER VIEW v RENAME TO w",
+            "SET search_path = evil, pg_catalog",
+            "INSERT INTO w VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "the catalog behind a temporary view",
+        &[
+            "CREATE TEMP VIEW v AS SELECT oid, relname FROM pg_class",
+            "UPDATE v SET relname = 'renamed' WHERE relname = 'victims'",
+        ],
+        GONE,
+    ),
+    attack(
+        "pg_settings behind a temporary view",
+        &[
+            "CREATE TEMP VIEW v AS SELECT name, setting FROM pg_settings",
+            "UPDATE v SET setting = 'evil, pg_catalog' WHERE name = 'search_path'",
+            "SELECT upper('x'::text)",
+        ],
+        GONE,
+    ),
+    attack(
+        "a domain of a temporary table, in DO",
+        &["DO $$ BEGIN CREATE TEMP TABLE t AS SELECT n FROM with_domain; \
+             INSERT INTO t VALUES (1); END $$"],
+        GONE,
+    ),
+    attack(
+        "a domain of a temporary table, by EXPLAIN",
+        &[
+            "EXPLAIN ANALYZE CREATE TEMP TABLE t AS SELECT n FROM with_domain",
+            "INSERT INTO t VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "a domain of a temporary table, by EXECUTE",
+        &[
+            "PREPARE p AS SELECT n FROM with_domain",
+            "CREATE TEMP TABLE t AS EXECUTE p",
+            "INSERT INTO t VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "a default of a temporary child",
+        &[
+            "CREATE TEMP TABLE p (m int)",
+            "CREATE TEMP TABLE t (LIKE with_default INCLUDING ALL) INHERITS (p)",
+            "INSERT INTO t (id) VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
         "a routine in a temporary default",
         &["CREATE TEMP TABLE t (n int DEFAULT drop_it(), m int)", "INSERT INTO t (m) VALUES (1)"],
         GONE,

@@ -1,6 +1,7 @@
 //! What runs later than the statement that it is of, deferred triggers and the query of a cursor WITH
 //! HOLD, and was replaced meanwhile: by the session itself, while it had confirmed, or by another
-//! connection that the proxy knows nothing of.
+//! connection that the proxy knows nothing of. Or what it calls is another routine by then, since names
+//! lead elsewhere. And what another transaction did, which is there once it is committed.
 
 use std::thread;
 use std::time::Duration;
@@ -14,6 +15,8 @@ const OVERDUE: Duration = Duration::from_millis(6500);
 
 const WORLD: &str = "
     GRANT ALL ON SCHEMA public TO PUBLIC;
+    DO $$ BEGIN CREATE ROLE evil; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+    GRANT evil TO app;
     SET ROLE app;
     CREATE TABLE victim ();
     CREATE FUNCTION later() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
@@ -34,7 +37,26 @@ const WORLD: &str = "
     CREATE FUNCTION sets() RETURNS int LANGUAGE plpgsql AS
         $$ BEGIN SET CONSTRAINTS ALL IMMEDIATE; RETURN 1; END $$;
     CREATE TABLE parents (id int PRIMARY KEY);
-    CREATE TABLE children (id int REFERENCES parents DEFERRABLE INITIALLY DEFERRED)";
+    CREATE TABLE children (id int REFERENCES parents DEFERRABLE INITIALLY DEFERRED);
+    CREATE FUNCTION helper() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+    CREATE SCHEMA evil;
+    GRANT USAGE ON SCHEMA evil TO PUBLIC;
+    CREATE FUNCTION evil.helper() RETURNS int LANGUAGE plpgsql SECURITY DEFINER AS
+        $$ BEGIN DROP TABLE IF EXISTS public.victim; RETURN 1; END $$;
+    CREATE FUNCTION calls() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM helper(); RETURN NULL; END $$;
+    CREATE FUNCTION called(int) RETURNS int LANGUAGE plpgsql STABLE AS
+        $$ BEGIN RETURN helper(); END $$;
+    CREATE TABLE calling (a int);
+    CREATE CONSTRAINT TRIGGER t AFTER INSERT ON calling DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION calls();
+    CREATE TABLE at_once (a int);
+    CREATE CONSTRAINT TRIGGER t AFTER INSERT ON at_once DEFERRABLE
+        FOR EACH ROW EXECUTE FUNCTION calls();
+    CREATE FUNCTION defers() RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.at_once VALUES (1); RETURN 1; END $$;
+    CREATE FUNCTION replaceable() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+    CREATE VIEW replaceable_view AS SELECT 1 AS a";
 
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION public.later() RETURNS trigger LANGUAGE plpgsql AS \
     $$ BEGIN DROP TABLE public.victim; RETURN NULL; END $$";
@@ -102,6 +124,38 @@ const OWN: &[&[&str]] = &[
 /// The end of a string or of a pipeline is one too.
 const IMPLICIT: &[&str] = &[INSERT, LOCALLY, TRIGGER, NO_LONGER];
 
+const CALL: &str = "INSERT INTO calling VALUES (1)";
+const CALL_HELD: &str = "DECLARE c CURSOR WITH HOLD FOR SELECT public.called(1)";
+const ELSEWHERE_PATH: &str = "SET search_path = evil";
+const LOCAL_PATH: &str = "SET LOCAL search_path = evil";
+
+/// What is left calls another routine by the time that it runs.
+const MOVED: &[&[&str]] = &[
+    &["BEGIN", CALL, ELSEWHERE_PATH, "COMMIT"],
+    &["BEGIN", CALL, LOCAL_PATH, "COMMIT"],
+    &["BEGIN", CALL, LOCAL_PATH, IMMEDIATE, "COMMIT"],
+    &["BEGIN", CALL, LOCAL_PATH, "DO $$ BEGIN SET CONSTRAINTS ALL IMMEDIATE; END $$", "COMMIT"],
+    &[
+        "BEGIN",
+        CALL,
+        "DO $$ BEGIN SET search_path = evil; SET CONSTRAINTS ALL IMMEDIATE; END $$",
+        "COMMIT",
+    ],
+    &["BEGIN", CALL, "SELECT set_config('search_path', 'evil', false)", "COMMIT"],
+    &["BEGIN", CALL_HELD, ELSEWHERE_PATH, "COMMIT"],
+    &["BEGIN", CALL_HELD, "SET ROLE evil", "COMMIT"],
+    &["BEGIN", "SELECT defers()", LOCAL_PATH, "COMMIT"],
+    &["BEGIN", "SAVEPOINT s", CALL, LOCAL_PATH, "RELEASE s", "COMMIT"],
+];
+
+/// At the end of a string or of a pipeline too.
+const MOVED_IMPLICITLY: &[&[&str]] = &[
+    &[CALL, ELSEWHERE_PATH],
+    &[CALL, LOCAL_PATH],
+    &[CALL, "SELECT set_config('search_path', 'evil', true)"],
+    &["SELECT defers()", LOCAL_PATH],
+];
+
 fn start(major: Major) -> (Cluster, Proxy) {
     let settings = [("max_prepared_transactions", "5"), ("log_statement", "all")];
     let builder = Cluster::builder().major(major);
@@ -159,7 +213,15 @@ fn what_was_left(major: Major) {
     let own = OWN.iter().copied().chain([&beyond[..]]);
     let mut attacks: Vec<_> = own.map(|texts| (texts, forms(texts))).collect();
     attacks.push((IMPLICIT, together(IMPLICIT)));
-    for (texts, forms) in &attacks {
+    attack(&cluster, &proxy, &attacks);
+}
+
+/// Texts, and the forms that they are sent in.
+type Tried<'t> = (&'t [&'t str], Vec<(&'static str, Vec<Frames>)>);
+
+/// Each has to do its harm straight to the server, and none through the proxy.
+fn attack(cluster: &Cluster, proxy: &Proxy, attacks: &[Tried<'_>]) {
+    for (texts, forms) in attacks {
         let mut direct = cluster.connect("direct");
         direct.sql("SET SESSION AUTHORIZATION app");
         let answers = send(&mut direct, &forms[0].1);
@@ -168,16 +230,16 @@ fn what_was_left(major: Major) {
         if prepared {
             direct.sql("COMMIT PREPARED 'p'");
         }
-        assert!(is_harmed(&cluster, "direct"), "{texts:?} does nothing: {:?}", errors(&answers));
-        direct.sql("RESET SESSION AUTHORIZATION");
-        direct.sql(RESTORE);
+        assert!(is_harmed(cluster, "direct"), "{texts:?} does nothing: {:?}", errors(&answers));
+        drop(direct);
+        cluster.sql("direct", RESTORE);
         for (form, writes) in forms {
             let mut session = proxy.connect("nova");
             session.sql("SELECT held(1)");
             let answers = send(&mut session, writes);
             session.sql("ROLLBACK");
             drop(session);
-            assert!(!is_harmed(&cluster, "judged"), "{texts:?}, {form}");
+            assert!(!is_harmed(cluster, "judged"), "{texts:?}, {form}");
             assert!(!errors(&answers).is_empty(), "{texts:?}, {form}");
             // in a session that has confirmed, so that the proxy hears of it
             let login = proxy.login("nova").options("-c authority.confirm_prod_migrations=true");
@@ -194,6 +256,93 @@ fn what_was_left_is_judged_when_it_runs_15() {
 #[test]
 fn what_was_left_is_judged_when_it_runs_18() {
     what_was_left(Major::V18);
+}
+
+fn names_led_elsewhere(major: Major) {
+    let (cluster, proxy) = start(major);
+    let many: Vec<String> =
+        (0..70).map(|n| format!("INSERT INTO others AS o{n} VALUES (1)")).collect();
+    let mut beyond = vec!["BEGIN"];
+    beyond.extend(many.iter().map(String::as_str));
+    beyond.extend([CALL, LOCAL_PATH, "COMMIT"]);
+    let own = MOVED.iter().copied().chain([&beyond[..]]);
+    let explicit = own.map(|texts| (texts, forms(texts)));
+    let implicit = MOVED_IMPLICITLY.iter().map(|texts| (*texts, together(texts)));
+    let attacks: Vec<_> = explicit.chain(implicit).collect();
+    attack(&cluster, &proxy, &attacks);
+    // what runs by the path that it was let run by, or leads nowhere else, runs
+    let mut session = proxy.connect("nova");
+    for texts in [
+        &["BEGIN", CALL, "SET LOCAL application_name = 'x'", "COMMIT"][..],
+        &["BEGIN", INSERT, "SET LOCAL search_path = aside", "COMMIT"],
+    ] {
+        let answers = send(&mut session, &forms(texts)[1].1);
+        assert_eq!(errors(&answers), [""; 0], "{texts:?}");
+    }
+}
+
+#[test]
+fn what_was_left_is_judged_by_the_path_that_it_runs_by_15() {
+    names_led_elsewhere(Major::V15);
+}
+
+#[test]
+fn what_was_left_is_judged_by_the_path_that_it_runs_by_18() {
+    names_led_elsewhere(Major::V18);
+}
+
+fn committed_prepared(major: Major) {
+    let (cluster, proxy) = start(major);
+    let prepare = [
+        "BEGIN",
+        LOCALLY,
+        "CREATE OR REPLACE FUNCTION replaceable() RETURNS int LANGUAGE plpgsql AS \
+         $$ BEGIN DROP TABLE IF EXISTS public.victim; RETURN 1; END $$",
+        "CREATE OR REPLACE VIEW replaceable_view AS SELECT replaceable() AS a",
+        "PREPARE TRANSACTION 'later'",
+    ];
+    let back = "CREATE OR REPLACE FUNCTION replaceable() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1'; \
+        CREATE OR REPLACE VIEW replaceable_view AS SELECT 1 AS a";
+    let commit = "COMMIT PREPARED 'later'";
+    let confirmed = proxy.login("nova").options("-c authority.confirm_prod_migrations=true");
+    for uses in ["SELECT replaceable()", "TABLE replaceable_view"] {
+        let forms = forms(&[commit, uses]);
+        // a string cannot have it
+        for (_, writes) in forms.iter().filter(|(form, _)| *form != "in a string") {
+            let mut session = proxy.connect("nova");
+            for text in [uses].iter().chain(&prepare) {
+                session.sql(text);
+            }
+            let answers = send(&mut session, writes);
+            assert!(!is_harmed(&cluster, "judged"), "{uses}");
+            assert!(
+                errors(&answers).concat().contains("blocked"),
+                "{uses}: {:?}",
+                errors(&answers)
+            );
+            // where it is not committed, it still holds what it has replaced
+            let open = cluster.value("judged", "SELECT count(*) FROM pg_prepared_xacts");
+            assert_eq!(open, "0", "{uses}");
+            proxy.try_connect(&confirmed).unwrap().sql(back);
+        }
+    }
+    // it would do harm
+    let mut session = proxy.try_connect(&confirmed).unwrap();
+    prepare
+        .iter()
+        .chain(&[commit, "TABLE replaceable_view"])
+        .for_each(|text| drop(session.sql(text)));
+    assert!(is_harmed(&cluster, "judged"));
+}
+
+#[test]
+fn what_a_prepared_transaction_replaced_is_judged_anew_15() {
+    committed_prepared(Major::V15);
+}
+
+#[test]
+fn what_a_prepared_transaction_replaced_is_judged_anew_18() {
+    committed_prepared(Major::V18);
 }
 
 /// What each session has begun, and what it ends with.
@@ -251,6 +400,28 @@ fn ordinary(major: Major) {
     let looks = || cluster.log().matches("SAVEPOINT \"pgauthority look\"").count();
     let all = [&texts[..], &["COMMIT", "CLOSE c"], &undo].concat();
     for (form, writes) in forms(&all) {
+        let mut session = proxy.connect("nova");
+        session.sql("SELECT held(1)");
+        let before = looks();
+        let answers = send(&mut session, &writes);
+        assert_eq!(errors(&answers), [""; 0], "{form}");
+        assert_eq!(looks(), before, "{form}");
+    }
+    // what is temporary, and leads to nothing strong, needs no look
+    let own = [
+        "BEGIN",
+        "CREATE TEMP TABLE own (a int PRIMARY KEY, b text DEFAULT 'x')",
+        "INSERT INTO own VALUES (1)",
+        "CREATE TEMP VIEW shows AS SELECT a FROM own WHERE a > 0",
+        "INSERT INTO shows VALUES (2)",
+        "ALTER TABLE pg_temp.own RENAME TO deferring",
+        "CREATE TEMP VIEW counts AS SELECT count(*) AS n FROM pg_class",
+        "SELECT count(*) FROM deferring, shows, counts",
+        "DROP VIEW pg_temp.shows, pg_temp.counts",
+        "DROP TABLE pg_temp.deferring",
+        "COMMIT",
+    ];
+    for (form, writes) in forms(&own) {
         let mut session = proxy.connect("nova");
         session.sql("SELECT held(1)");
         let before = looks();

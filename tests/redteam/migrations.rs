@@ -45,6 +45,19 @@ pub const ATTACKS: &[Attack] = &[
         &["MERGE INTO alembic_version a USING bystanders b ON b.id = 1 WHEN MATCHED THEN DELETE"],
         VERSION,
     ),
+    attack(
+        "behind a temporary view",
+        &[
+            "CREATE TEMP VIEW bystanders AS SELECT version_num AS name FROM alembic_version",
+            "UPDATE bystanders SET name = 'loot' WHERE name = '1a2b'",
+        ],
+        VERSION,
+    ),
+    attack(
+        "behind a temporary view of a view",
+        &["CREATE TEMP VIEW v AS TABLE versions", "UPDATE v SET version_num = 'loot'"],
+        VERSION,
+    ),
     attack("truncate", &["TRUNCATE bystanders, alembic_version"], VERSION),
     attack(
         "lock and delete",

@@ -25,6 +25,9 @@ const SORTED: &str = "SELECT j FROM (VALUES (json '1'), (json '2')) v (j) ORDER 
 const PATH: &str = "UPDATE pg_settings SET setting = 'evil, pg_catalog' WHERE name = 'search_path'";
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION harmless_trigger() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DROP TABLE victims; RETURN NEW; END'";
 
+const TEMP_VIEW: &str = "CREATE TEMP VIEW v AS SELECT * FROM with_trigger";
+const TEMP_TABLE: &str = "CREATE TEMP TABLE v (LIKE with_default INCLUDING ALL)";
+
 /// Everything as it was: also the table, where an attack got through.
 pub const RESTORE: &str = "CREATE OR REPLACE FUNCTION harmless() RETURNS int LANGUAGE plpgsql AS \
     'BEGIN RETURN 1; END'; \
@@ -307,6 +310,63 @@ pub const REPLACED: &[Attack] = &[
             "COPY bystanders FROM STDIN",
         ],
         GONE,
+    ),
+    attack("a temporary view", &[CONFIRM, TEMP_VIEW, WITHDRAW, "INSERT INTO v VALUES (1)"], GONE),
+    attack(
+        "a temporary view, in a transaction",
+        &["BEGIN", LOCALLY, TEMP_VIEW, NO_LONGER, "INSERT INTO v VALUES (1)", "COMMIT"],
+        GONE,
+    ),
+    attack(
+        "the name of a temporary view",
+        &[
+            CONFIRM,
+            TEMP_VIEW,
+            "SELECT harmless()",
+            "ALTER VIEW v RENAME TO w",
+            WITHDRAW,
+            "INSERT INTO w VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "the name of a temporary table",
+        &[
+            CONFIRM,
+            TEMP_TABLE,
+            "SELECT harmless()",
+            "ALTER TABLE v RENAME TO w",
+            WITHDRAW,
+            "INSERT INTO w (id) VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "the name of a temporary table, in a transaction",
+        &[
+            CONFIRM,
+            TEMP_TABLE,
+            WITHDRAW,
+            "BEGIN",
+            LOCALLY,
+            "SELECT harmless()",
+            "ALTER TABLE v RENAME TO w",
+            "SELECT harmless()",
+            "COMMIT",
+            "SELECT 1 FROM harmless_table",
+            "INSERT INTO w (id) VALUES (1)",
+        ],
+        GONE,
+    ),
+    attack(
+        "a version table behind a temporary view",
+        &[
+            CONFIRM,
+            "CREATE TEMP VIEW v AS SELECT * FROM alembic_version",
+            WITHDRAW,
+            "UPDATE v SET version_num = 'loot'",
+        ],
+        "-row public.alembic_version",
     ),
     messages(
         "a routine, bound before",

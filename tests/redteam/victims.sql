@@ -80,6 +80,11 @@ $$ WITH x AS (INSERT INTO public.with_row_trigger VALUES (1) RETURNING id) SELEC
 CREATE TABLE with_trigger_and_name (id int, name text);
 CREATE TRIGGER drops BEFORE INSERT ON with_trigger_and_name
     FOR EACH STATEMENT EXECUTE FUNCTION drop_for_a_trigger();
+CREATE FUNCTION upper_for_a_trigger() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM upper('x'::text); RETURN NEW; END $$;
+CREATE TABLE with_upper_trigger (id int);
+CREATE TRIGGER uppers BEFORE INSERT ON with_upper_trigger
+    FOR EACH ROW EXECUTE FUNCTION upper_for_a_trigger();
 CREATE TABLE with_rule (id int);
 CREATE RULE drops AS ON INSERT TO with_rule DO INSTEAD SELECT drop_it();
 CREATE TABLE with_default (id int, n int DEFAULT drop_it());
@@ -110,6 +115,8 @@ $$ UPDATE shown_catalog SET relname = 'renamed' WHERE relname = 'victims' $$;
 -- names of PostgreSQL's own, found first where search_path says so
 CREATE SCHEMA evil;
 CREATE FUNCTION evil.lower(text) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN DROP TABLE public.victims; RETURN $1; END $$;
+CREATE FUNCTION evil.upper(text) RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE public.victims; RETURN $1; END $$;
 CREATE FUNCTION public.lower(bystanders) RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN DROP TABLE IF EXISTS public.victims; RETURN 'x'; END $$;

@@ -65,6 +65,9 @@ pub struct Resolved {
     pub runs_routines: bool,
     /// A routine or relation is named that the snapshot does not have: worth a newer one.
     pub missing: bool,
+    /// Under another `search_path` what it makes or renames of this session's own would run what is
+    /// stronger than the session may have been told: the catalog has to show it before it is used.
+    pub by_path: bool,
     /// What made the class what it is, for people; may be empty.
     pub reason: Box<str>,
 }
@@ -137,8 +140,15 @@ impl Catalog {
             return Resolved::as_written(statement);
         };
         let path = if uses.sets { &Path::Unknown } else { path };
-        let about = (path, backstop, uses.planned, analysed);
-        let outcome = self.walk(about, |walk, at| follow(walk, statement, uses, at));
+        let walked = |path| {
+            let about = (path, backstop, uses.planned, analysed);
+            self.walk(about, |walk, at| follow(walk, statement, uses, at))
+        };
+        let outcome = walked(path);
+        let by_path = (gives_names(statement, uses) || outcome.hides)
+            && *path != Path::Unknown
+            && outcome.class.max(uses.class) < Class::MigrationState
+            && walked(&Path::Unknown).class >= Class::MigrationState;
         let changes = uses.unseen_code || outcome.changes();
         let class = outcome.class.max(uses.class);
         let reason = match outcome.class > uses.class {
@@ -152,6 +162,7 @@ impl Catalog {
             changes,
             runs_routines: uses.unseen_code || outcome.runs,
             missing: outcome.missing,
+            by_path,
             reason,
         }
     }
@@ -167,10 +178,10 @@ impl Catalog {
             let outcome = self.walk_once(about, any_path, budget, &|walk, at| {
                 follow(walk, statement, uses, at);
             });
-            (outcome.unread, outcome.sets)
+            (outcome.unread, outcome.sets || outcome.hides || gives_names(statement, uses))
         };
-        let (much, sets) = unread(&mut budget, false);
-        much || sets && unread(&mut budget, true).0
+        let (much, again) = unread(&mut budget, false);
+        much || again && unread(&mut budget, true).0
     }
 
     /// Takes over what an earlier snapshot has read of bodies that are still the same.
@@ -270,16 +281,36 @@ fn follow(walk: &mut Walk<'_>, statement: &Statement, uses: &Uses, at: walk::At)
     if uses.too_many {
         walk.raise(Class::Opaque, || "names more than can be followed".into());
     }
-    let fires = matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
-        || statement.temp.is_some()
-        || statement.tag == "REFRESH MATERIALIZED VIEW";
-    if fires {
+    if fires(statement, uses) {
         walk.event_triggers(at);
     }
     // a temporary relation may hide a permanent one: what it takes over counts at once
-    let makes = uses.class < Class::Ddl
-        && matches!(statement.tag, "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO");
+    let makes = makes_table(statement, uses);
     names::follow(walk, uses, at, names::By::Statement { makes });
+}
+
+/// Whether a statement fires event triggers, whatever else it does.
+fn fires(statement: &Statement, uses: &Uses) -> bool {
+    const TAGS: [&str; 5] = ["CREATE ", "ALTER ", "DROP ", "SELECT INTO", "REFRESH "];
+    uses.renames
+        || statement.temp.is_some()
+        || matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
+        || TAGS.iter().any(|tag| statement.tag.starts_with(tag))
+}
+
+/// Whether a statement makes a table that may be temporary, by itself or by EXPLAIN ANALYZE.
+fn makes_table(statement: &Statement, uses: &Uses) -> bool {
+    let makes = match statement.tag {
+        "CREATE TABLE" | "CREATE TABLE AS" | "SELECT INTO" => true,
+        "EXPLAIN" => statement.makes_types,
+        _ => false,
+    };
+    makes && !uses.planned && (uses.class < Class::Ddl || statement.temp.is_some())
+}
+
+/// Whether a statement may give names to temporary relations.
+fn gives_names(statement: &Statement, uses: &Uses) -> bool {
+    fires(statement, uses) || makes_table(statement, uses)
 }
 
 impl Resolved {
@@ -292,6 +323,7 @@ impl Resolved {
             changes: statement.unseen_code,
             runs_routines: statement.unseen_code,
             missing: false,
+            by_path: false,
             reason: statement.reason.clone(),
         }
     }
@@ -316,6 +348,7 @@ impl From<Outcome> for Resolved {
             changes: outcome.changes(),
             runs_routines: outcome.runs,
             missing: outcome.missing,
+            by_path: false,
             reason: outcome.reason.into(),
         }
     }

@@ -23,7 +23,8 @@ pub(super) enum By {
 /// Follows all that is named.
 pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
     let top = matches!(by, By::Statement { .. });
-    let makes = by == By::Statement { makes: true };
+    // what makes relations within a body or a block, and writes to them
+    let makes = by == By::Statement { makes: true } || uses.renames;
     let model = walk.ground.model;
     // what makes values of the type of whatever it is given
     let mut makes_any = false;

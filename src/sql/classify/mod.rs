@@ -27,12 +27,15 @@ use super::Uses;
 use super::lexer;
 use super::parse::{self, Place};
 use super::{
-    Bound, Class, Effect, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement, SyntaxFault,
-    TempUse,
+    Bound, Class, Effect, How, Judgement, Lexing, SetConfig, SetScope, SetValue, Statement,
+    SyntaxFault, TempUse,
 };
 
 /// The reason of what contains a body that the grammar does not take.
 pub(in crate::sql) const UNREADABLE_BODY: &str = "has a body that cannot be read";
+
+/// All that can be done with a relation.
+const EVERYTHING: How = How::SELECT.and(How::CHANGE).and(How::TRUNCATE).and(How::MAINTAIN);
 
 /// How deep SQL may stand in literals and bodies of SQL and still be judged.
 const MAX_TEXT_DEPTH: usize = 4;
@@ -204,10 +207,21 @@ impl Scan<'_> {
             tag::DoStmt => return self.do_block(node),
             tag::CopyStmt if node.flag(field::is_from) => {
                 if let Some(relation) = node.node(field::relation) {
-                    self.target(relation);
+                    self.target(relation, "writes");
                 }
             }
             tag::DropStmt => self.dropped_objects(node),
+            tag::ViewStmt => {
+                if let Some(relation) = temporary::written_through(node) {
+                    self.target(relation, "leads to");
+                    self.leads_to(relation, How::CHANGE);
+                }
+            }
+            tag::RenameStmt => {
+                if let Some(relation) = temporary::renamed(node) {
+                    self.leads_to(relation, EVERYTHING);
+                }
+            }
             tag::VariableShowStmt if shows_transaction(node) => self.bound = Bound::Writer,
             tag::VariableShowStmt => {
                 let name = node.bytes(field::name).unwrap_or_default();
@@ -219,6 +233,13 @@ impl Scan<'_> {
         self.below(node);
         self.stored = false;
         own
+    }
+
+    /// The name of a temporary relation will lead there. No catalog shows it at once, so what can be
+    /// done by that name counts for what gives it.
+    fn leads_to(&mut self, relation: Node<'_>, how: How) {
+        let name = names::owned(names::Qualified::of_relation(relation));
+        self.found.used(name, how);
     }
 
     /// Counts a statement of a text inside the text.

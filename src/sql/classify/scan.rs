@@ -172,18 +172,18 @@ impl<'c> Scan<'c> {
             false => format!("contains {verb}"),
         });
         if let Some(relation) = node.node(field::relation) {
-            self.target(relation);
+            self.target(relation, "writes");
         }
     }
 
-    /// A relation whose rows are written.
-    pub(super) fn target(&mut self, relation: Node<'_>) {
+    /// A relation whose rows are written, or can be by what the statement makes.
+    pub(super) fn target(&mut self, relation: Node<'_>, does: &str) {
         let target = Qualified::of_relation(relation);
         let known = std::str::from_utf8(target.name);
         let schema = target.schema.map(std::str::from_utf8).transpose();
         let (Ok(name), Ok(schema)) = (known, schema) else { return };
         if routines::is_system_relation(schema, name) {
-            self.raise(Class::Ddl, || format!("writes the system relation {}", target.shown()));
+            self.raise(Class::Ddl, || format!("{does} the system relation {}", target.shown()));
             // it sets parameters, which ones cannot be told
             if name == "pg_settings" {
                 self.found.sets = true;
@@ -191,7 +191,7 @@ impl<'c> Scan<'c> {
             }
         } else if self.is_migration_table(name) {
             self.raise(Class::MigrationState, || {
-                format!("writes the migration table {}", target.shown())
+                format!("{does} the migration table {}", target.shown())
             });
         }
     }

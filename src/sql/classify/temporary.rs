@@ -215,6 +215,42 @@ pub(super) fn forgotten(node: Node<'_>) -> Vec<Box<str>> {
         .collect()
 }
 
+/// The relation that is written to through a temporary view, where PostgreSQL may let that be
+/// (`view_query_is_auto_updatable`).
+pub(super) fn written_through<'t>(view: Node<'t>) -> Option<Node<'t>> {
+    /// With any of these it does not.
+    const CLAUSES: [u16; 7] = [
+        field::withClause,
+        field::distinctClause,
+        field::groupClause,
+        field::havingClause,
+        field::limitCount,
+        field::limitOffset,
+        field::larg,
+    ];
+    let query = view.node(field::query)?;
+    let mut from = query.list(field::fromClause);
+    let (shown, more) = (from.next()?, from.next());
+    // count(*), and what else takes a star: an aggregate or a window function
+    let aggregates =
+        |target: Node<'_>| target.node(field::val).is_some_and(|value| value.flag(field::agg_star));
+    let simple = shown.tag() == tag::RangeVar
+        && more.is_none()
+        && !query.list(field::targetList).any(aggregates)
+        && !CLAUSES.iter().any(|clause| query.has(*clause));
+    (simple && temporary_field(view, field::view)).then_some(shown)
+}
+
+/// The relation that gets another name, where it may be a temporary one. (ALTER INDEX takes others than
+/// indexes too.)
+pub(super) fn renamed<'t>(node: Node<'t>) -> Option<Node<'t>> {
+    let relation = matches!(
+        node.value(field::renameType),
+        value::OBJECT_TABLE | value::OBJECT_VIEW | value::OBJECT_SEQUENCE | value::OBJECT_INDEX
+    );
+    (relation && of(node) != Temp::No).then(|| node.node(field::relation)).flatten()
+}
+
 /// Whether a statement can take away relations that it does not name.
 pub(super) fn takes_unnamed(node: Node<'_>) -> bool {
     match node.tag() {
