@@ -110,8 +110,9 @@ impl Gate {
         }
         let meanings = match self.statements.look_up(statement, self.batch) {
             Lookup::Known(meanings) => meanings,
+            Lookup::Perhaps(meanings) if !self.unseen_ran => meanings,
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),
-            Lookup::Unknown | Lookup::Uncertain => {
+            Lookup::Unknown | Lookup::Perhaps(_) | Lookup::Uncertain => {
                 let unseen = Rc::new(Judgement::uncertain());
                 smallvec![unseen]
             }
@@ -186,10 +187,11 @@ impl Gate {
         }
         let meanings = match self.portals.look_up(portal, self.batch) {
             Lookup::Known(meanings) => meanings,
+            Lookup::Perhaps(meanings) if !self.unseen_ran => meanings,
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),
             // a cursor that a routine opened: as FETCH of one
             Lookup::Unknown => smallvec![Rc::new(Judgement::unseen_cursor())],
-            Lookup::Uncertain => smallvec![Rc::new(Judgement::uncertain())],
+            Lookup::Perhaps(_) | Lookup::Uncertain => smallvec![Rc::new(Judgement::uncertain())],
         };
         for judgement in &meanings {
             if let Some(next) = self.look_for(judgement, now) {

@@ -23,10 +23,13 @@ impl Gate {
         }
         match names.look_up(name.as_bytes(), self.batch) {
             Lookup::Known(meanings) => (meanings, Class::Session),
+            Lookup::Perhaps(meanings) if !(self.unseen_ran || plan.unseen) => {
+                (meanings, Class::Session)
+            }
             Lookup::Unknown if !(self.unseen_ran || plan.unseen) => {
                 (Meanings::new(), Class::Session)
             }
-            Lookup::Unknown | Lookup::Uncertain => {
+            Lookup::Unknown | Lookup::Perhaps(_) | Lookup::Uncertain => {
                 plan.unseen = true;
                 (Meanings::new(), unknown)
             }

@@ -36,6 +36,10 @@ pub struct Slot {
     current_overflows: bool,
     /// `prior` has.
     prior_overflows: bool,
+    /// Besides `current` it may mean what it meant when nothing was known of it.
+    current_open: bool,
+    /// The same of `prior`.
+    prior_open: bool,
 }
 
 /// The answer to a look-up.
@@ -43,6 +47,9 @@ pub struct Slot {
 pub enum Lookup {
     /// One of these statements.
     Known(Meanings),
+    /// One of these, or what stood behind the name when nothing was known of it: nothing, unless code
+    /// that cannot be seen made something.
+    Perhaps(Meanings),
     /// Never heard of: the server will say so too, unless code that cannot be seen made it.
     Unknown,
     /// Anything.
@@ -52,6 +59,7 @@ pub enum Lookup {
 impl Slot {
     /// A change sent to the server: in `batch`, the name will mean `meanings`.
     fn change(&mut self, meanings: Meanings, batch: Batch, change: u64) {
+        let open = self.current.is_empty() || self.current_open || self.prior_open;
         let mut prior = std::mem::take(&mut self.current);
         merge(&mut prior, &self.prior);
         let overflows = prior.len() > MEANINGS_LIMIT;
@@ -65,6 +73,8 @@ impl Slot {
             hold: false,
             current_overflows: false,
             prior_overflows: overflows || self.current_overflows || self.prior_overflows,
+            current_open: false,
+            prior_open: open,
         };
     }
 
@@ -72,6 +82,7 @@ impl Slot {
         if self.change == change {
             self.prior.clear();
             self.prior_overflows = false;
+            self.prior_open = false;
             self.settled = true;
         }
     }
@@ -80,6 +91,7 @@ impl Slot {
         if self.change == change {
             self.current = std::mem::take(&mut self.prior);
             self.current_overflows = std::mem::take(&mut self.prior_overflows);
+            self.current_open = std::mem::take(&mut self.prior_open);
             self.settled = true;
         }
     }
@@ -89,6 +101,7 @@ impl Slot {
             let prior = std::mem::take(&mut self.prior);
             merge(&mut self.current, &prior);
             self.current_overflows |= std::mem::take(&mut self.prior_overflows);
+            self.current_open |= std::mem::take(&mut self.prior_open);
             self.settled = true;
         }
     }
@@ -102,7 +115,12 @@ impl Slot {
         if !certain {
             merge(&mut meanings, &self.prior);
         }
-        if meanings.is_empty() { Lookup::Unknown } else { Lookup::Known(meanings) }
+        let open = self.current_open || !certain && self.prior_open;
+        match meanings.is_empty() {
+            true => Lookup::Unknown,
+            false if open => Lookup::Perhaps(meanings),
+            false => Lookup::Known(meanings),
+        }
     }
 
     fn is_void(&self) -> bool {
@@ -160,6 +178,8 @@ impl Names {
         let change = self.changes;
         if name.is_empty() {
             self.unnamed.change(meanings, batch, change);
+            // messages alone make it
+            self.unnamed.prior_open = false;
             return Change { name: None, change };
         }
         let named = self.named.get_or_insert_default();
@@ -248,6 +268,20 @@ mod tests {
 
     fn judgement(class: Class) -> Rc<Judgement> {
         Rc::new(Judgement::of(Statement::new(class, "")))
+    }
+
+    #[test]
+    fn a_name_that_was_not_known_may_mean_anything_again_once_what_changes_it_fails() {
+        let read = judgement(Class::Read);
+        let mut names = Names::default();
+        let made = names.change(b"q", smallvec![read.clone()], 1);
+        let gone = names.change(b"q", Meanings::new(), 1);
+        names.skipped(&made);
+        names.skipped(&gone);
+        assert_eq!(names.look_up(b"q", 2), Lookup::Perhaps(smallvec![read.clone()]));
+        let made = names.change(b"q", smallvec![read.clone()], 2);
+        names.succeeded(&made);
+        assert_eq!(names.look_up(b"q", 3), Lookup::Known(smallvec![read]));
     }
 
     #[test]

@@ -226,7 +226,8 @@ impl Ground {
 fn names_mean_what_the_server_says(major: Major) {
     let ground = Ground::new(major);
     let (mut faults, mut views) = (Vec::new(), Views::default());
-    for seed in scripts(40) {
+    // this one once showed a miss
+    for seed in scripts(40).chain([9031]) {
         let mut random = Random::new(seed);
         let length = 3 + random.below(16);
         let items: Vec<Item> = (0..length).map(|_| message(&mut random)).collect();
