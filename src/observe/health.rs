@@ -4,6 +4,7 @@
 //! What strangers can do to it is bounded: so many connections at a time, so long a connection,
 //! so large a request, one request a connection.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -20,14 +21,16 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use super::counters::lock;
 use super::exposition;
 use super::metrics::Metrics;
 use crate::audit::AuditWatch;
 
-/// Connections served at a time; more wait in the listener's backlog.
+/// Connections served at a time. One more takes the place of the oldest of those that have asked for
+/// nothing yet, so that clients which say nothing keep nobody out.
 const MAX_CONNECTIONS: usize = 64;
 /// The longest that a request and its answer may take together.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -170,9 +173,8 @@ async fn serve(
     readiness: Arc<Readiness>,
 ) -> io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let slots = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let mut served = VecDeque::new();
     loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return Ok(()) };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -182,9 +184,13 @@ async fn serve(
                 continue;
             }
         };
+        make_room(&mut served);
         let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
-        tokio::spawn(async move {
+        let asked = Arc::new(AtomicBool::new(false));
+        let has_asked = Arc::clone(&asked);
+        let task = tokio::spawn(async move {
             let service = service_fn(move |request| {
+                asked.store(true, Ordering::Relaxed);
                 let response = respond(&request, &metrics, &readiness);
                 async move { Ok::<_, Infallible>(response) }
             });
@@ -196,8 +202,28 @@ async fn serve(
                 .serve_connection(TokioIo::new(stream), service);
             // Neither a client that breaks off nor one that dawdles is our concern.
             let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
-            drop(slot);
         });
+        served.push_back(Served { task: task.abort_handle(), has_asked });
+    }
+}
+
+/// A connection, the oldest first.
+struct Served {
+    task: AbortHandle,
+    /// It has sent a request.
+    has_asked: Arc<AtomicBool>,
+}
+
+/// One more connection can be served.
+fn make_room(served: &mut VecDeque<Served>) {
+    if served.len() >= MAX_CONNECTIONS {
+        served.retain(|one| !one.task.is_finished());
+    }
+    if served.len() >= MAX_CONNECTIONS {
+        let silent = served.iter().position(|one| !one.has_asked.load(Ordering::Relaxed));
+        if let Some(oldest) = served.remove(silent.unwrap_or(0)) {
+            oldest.task.abort();
+        }
     }
 }
 
@@ -298,6 +324,24 @@ mod tests {
         assert!(ask(&server, "\0\0\0\u{8}\u{4}\r\n\r\n").starts_with("HTTP/1.1 400"));
         let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(2 * MAX_HEAD_BYTES));
         assert!(ask(&server, &long).starts_with("HTTP/1.1 4"));
+    }
+
+    #[test]
+    fn clients_that_say_nothing_keep_nobody_out() {
+        let (server, _) = server();
+        let begun = std::time::Instant::now();
+        let _silent: Vec<TcpStream> = (0..300)
+            .map(|index| {
+                let mut stream = TcpStream::connect(server.local_addr()).unwrap();
+                if index % 2 == 0 {
+                    // those at the front have been cut off meanwhile
+                    let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost:");
+                }
+                stream
+            })
+            .collect();
+        assert!(get(&server, "/healthz").starts_with("HTTP/1.1 200"));
+        assert!(begun.elapsed() < HEADER_TIMEOUT, "{:?}", begun.elapsed());
     }
 
     #[test]

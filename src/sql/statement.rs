@@ -76,8 +76,12 @@ impl Judgement {
 
     /// Text beyond what is given to the grammar (see [`super::lexer`]).
     pub fn unbounded(text: &[u8]) -> Self {
-        let reason =
-            "too large to be judged: it has more than 2 million tokens, or nests too deeply";
+        let reason = match memchr::memchr(0, text) {
+            Some(_) => "has a zero byte in it, where a server takes the text to end",
+            None => {
+                "too large to be judged: it has more than 2 million tokens, or nests too deeply"
+            }
+        };
         Judgement::unseen(text, reason)
     }
 

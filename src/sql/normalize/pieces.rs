@@ -22,8 +22,16 @@ enum Place {
     Start,
     /// In a statement that assigns nothing.
     Elsewhere,
+    /// Behind CREATE, at what is made.
+    Create,
+    /// Behind ALTER, at what is changed.
+    Alters,
     /// In ALTER, where SET may come.
     Alter,
+    /// In CREATE or ALTER of a role.
+    Role,
+    /// Behind PASSWORD, where a string comes or NULL.
+    Password,
     /// In SET, before what it assigns.
     Set,
     /// In what SET assigns.
@@ -94,6 +102,17 @@ impl<'t> Pieces<'t> {
         quoted && (self.broken || glued)
     }
 
+    /// What PASSWORD may be followed by; a bare word there is a password that somebody forgot to quote.
+    fn is_password(&self, token: Token) -> bool {
+        let bytes = self.bytes(token);
+        match token.kind {
+            Kind::Integer | Kind::Number => false,
+            Kind::Punct => bytes == b";",
+            Kind::Word => bytes.eq_ignore_ascii_case(b"null"),
+            kind => kind.is_literal() || kind == Kind::Param,
+        }
+    }
+
     /// Follows the statement, and says whether a bare word or name here is a value.
     fn step(&mut self, token: Token) -> bool {
         let bytes = self.bytes(token);
@@ -104,12 +123,20 @@ impl<'t> Pieces<'t> {
             Place::Start => {
                 self.place = match () {
                     () if word("set") => Place::Set,
-                    () if word("alter") => Place::Alter,
+                    () if word("create") => Place::Create,
+                    () if word("alter") => Place::Alters,
                     () if word("copy") => Place::Copy,
                     () => Place::Elsewhere,
                 }
             }
-            Place::Alter if word("set") => self.place = Place::Set,
+            Place::Create | Place::Alters if ["role", "user", "group"].into_iter().any(word) => {
+                self.place = Place::Role;
+            }
+            Place::Create => self.place = Place::Elsewhere,
+            Place::Alters => self.place = Place::Alter,
+            Place::Alter | Place::Role if word("set") => self.place = Place::Set,
+            Place::Role if word("password") => self.place = Place::Password,
+            Place::Password => self.place = Place::Role,
             Place::Set if word("to") || bytes == b"=" => self.place = Place::Assigned,
             Place::Copy if word("stdin") => self.place = Place::CopyIn,
             Place::Assigned => {
@@ -120,7 +147,12 @@ impl<'t> Pieces<'t> {
                     _ => false,
                 };
             }
-            Place::Elsewhere | Place::Alter | Place::Set | Place::Copy | Place::CopyIn => {}
+            Place::Elsewhere
+            | Place::Alter
+            | Place::Role
+            | Place::Set
+            | Place::Copy
+            | Place::CopyIn => {}
         }
         false
     }
@@ -145,7 +177,7 @@ impl Iterator for Pieces<'_> {
             }
         };
         let behind_copy_in = self.place == Place::CopyIn && self.bytes(token) == b";";
-        if self.doubtful(token) {
+        if self.doubtful(token) || self.place == Place::Password && !self.is_password(token) {
             self.ended = true;
             return Some(Piece::Doubt(token.start));
         }

@@ -50,6 +50,29 @@ fn what_set_assigns_is_a_value() {
 }
 
 #[test]
+fn a_password_that_is_not_quoted_is_not_shown() {
+    for (text, expected) in [
+        ("ALTER ROLE r PASSWORD secret", "ALTER ROLE r PASSWORD …"),
+        (
+            "create user r with encrypted password \"secret\" login",
+            "create user r with encrypted password …",
+        ),
+        ("CREATE ROLE r PASSWORD 1secret", "CREATE ROLE r PASSWORD …"),
+        ("CREATE ROLE r PASSWORD = 'x', secret", "CREATE ROLE r PASSWORD …"),
+        ("ALTER GROUP r PASSWORD -secret", "ALTER GROUP r PASSWORD …"),
+        ("CREATE ROLE r PASSWORD 'a' LOGIN", "CREATE ROLE r PASSWORD $1 LOGIN"),
+        ("ALTER ROLE r PASSWORD NULL LOGIN", "ALTER ROLE r PASSWORD NULL LOGIN"),
+        ("ALTER ROLE r PASSWORD; SELECT a", "ALTER ROLE r PASSWORD; SELECT a"),
+        ("ALTER ROLE r SET x = secret", "ALTER ROLE r SET x = $1"),
+        ("ALTER TABLE role ALTER password TYPE text", "ALTER TABLE role ALTER password TYPE text"),
+        ("CREATE TABLE t (role int, password text)", "CREATE TABLE t (role int, password text)"),
+        ("SELECT password FROM users", "SELECT password FROM users"),
+    ] {
+        assert_eq!(shown(text), expected, "{text}");
+    }
+}
+
+#[test]
 fn doubt_ends_the_text() {
     for (text, expected) in [
         ("SELECT 'secret", "SELECT …"),
