@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use super::leg::{Asking, Leg};
-use super::{Block, Split};
+use super::{Block, End, Split};
 use crate::audit::{Place, Who};
 use crate::contract::parameter;
 use crate::gate::Astray;
@@ -114,7 +114,13 @@ impl Split {
     pub(in crate::proxy) async fn served(&mut self) -> io::Error {
         match self.serve().await {
             Ok(()) => io::ErrorKind::UnexpectedEof.into(),
-            Err(end) => io::Error::other(format!("{end:?}")),
+            Err(End::Client(error)) => error,
+            Err(End::Broken(why) | End::Diverged(why)) => io::Error::other(why),
+            Err(End::Lost(side)) => {
+                let name = self.ground.name(side);
+                io::Error::other(format!("the connection to upstream \"{name}\" was lost"))
+            }
+            Err(_) => io::Error::other("a server ended the session there"),
         }
     }
 
