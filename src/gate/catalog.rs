@@ -234,7 +234,7 @@ impl Gate {
         if !self.policy.guarded {
             return Ok(());
         }
-        if self.boundaries > 0 {
+        if self.boundaries > 0 && !self.owes_task_alone() {
             return Err(Stop::Wait);
         }
         let control = before.iter().any(|one| !matches!(one.effect, Effect::None));

@@ -302,6 +302,12 @@ impl Gate {
         out.freeze()
     }
 
+    /// No ReadyForQuery is to come but that of it: no guard depends on it.
+    pub(super) fn owes_task_alone(&self) -> bool {
+        let mut owed = self.owed.iter();
+        owed.all(|owed| !owed.is_boundary() || matches!(owed, Owed::Own(Own::Task)))
+    }
+
     /// What the server has had: the client is told where that is another task.
     pub(super) fn task_shown(&self, row: &[u8]) -> Heard {
         let columns = body::row(row).unwrap_or_default();

@@ -20,7 +20,10 @@ const WRITE: &str = "CREATE TABLE w1 (a int PRIMARY KEY, b text); \
 const WRITING: &str = "CREATE FUNCTION note(text) RETURNS int LANGUAGE plpgsql AS \
      'DECLARE added int; BEGIN INSERT INTO w1 SELECT max(a) + 100, $1 FROM w1 RETURNING a INTO added; \
      RETURN added; END'; \
-     CREATE PROCEDURE put(text) LANGUAGE sql AS 'INSERT INTO w1 SELECT max(a) + 100, $1 FROM w1';";
+     CREATE PROCEDURE put(text) LANGUAGE sql AS 'INSERT INTO w1 SELECT max(a) + 100, $1 FROM w1'; \
+     CREATE PROCEDURE store(int) LANGUAGE sql AS 'INSERT INTO w1 VALUES ($1, ''cut'')'; \
+     CREATE FUNCTION keep(int) RETURNS int LANGUAGE sql \
+     AS 'INSERT INTO w1 VALUES ($1, ''cut'') RETURNING a';";
 
 /// The same names elsewhere: whoever sees these rows is in the wrong place.
 const DECOYS_OF_READ: &str = "CREATE TABLE r1 (a int PRIMARY KEY, b text); \

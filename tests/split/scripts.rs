@@ -198,6 +198,35 @@ fn autocommit() -> Script {
         .commits(&[14], false)
 }
 
+/// Routines, known in both places.
+fn calls() -> Script {
+    let pipeline = described(Frames::new(), "SELECT look(1)").sync();
+    Script::new("calls")
+        .query("CALL store(11)")
+        .commits(&[11], false)
+        .queries(&["SELECT look(2)", "BEGIN"])
+        .step(pipeline, 1)
+        .queries(&["SELECT keep(12)", "DO $$ BEGIN INSERT INTO w1 VALUES (13, 'cut'); END $$"])
+        .queries(&[READ, "SELECT look(2)", "COMMIT"])
+        .commits(&[12, 13], false)
+        .query("DO $$ BEGIN INSERT INTO w1 VALUES (14, 'cut'); END $$")
+        .commits(&[14], false)
+        .query(READ)
+}
+
+/// A cursor WITH HOLD in a transaction that sets something, and other isolation.
+fn held() -> Script {
+    Script::new("held")
+        .queries(&["BEGIN", &insert(11), "SET work_mem = '5MB'"])
+        .query("DECLARE held CURSOR WITH HOLD FOR SELECT a FROM r2 ORDER BY a")
+        .query("COMMIT")
+        .commits(&[11], false)
+        .queries(&["FETCH 2 FROM held", "BEGIN ISOLATION LEVEL SERIALIZABLE", READ, &insert(12)])
+        .queries(&["FETCH 2 FROM held", READ, "COMMIT"])
+        .commits(&[12], false)
+        .query("CLOSE held")
+}
+
 /// All of them.
 pub fn scripts() -> Vec<Script> {
     vec![
@@ -210,5 +239,7 @@ pub fn scripts() -> Vec<Script> {
         string(),
         settings(),
         autocommit(),
+        calls(),
+        held(),
     ]
 }

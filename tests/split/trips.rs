@@ -7,6 +7,9 @@ use super::tapped::Tapped;
 
 const READ: &str = "SELECT b FROM r1 ORDER BY a";
 const WRITE: &str = "UPDATE w1 SET b = 'trip' WHERE a = 1";
+/// Calls of routines: one that reads, one that writes.
+const LOOK: &str = "SELECT look(2)";
+const NOTE: &str = "SELECT note('trip')";
 
 fn query(text: &str) -> Frames {
     Frames::new().query(text)
@@ -108,6 +111,26 @@ fn rows() -> Vec<Row> {
         row("reads and a write in one pipeline", vec![extended(&[READ, READ, WRITE])], &[1], &[4]),
         row("SET", simple(&["SET work_mem = '5MB'"]), &[1], &[2]),
         row("a string for both", vec![query(&both)], &[1], &[6]),
+        row("calls", simple(&[LOOK, NOTE, LOOK, READ, READ]), &[1; 5], &[1, 1, 1, 2, 1]),
+        row("calls, extended", single(&[LOOK, NOTE, LOOK, READ, READ]), &[1; 5], &[1, 1, 1, 2, 1]),
+        row(
+            "block of calls",
+            simple(&["BEGIN", LOOK, NOTE, LOOK, NOTE, "COMMIT"]),
+            &[1; 6],
+            &[0, 2, 2, 1, 1, 2],
+        ),
+        row(
+            "block of calls, extended",
+            single(&["BEGIN", LOOK, NOTE, LOOK, NOTE, "COMMIT"]),
+            &[1; 6],
+            &[1, 2, 1, 1, 1, 5],
+        ),
+        row(
+            "BEGIN by itself, and calls, extended",
+            vec![query("BEGIN"), extended(&[LOOK]), extended(&[LOOK]), query("COMMIT")],
+            &[1; 4],
+            &[0, 2, 1, 1],
+        ),
         row(
             "reads behind DDL",
             simple(&["CREATE TEMP TABLE IF NOT EXISTS own (a int)", READ, READ]),
@@ -132,9 +155,8 @@ fn count(tapped: &Tapped, wire: &mut Wire, steps: &[Frames]) -> (Vec<usize>, Str
     (counts, shown)
 }
 
-#[test]
-fn a_split_session_costs_no_more_round_trips_than_it_may() {
-    let tapped = Tapped::start(Major::V18);
+fn costs_no_more_round_trips_than_it_may(major: Major) {
+    let tapped = Tapped::start(major);
     // the tables of both are on the write leg's server: what one place costs
     for tap in [&tapped.read, &tapped.write] {
         tap.arm(None);
@@ -142,7 +164,7 @@ fn a_split_session_costs_no_more_round_trips_than_it_may() {
     let mut one = tapped.proxy.connect("writing");
     let mut two = tapped.proxy.connect("both");
     for session in [&mut one, &mut two] {
-        for text in [READ, WRITE] {
+        for text in [READ, WRITE, LOOK, NOTE] {
             session.sql(text);
         }
     }
@@ -163,4 +185,14 @@ fn a_split_session_costs_no_more_round_trips_than_it_may() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_split_session_costs_no_more_round_trips_than_it_may_on_15() {
+    costs_no_more_round_trips_than_it_may(Major::V15);
+}
+
+#[test]
+fn a_split_session_costs_no_more_round_trips_than_it_may_on_18() {
+    costs_no_more_round_trips_than_it_may(Major::V18);
 }
