@@ -165,7 +165,7 @@ impl Gate {
     #[inline]
     pub(super) fn front_is_done(&mut self) {
         if let Some(lookups) = &mut self.lookups {
-            (lookups.looked, lookups.read) = (false, false);
+            (lookups.looked, lookups.read) = (false, 0);
         }
         self.signed = false;
         self.task.front_is_done();

@@ -40,6 +40,9 @@ pub struct Look {
 /// Beyond this age, where a newer look cannot be taken, a snapshot is as good as none.
 const OLDEST: Instant = Instant::from_secs(65);
 
+/// More pieces are not read for a message: where reading comes to nothing, the message goes on.
+const MOST_PIECES: u16 = 4096;
+
 /// A gate's look-ups. One that has none goes by the text alone.
 #[derive(Debug)]
 pub(super) struct Lookups {
@@ -59,8 +62,8 @@ pub(super) struct Lookups {
     pub(super) uncommitted: bool,
     /// A look was taken for the message at the front.
     pub(super) looked: bool,
-    /// What the message at the front runs was read for it.
-    pub(super) read: bool,
+    /// How often something was read for the message at the front.
+    pub(super) read: u16,
     /// The snapshot may show what is not committed.
     pub(super) private: bool,
     /// What `looked` says was no look of its own: the transaction sees no newer catalog.
@@ -91,7 +94,7 @@ impl Lookups {
             to_tell: false,
             uncommitted: false,
             looked: false,
-            read: false,
+            read: 0,
             private: false,
             borrowed: false,
             barred: false,
@@ -181,9 +184,10 @@ impl Lookups {
     }
 
     /// What is to be read elsewhere before the snapshot in force is asked of a text: nothing, where it
-    /// has been asked, or what it would read is little. Once a message.
+    /// has been asked, or what it would read is little. It comes in pieces: others
+    /// wait for who reads them.
     pub(super) fn unread(&mut self, judgement: &Judgement, now: Instant) -> Option<Box<Unread>> {
-        if self.read || !judgement.needs_catalog {
+        if self.read >= MOST_PIECES || !judgement.needs_catalog {
             return None;
         }
         let temporary = self.temporary_for(judgement);
@@ -195,8 +199,11 @@ impl Lookups {
         }
         let statements: Vec<_> = judgement.statements.iter().filter(much).cloned().collect();
         let unread = Unread::new(Arc::clone(snapshot), statements, self.path.clone());
-        self.read = !unread.is_empty();
-        self.read.then(|| Box::new(unread))
+        if unread.is_empty() {
+            return None;
+        }
+        self.read += 1;
+        Some(Box::new(unread))
     }
 
     fn ask(&self, judgement: &Judgement, path: &Path, now: Instant) -> Arc<Known> {

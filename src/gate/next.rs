@@ -86,10 +86,13 @@ impl Unread {
         self.statements.is_empty()
     }
 
-    /// Reads them: on a thread that may take its time. The snapshot knows them from then on.
+    /// Reads some of them, on a thread that may take a while. The snapshot knows them from then on;
+    /// where there are more, the gate says so again.
     pub fn read(&self) {
         for statement in &self.statements {
-            self.snapshot.catalog.resolve(statement, &self.path, false);
+            if !self.snapshot.catalog.read_some(statement, &self.path) {
+                return;
+            }
         }
     }
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use self::model::Model;
 use self::overloads::Meant;
-use self::walk::{Ground, Outcome, Walk};
+use self::walk::{Budget, Ground, Outcome, Walk};
 use super::{Class, Statement, Uses};
 
 pub use known::{Analysis, Known, Memo};
@@ -170,18 +170,28 @@ impl Catalog {
     /// Whether [`Catalog::resolve`] would read so many bodies for the first time that other work of
     /// the thread would feel it; those that it may read here are read meanwhile.
     pub fn reads_much(&self, statement: &Statement, path: &Path) -> bool {
-        let Some(uses) = &statement.uses else { return false };
+        !self.read_for(statement, path, Budget { left: MOMENT, over: false })
+    }
+
+    /// Reads bodies that [`Catalog::resolve`] would read for the first time, as many as fit in a while:
+    /// some hundred. True: those were all.
+    pub fn read_some(&self, statement: &Statement, path: &Path) -> bool {
+        self.read_for(statement, path, Budget { left: WHILE, over: true })
+    }
+
+    fn read_for(&self, statement: &Statement, path: &Path, budget: Budget) -> bool {
+        let Some(uses) = &statement.uses else { return true };
         let path = if uses.sets { &Path::Unknown } else { path };
         let about = (path, false, uses.planned, None);
-        let mut budget = Some(MOMENT);
-        let unread = |budget: &mut Option<usize>, any_path| {
+        let mut budget = Some(budget);
+        let unread = |budget: &mut Option<Budget>, any_path| {
             let outcome = self.walk_once(about, any_path, budget, &|walk, at| {
                 follow(walk, statement, uses, at);
             });
             (outcome.unread, outcome.sets || outcome.hides || gives_names(statement, uses))
         };
         let (much, again) = unread(&mut budget, false);
-        much || again && unread(&mut budget, true).0
+        !(much || again && unread(&mut budget, true).0)
     }
 
     /// Takes over what an earlier snapshot has read of bodies that are still the same.
@@ -251,7 +261,7 @@ impl Catalog {
         &self,
         (path, backstop, planned, analysed): About<'_>,
         any_path: bool,
-        budget: &mut Option<usize>,
+        budget: &mut Option<Budget>,
         begin: &impl Fn(&mut Walk<'_>, walk::At),
     ) -> Outcome {
         let ground = Ground {
@@ -275,6 +285,9 @@ type About<'a> = (&'a Path, bool, bool, Option<Analysed<'a>>);
 /// What a thread that has other work may read of bodies for the first time, in bytes; each counts
 /// [`walk::READING`] besides.
 const MOMENT: usize = 64 * 1024;
+
+/// As much, of a thread that others wait for too.
+const WHILE: usize = 1024 * 1024;
 
 /// Begins where a statement does.
 fn follow(walk: &mut Walk<'_>, statement: &Statement, uses: &Uses, at: walk::At) {

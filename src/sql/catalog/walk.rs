@@ -59,6 +59,14 @@ pub(super) struct Outcome {
     pub unread: bool,
 }
 
+/// What a walk may still read of bodies for the first time, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    pub left: usize,
+    /// The last one may go over it: whatever its length, it is read some time.
+    pub over: bool,
+}
+
 /// What reading a body costs besides its length, counted in bytes.
 pub(super) const READING: usize = 4096;
 
@@ -87,8 +95,8 @@ pub(super) struct Walk<'m> {
     paths: Vec<Path>,
     visited: HashSet<(Node, At), ahash::RandomState>,
     stack: Vec<(Node, At)>,
-    /// What may still be read of bodies for the first time, in bytes; `None`: all.
-    pub budget: Option<usize>,
+    /// `None`: it reads all.
+    pub budget: Option<Budget>,
     pub out: Outcome,
 }
 
@@ -117,7 +125,7 @@ impl<'m> Walk<'m> {
     }
 
     /// Goes on until nothing is left; `budget` becomes what is left of it.
-    pub(super) fn finish(mut self, budget: &mut Option<usize>) -> Outcome {
+    pub(super) fn finish(mut self, budget: &mut Option<Budget>) -> Outcome {
         while let Some((node, at)) = self.stack.pop() {
             match node {
                 Node::Routine(oid) => self.visit_routine(oid, at),
@@ -151,13 +159,14 @@ impl<'m> Walk<'m> {
         let Some(budget) = self.budget.filter(|_| is_text && routine.body.get().is_none()) else {
             return true;
         };
-        let left = budget.checked_sub(routine.source.len() + READING);
-        self.budget = Some(left.unwrap_or_default());
-        if left.is_none() {
+        let cost = routine.source.len() + READING;
+        let affords = cost <= budget.left || budget.over && budget.left > 0;
+        self.budget = Some(Budget { left: budget.left.saturating_sub(cost), ..budget });
+        if !affords {
             self.out.unread = true;
             self.stack.clear();
         }
-        left.is_some()
+        affords
     }
 
     pub(super) fn path(&self, at: At) -> &Path {
