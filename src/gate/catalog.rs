@@ -225,7 +225,8 @@ impl Gate {
     }
 
     /// On a guarded upstream a routine runs only where the guard is sure to hold: everything before
-    /// it answered, the reports safe (contract §4).
+    /// it answered, the reports safe (contract §4). A BEGIN in its pipeline may be on its way: it begins
+    /// what the reports of before say.
     pub(super) fn routine_is_guarded(
         &self,
         statement: &Statement,
@@ -238,7 +239,7 @@ impl Gate {
             return Err(Stop::Wait);
         }
         let control = before.iter().any(|one| !matches!(one.effect, Effect::None));
-        if !control && !self.ran {
+        if !control && !self.acted {
             return Ok(());
         }
         let denial = Denial::new(

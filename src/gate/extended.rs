@@ -7,7 +7,7 @@ use smallvec::smallvec;
 
 use super::frontend::{Message, NAMES_LIMIT, malformed_denial};
 use super::inside::takes_snapshot;
-use super::lookups::FIRST_NORMAL;
+use super::lookups::FIRST_UNPINNED;
 use super::owed::Owed;
 use super::plan::Plan;
 use super::refusal::Form;
@@ -34,7 +34,7 @@ impl Gate {
             Err(stop) => return stop,
         };
         let types = &message[start + text.len() + 1..];
-        let own = body::parameter_types(types).filter(|oid| *oid >= FIRST_NORMAL).collect();
+        let own = body::parameter_types(types).filter(|oid| *oid >= FIRST_UNPINNED).collect();
         let judgement = match self.typed(judgement, own, now) {
             Ok(judgement) => judgement,
             Err(next) => return Message::Stop(next),

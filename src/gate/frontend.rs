@@ -347,6 +347,7 @@ impl Gate {
         self.doubt_task_behind(&owed);
         self.open = true;
         self.ran |= matches!(owed, Owed::PlainExecute { .. } | Owed::Execute(_));
+        self.acted |= owed.acts();
         self.bound |= matches!(owed, Owed::Bind(_));
         self.flushed = false;
         self.owed.push_back(owed);
@@ -362,8 +363,7 @@ impl Gate {
         self.boundaries += 1;
         self.batch += 1;
         self.open = false;
-        self.ran = false;
-        self.bound = false;
+        (self.ran, self.acted, self.bound) = (false, false, false);
         self.stirred = false;
     }
 

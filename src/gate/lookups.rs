@@ -8,8 +8,8 @@ use super::look::Looking;
 use super::next::Unread;
 use super::overloads::Analyses;
 use crate::session::Instant;
-pub(super) use crate::sql::catalog::FIRST_NORMAL;
 use crate::sql::catalog::{Analysed, Catalog, Known, Path, Resolved};
+pub(super) use crate::sql::catalog::{FIRST_NORMAL, FIRST_UNPINNED};
 use crate::sql::{Class, Judgement, Name, Statement, Uses};
 
 /// A catalog as read at some moment.

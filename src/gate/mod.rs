@@ -145,6 +145,8 @@ pub struct Gate {
     open: bool,
     /// An Execute has gone in the open batch.
     ran: bool,
+    /// An Execute of more than BEGIN.
+    acted: bool,
     /// A Bind has gone in the open batch: a Sync would end its portal.
     bound: bool,
     /// How far its transaction has got.
@@ -258,6 +260,7 @@ impl Gate {
             progress: Progress::Nothing,
             flushed: false,
             ran: false,
+            acted: false,
             skipping: false,
             copy: CopyIn::No,
             unseen_ran: false,

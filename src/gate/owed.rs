@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::gate::Refusal;
 use crate::session::Change;
-use crate::sql::Judgement;
+use crate::sql::{Effect, Judgement, Statement};
 
 /// The id of an audit event, made by the shell (UUIDv7).
 pub type EventId = u128;
@@ -110,7 +110,23 @@ pub(super) fn take_at<T>(list: &mut VecDeque<(usize, T)>, at: usize) -> Option<T
     if *index > at { None } else { list.pop_front().map(|(_, what)| what) }
 }
 
+/// A BEGIN that leaves the transaction as read-only as the guard has it begin.
+fn begins(statement: &Statement) -> bool {
+    matches!(&statement.effect, Effect::Begin { modes } if modes.read_write != Some(true))
+}
+
 impl Owed {
+    /// An Execute of anything but BEGIN.
+    pub(super) fn acts(&self) -> bool {
+        match self {
+            Owed::PlainExecute { .. } => true,
+            Owed::Execute(run) => {
+                run.uncertain || run.indirect || !run.judgement.statements.iter().all(begins)
+            }
+            _ => false,
+        }
+    }
+
     /// Ends with ReadyForQuery.
     pub(super) fn is_boundary(&self) -> bool {
         matches!(

@@ -113,6 +113,40 @@ fn routines_do_not_write_either() {
     assert_eq!(law.fingerprint(), before);
 }
 
+/// As JDBC sends it where it does not commit by itself: BEGIN and the first statement, then a Sync.
+#[test]
+fn a_call_may_come_behind_begin_in_a_pipeline() {
+    let law = Law::start();
+    law.cluster.sql(
+        "app",
+        "CREATE FUNCTION counts() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM lines'; \
+         CREATE FUNCTION writes() RETURNS int LANGUAGE plpgsql STABLE AS $$ BEGIN \
+         PERFORM set_config('transaction_read_only', 'off', false); \
+         INSERT INTO lines (item) VALUES (1); RETURN 1; END $$",
+    );
+    let before = law.fingerprint();
+    let mut session = law.session("replica");
+    for (first, call, runs) in [
+        (&["BEGIN"][..], "SELECT counts()", true),
+        (&["BEGIN READ ONLY"], "SELECT counts()", true),
+        (&["BEGIN ISOLATION LEVEL REPEATABLE READ"], "SELECT counts()", true),
+        (&["SELECT 1"], "SELECT counts()", false),
+        (&["BEGIN", "SELECT 1"], "SELECT counts()", false),
+        (&["BEGIN", "SET work_mem = '1MB'"], "SELECT counts()", false),
+        (&["BEGIN READ WRITE"], "SELECT counts()", false),
+        (&["BEGIN"], "SELECT writes()", false),
+    ] {
+        let texts = first.iter().chain([&call]);
+        let frames = texts.fold(Frames::new(), |frames, text| frames.run(text, &[])).sync();
+        let messages = session.exchange(&frames);
+        let error = messages.iter().find(|message| message.tag == b'E');
+        assert_eq!(error.is_none(), runs, "{first:?} {call}: {messages:?}");
+        assert!(error.is_none_or(|error| error.fields().code() == "25006"), "{messages:?}");
+        session.sql("ROLLBACK");
+    }
+    assert_eq!(law.fingerprint(), before);
+}
+
 #[test]
 fn a_client_cannot_start_without_the_guard() {
     let law = Law::start();

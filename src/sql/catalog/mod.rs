@@ -36,7 +36,7 @@ use super::{Class, Statement, Uses};
 pub use known::{Analysis, Known, Memo};
 pub use overloads::Analysed;
 pub use path::Path;
-pub(crate) use tree::FIRST_NORMAL;
+pub(crate) use tree::{FIRST_NORMAL, FIRST_UNPINNED};
 pub use trusted::Trusted;
 
 /// What a snapshot is judged by besides its rows.

@@ -61,7 +61,7 @@ pub(crate) const FIRST_NORMAL: u32 = 16384;
 
 /// OIDs from here on may be the user's: what initdb makes by statements has such, too, and what
 /// single-user mode makes (`FirstUnpinnedObjectId`). Of those the snapshot has no more than is to be read.
-pub(super) const FIRST_UNPINNED: u32 = 12000;
+pub(crate) const FIRST_UNPINNED: u32 = 12000;
 
 /// `RowExclusiveLock`: what INSERT, UPDATE, DELETE and MERGE take on their target, and no other.
 const ROW_EXCLUSIVE: u32 = 3;

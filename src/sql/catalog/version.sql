@@ -128,24 +128,24 @@ SELECT pg_catalog.concat_ws(' ',
     -- relations with columns of such types, by what they depend on: far fewer are to be looked at
     WHERE x.attrelid OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT d.objid FROM pg_catalog.pg_depend AS d
         WHERE d.refclassid OPERATOR(pg_catalog.=) 1247::pg_catalog.oid
-          AND d.refobjid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+          AND d.refobjid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid
           AND d.classid OPERATOR(pg_catalog.=) 1259::pg_catalog.oid))
-      AND x.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+      AND x.atttypid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid
       AND x.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
       FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2')))
     FROM pg_catalog.pg_index AS x
-    WHERE x.indrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    WHERE x.indrelid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid
       AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
         OR x.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
           (SELECT pg_catalog.array_agg(o.oid) FROM pg_catalog.pg_opclass AS o
            WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
              (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
-               WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+               WHERE a.oid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid
                UNION ALL SELECT a.amopfamily FROM pg_catalog.pg_amop AS a
-               WHERE a.oid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid)))),
+               WHERE a.oid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid)))),
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
