@@ -12,6 +12,7 @@ where this process is killed, the kernel tells the servers. Python's standard li
 import atexit
 import fcntl
 import os
+import random
 import shutil
 import signal
 import socket
@@ -32,11 +33,25 @@ class Failed(Exception):
     """Something could not be started; the message is for a person."""
 
 
+# what this process has been given: a name for each port, which ends with it
+PORTS: list[socket.socket] = []
+
+
 def free_port() -> int:
-    """A port that was free a moment ago on the loopback interface."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port of the loopback interface that nothing listens on, that no client's end of a connection is
+    given (those are from 32768 on) and that no other run has been given while this process lives."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        claim = socket.socket(socket.AF_UNIX)
+        with socket.socket() as probe:
+            try:
+                claim.bind(f"\0pgauthority-port-{port}")
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                claim.close()
+                continue
+        PORTS.append(claim)
+        return port
 
 
 def run(*command, user=None, env=None, check=True, **options) -> subprocess.CompletedProcess:

@@ -852,7 +852,6 @@ fn the_version_counts_every_catalog_that_is_read() {
     assert!(missing.is_empty(), "{missing:?}");
 }
 
-/// Rows that are cut, mixed and altered give a snapshot or an error, and never a panic.
 /// What an earlier snapshot has read counts for bodies that are the same, and for those alone.
 #[test]
 fn a_later_snapshot_takes_over_what_was_read() {
@@ -906,6 +905,7 @@ fn a_later_snapshot_takes_over_what_was_read() {
     assert!(later.reads_much(statement, &public()));
 }
 
+/// Rows that are cut, mixed and altered give a snapshot or an error, and never a panic.
 #[test]
 fn mutilated_rows_are_errors_or_snapshots() {
     let cluster = Cluster::builder().start();

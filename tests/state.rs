@@ -11,6 +11,8 @@ mod support;
 mod fidelity;
 #[path = "state/generator.rs"]
 mod generator;
+#[path = "state/ground.rs"]
+mod ground;
 #[path = "state/item.rs"]
 mod item;
 #[path = "state/names.rs"]

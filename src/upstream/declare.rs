@@ -8,7 +8,7 @@ use super::backstop::{self, Signable};
 use super::connect::place;
 use super::connection::{Announced, GuardBy, Reports, TagsBy};
 use super::error::{ConnectError, ConnectErrorKind, ErrorFields};
-use super::query::{QueryError, Row, literal, queries, query, whole};
+use super::query::{QueryError, literal, queries, query, texts, whole};
 use super::seal::{self, Found};
 use super::startup::{Ours, READ_ONLY, tags};
 use super::tls::gone;
@@ -184,12 +184,12 @@ async fn read(
     if !wanted.shows_only {
         let rows = query(wire, reports, &statement(upstream)).await;
         let rows = rows.map_err(|error| failed(upstream, error))?;
-        return Ok(State::from_columns(upstream, rows.into_iter().flat_map(texts), at));
+        return Ok(State::from_columns(upstream, texts(rows), at));
     }
     let mut columns = Vec::with_capacity(SHOWS.len());
     for show in SHOWS {
         match query(wire, reports, show).await {
-            Ok(rows) => columns.push(rows.into_iter().flat_map(texts).collect()),
+            Ok(rows) => columns.push(texts(rows).collect()),
             // a parameter that nobody set
             Err(QueryError::Server(_)) => columns.push(String::new()),
             Err(error) => return Err(failed(upstream, error)),
@@ -216,7 +216,7 @@ async fn read_sealed(
     let mut answers = answers.map_err(|error| failed(upstream, QueryError::Io(error)))?;
     let state = answers.pop().unwrap_or_else(|| Ok(Vec::new()));
     let rows = state.map_err(|frame| failed(upstream, QueryError::Server(frame)))?;
-    let state = State::from_columns(upstream, rows.into_iter().flat_map(texts), at);
+    let state = State::from_columns(upstream, texts(rows), at);
     Ok((seal::found(answers.into_iter()), state))
 }
 
@@ -225,10 +225,6 @@ fn statement(upstream: &Upstream) -> Cow<'static, str> {
         Some(_) => Cow::Owned(format!("{READ}{}", backstop::COLUMNS)),
         None => Cow::Borrowed(READ),
     }
-}
-
-fn texts(row: Row) -> impl Iterator<Item = String> {
-    row.into_iter().map(|column| String::from_utf8_lossy(&column.unwrap_or_default()).into_owned())
 }
 
 async fn set(

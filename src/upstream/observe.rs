@@ -11,7 +11,7 @@ use super::error::{ConnectError, ConnectErrorKind, ErrorFields};
 use super::installed::{self, Installed};
 use super::login::Login;
 use super::open::{Purpose, Request, establish};
-use super::query::{QueryError, Row, query};
+use super::query::{QueryError, query, texts};
 use super::relay::NoClient;
 use super::seal::{self, Found};
 use super::tls::gone;
@@ -94,11 +94,6 @@ pub async fn observe(upstream: &Arc<Upstream>) -> Result<Observed, ConnectError>
         pooler: declare::is_pooler(upstream),
         round_trip,
     })
-}
-
-fn texts(rows: Vec<Row>) -> impl Iterator<Item = String> {
-    let columns = rows.into_iter().flatten();
-    columns.map(|column| String::from_utf8_lossy(&column.unwrap_or_default()).into_owned())
 }
 
 fn failed(upstream: &Upstream, error: QueryError) -> ConnectError {

@@ -130,6 +130,12 @@ fn field(text: &[u8]) -> Option<Option<Bytes>> {
     Some(Some(Bytes::from(value)))
 }
 
+/// The columns of rows, one after the other; NULL is empty.
+pub(super) fn texts(rows: Vec<Row>) -> impl Iterator<Item = String> {
+    let columns = rows.into_iter().flatten();
+    columns.map(|column| String::from_utf8_lossy(&column.unwrap_or_default()).into_owned())
+}
+
 /// A string literal that reads the same whatever `standard_conforming_strings` says.
 pub(super) fn literal(text: &str) -> String {
     format!("E'{}'", text.replace('\\', r"\\").replace('\'', "''"))

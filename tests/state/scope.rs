@@ -6,12 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use super::ground::Ground;
 use super::item::{Item, Session};
 use super::random::{Random, scripts};
 use super::scope_generator::{Doubt, SETUP, SHADOW, script};
 use super::shrink::shrink;
-use super::support::proxy::PROD;
-use super::support::{Cluster, Major, Message, Proxy};
+use super::support::{Major, Message};
 
 /// What a view came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,11 +24,6 @@ enum View {
     Miss,
     /// The other way round.
     FalseAlarm,
-}
-
-struct Ground {
-    cluster: Cluster,
-    proxy: Proxy,
 }
 
 /// Runs a statement without touching the unnamed statement, or any that a script uses.
@@ -74,48 +69,37 @@ fn confirmed(session: &mut Session<'_>) -> bool {
     error.is_none()
 }
 
-impl Ground {
-    fn new(major: Major) -> Ground {
-        let cluster = Cluster::builder().major(major).start();
-        cluster.sql("app", &format!("SET ROLE app; {SETUP}"));
-        let proxy =
-            Proxy::builder().upstream("prod", PROD, &cluster).trusted("prod", "prod", "").start();
-        Ground { cluster, proxy }
+/// Runs a script up to the first view that is wrong; gives it and what led to it.
+fn run(
+    ground: &Ground,
+    items: &[Item],
+    options: &str,
+    mut is_wrong: impl FnMut(usize, View) -> bool,
+) -> Option<(View, String)> {
+    let mut superuser = ground.cluster.connect("app");
+    for row in superuser.sql("SELECT gid FROM pg_prepared_xacts") {
+        superuser.sql(&format!("ROLLBACK PREPARED '{}'", row[0].clone().unwrap()));
     }
-
-    /// Runs a script up to the first view that is wrong; gives it and what led to it.
-    fn run(
-        &self,
-        items: &[Item],
-        options: &str,
-        mut is_wrong: impl FnMut(usize, View) -> bool,
-    ) -> Option<(View, String)> {
-        let mut superuser = self.cluster.connect("app");
-        for row in superuser.sql("SELECT gid FROM pg_prepared_xacts") {
-            superuser.sql(&format!("ROLLBACK PREPARED '{}'", row[0].clone().unwrap()));
+    let mut wire = ground.proxy.try_connect(&ground.proxy.login("prod").options(options)).unwrap();
+    let mut session = Session::new(&mut wire, false);
+    for (index, item) in items.iter().enumerate() {
+        session.send(std::slice::from_ref(item));
+        if !matches!(session.status, Some(b'I' | b'T')) {
+            continue;
         }
-        let mut wire = self.proxy.try_connect(&self.proxy.login("prod").options(options)).unwrap();
-        let mut session = Session::new(&mut wire, false);
-        for (index, item) in items.iter().enumerate() {
-            session.send(std::slice::from_ref(item));
-            if !matches!(session.status, Some(b'I' | b'T')) {
-                continue;
-            }
-            session.transcript.push("?".into());
-            let view = match (confirmed(&mut session), shadow(&mut session)) {
-                (true, true) => View::Confirmed,
-                (false, false) => View::Unconfirmed,
-                (true, false) => View::Miss,
-                (false, true) => View::FalseAlarm,
-            };
-            if is_wrong(index, view) {
-                return Some((view, session.transcript.join("\n")));
-            }
+        session.transcript.push("?".into());
+        let view = match (confirmed(&mut session), shadow(&mut session)) {
+            (true, true) => View::Confirmed,
+            (false, false) => View::Unconfirmed,
+            (true, false) => View::Miss,
+            (false, true) => View::FalseAlarm,
+        };
+        if is_wrong(index, view) {
+            return Some((view, session.transcript.join("\n")));
         }
-        None
     }
+    None
 }
-
 /// What the views of many scripts came to.
 #[derive(Debug, Default)]
 struct Views {
@@ -132,7 +116,7 @@ fn count(what: &mut usize) -> bool {
 }
 
 fn views_agree(major: Major) {
-    let ground = Ground::new(major);
+    let ground = Ground::new(major, SETUP);
     let mut faults = Vec::new();
     let mut views = Views::default();
     for seed in scripts(60) {
@@ -147,7 +131,7 @@ fn views_agree(major: Major) {
         } else {
             "-c shadow.confirm=false"
         };
-        let failure = ground.run(&items, options, |index, view| match view {
+        let failure = run(&ground, &items, options, |index, view| match view {
             View::Confirmed => count(&mut views.confirmed),
             View::Unconfirmed => count(&mut views.unconfirmed),
             View::FalseAlarm if doubts[..=index].iter().any(Option::is_some) => {
@@ -157,7 +141,7 @@ fn views_agree(major: Major) {
         });
         let Some((wrong, said)) = failure else { continue };
         let (_, said) = shrink(items, said, |shorter| {
-            ground.run(shorter, options, |_, view| view == wrong).map(|(_, said)| said)
+            run(&ground, shorter, options, |_, view| view == wrong).map(|(_, said)| said)
         });
         faults.push(format!("STATE_SEED={seed} ({options}) {wrong:?}\n{said}"));
         if faults.len() == 3 {

@@ -3,7 +3,9 @@
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -254,9 +256,23 @@ fn end_leftover(pid: &str, folder: &Path) {
     }
 }
 
-/// A port that was free a moment ago on the loopback interface.
+/// What this process has been given: a name for each port, which ends with it.
+static PORTS: Mutex<Vec<UnixListener>> = Mutex::new(Vec::new());
+
+/// A port of the loopback interface that nothing listens on, that no client's end of a connection is
+/// given (those are from 32768 on) and that no other test has been given while this process lives.
+/// scripts/ground.py goes by the same names.
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+    loop {
+        let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+        let port = 10_000 + any.port() % 22_000;
+        let name = SocketAddr::from_abstract_name(format!("pgauthority-port-{port}")).unwrap();
+        let Ok(claim) = UnixListener::bind_addr(&name) else { continue };
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            PORTS.lock().unwrap().push(claim);
+            return port;
+        }
+    }
 }
 
 /// Waits until `condition` gives a value; panics with `what` after `limit`.

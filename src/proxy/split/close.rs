@@ -6,7 +6,7 @@ use super::extended::exits;
 use super::leg::{Kind, Named, Pass};
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, body};
-use crate::split::{Known, Side};
+use crate::split::{Known, Names, Side};
 
 /// The message, which is also the end of no row description.
 const NO_DATA: &[u8] = b"n\0\0\0\x04";
@@ -63,12 +63,17 @@ impl Split {
         self.is_there(side)?;
         let named = body::kind_and_name(&frame[HEADER_LENGTH..]).map(|(what, name)| {
             let portal = what == b'P';
-            let names = if portal { &mut self.portals } else { &mut self.statements };
-            Named { portal, name: frame.slice_ref(name), before: names.remove(name) }
+            let before = self.names(portal).remove(name);
+            Named { portal, name: frame.slice_ref(name), before }
         });
         // it is skipped where something before it has failed
         self.owe(side, Kind::Close, Pass::Client, named)?;
         self.send(side, &frame).await
+    }
+
+    /// The names of portals, or of prepared statements.
+    pub(super) const fn names(&mut self, portal: bool) -> &mut Names {
+        if portal { &mut self.portals } else { &mut self.statements }
     }
 
     /// What a Describe or Close names.

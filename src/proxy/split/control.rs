@@ -327,14 +327,18 @@ impl Split {
     }
 
     async fn set_transaction(&mut self, modes: Modes, text: &Bytes) -> Result<bool, End> {
-        if let Block::Open(open) = self.block {
-            let done = self.set_modes(open, modes, text).await?;
-            if done {
-                self.complete("SET");
-            }
-            return Ok(done);
-        }
         let on = match self.block {
+            Block::Open(open) => {
+                let done = self.set_modes(open, modes, text).await?;
+                if done {
+                    self.complete("SET");
+                }
+                return Ok(done);
+            }
+            Block::Failed(None, _) => {
+                self.aborted();
+                return Ok(false);
+            }
             Block::Failed(Some(side), _) => side,
             _ => self.executing().unwrap_or(self.primary()),
         };
@@ -353,13 +357,9 @@ impl Split {
             true => set(Side::Read, modes),
             false => text.clone(),
         };
-        let done = match self.block {
-            Block::Failed(None, _) => self.within(&shown, Pass::Client).await?,
-            _ => self.ready_leg(on).await? && self.run_on(on, &shown, Pass::Client).await?,
-        };
+        let done = self.ready_leg(on).await? && self.run_on(on, &shown, Pass::Client).await?;
         // for what comes later in the open pipeline
-        let read_write = modes.read_write.filter(|write| !write);
-        let modes = Modes { read_write, ..modes };
+        let modes = Modes { read_write: modes.read_write.filter(|write| !write), ..modes };
         if done && modes != Modes::default() {
             self.note(Note::Session(set(Side::Write, modes).into(), Lasts::Locally))?;
         }

@@ -244,8 +244,7 @@ impl Split {
             });
             match later {
                 Some(later) => later.before = before,
-                None if named.portal => self.portals.restore(&named.name, before),
-                None => self.statements.restore(&named.name, before),
+                None => self.names(named.portal).restore(&named.name, before),
             }
         }
     }

@@ -245,8 +245,7 @@ impl Split {
             return Err(End::Broken("a leg has failed, and the client does not know".to_owned()));
         }
         if let Some(named) = named {
-            let names = if named.portal { &mut self.portals } else { &mut self.statements };
-            names.restore(&named.name, named.before);
+            self.names(named.portal).restore(&named.name, named.before);
         }
         Ok(())
     }

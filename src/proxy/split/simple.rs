@@ -22,7 +22,6 @@ impl Split {
             if !self.end_prepared().await? {
                 return Ok(());
             }
-            self.bound = false;
         }
         let Some(text) = text::query(&frame) else { return self.forward(&frame).await };
         // a Query ends the unnamed ones

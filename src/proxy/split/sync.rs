@@ -44,13 +44,14 @@ impl Split {
         Side::BOTH.into_iter().filter(open).collect()
     }
 
-    /// A Query comes behind what has only been prepared, as asyncpg's does: that has run nothing, so a
-    /// Sync of the proxy's own may end its pipeline. False: it has failed, and what follows is skipped.
+    /// A Query comes behind what has only been prepared, as asyncpg's does, or in a block: that a Sync
+    /// commits nothing of, so one of the proxy's own may end its pipeline. False: it has failed, and what follows is skipped.
     pub(super) async fn end_prepared(&mut self) -> Result<bool, End> {
         self.settle().await?;
         if self.pipeline_failed {
             return Ok(false);
         }
+        self.bound = false;
         let done = self.sync_unready(self.in_pipeline()).await?;
         if !done {
             self.ready_for_query();
