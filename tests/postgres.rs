@@ -24,6 +24,8 @@ mod law;
 mod load;
 #[path = "postgres/long.rs"]
 mod long;
+#[path = "postgres/looks.rs"]
+mod looks;
 #[path = "postgres/overloads.rs"]
 mod overloads;
 #[path = "postgres/pipelines.rs"]

@@ -181,7 +181,7 @@ keys! {
             "An environment variable that holds it.";
         "chain": "boolean", "`false`", NewSessions,
             "It may be another pgauthority: its tags are compared, its host is not judged.";
-        "trusted_routines": "list of `SCHEMA.NAME -- REASON`, `SCHEMA.NAME(TYPE, …) -- REASON`", "`[]`", NewSessions,
+        "trusted_routines": "list of `SCHEMA.NAME -- REASON`, `SCHEMA.NAME(TYPE, …) -- REASON`", "`[]`", NextStatement,
             "Routines whose effect is known though it cannot be read: what would be `opaque` in their own body counts as `write`. Each has a reason.";
         "require_seal": "boolean", "`false`", NewSessions,
             "Whether a database that is [sealed](seal.md) otherwise, or not at all, is refused at connect.";

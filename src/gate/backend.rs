@@ -152,6 +152,10 @@ impl Gate {
         match message {
             kind::PARAMETER_STATUS => return self.parameter_status(body),
             kind::READY_FOR_QUERY => return self.ready_for_query(body),
+            // the server's last word is the client's, whatever it was asked
+            kind::ERROR_RESPONSE if self.absorbing() && Fields::new(body).is_last() => {
+                return Heard::Pass;
+            }
             _ if matches!(self.owed.front(), Some(Owed::Question)) => return Heard::Pass,
             _ if let Some(heard) = self.answer_to_check(message, body) => return heard,
             _ if self.own().is_some() => return self.hear_own(message, body),

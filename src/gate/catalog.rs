@@ -4,8 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::before::Before;
+use super::held::Held;
 use super::inside::{Progress, takes_snapshot};
-use super::lookups::{FIRST_NORMAL, Look, Lookups, Snapshot, calls, foreign, unseen};
+use super::lookups::{FIRST_NORMAL, Lookups, calls, foreign, unseen};
 use super::text::Stop;
 use super::{CopyIn, Encoding, Fence, Gate, Next};
 use crate::policy::{Denial, Rule};
@@ -14,56 +15,6 @@ use crate::sql::catalog::{Known, Path, Resolved};
 use crate::sql::{Class, Effect, Judgement, Statement};
 
 impl Gate {
-    /// The catalog in force from the next statement on.
-    pub fn set_catalog(&mut self, look: Look, private: bool) {
-        if let Some(lookups) = &mut self.lookups {
-            lookups.anew &= private || look.snapshot.is_none();
-            lookups.look = look;
-            lookups.private = private;
-            lookups.touched = false;
-            lookups.replaced = false;
-            lookups.looked = true;
-            lookups.borrowed = false;
-        }
-    }
-
-    /// As [`Gate::set_catalog`], in a transaction that reads the catalog as it was at its beginning:
-    /// `look` is what other sessions know, and has nothing of what this one has changed since.
-    pub fn set_frozen_catalog(&mut self, mut look: Look) {
-        if let Some(lookups) = &mut self.lookups {
-            look.frozen |= lookups.uncommitted;
-            lookups.look = look;
-            lookups.private = true;
-            lookups.touched = false;
-            lookups.looked = true;
-            lookups.borrowed = true;
-        }
-    }
-
-    /// The look was not enough: another is due, whatever other sessions find meanwhile.
-    pub fn look_again(&mut self) {
-        if let Some(lookups) = &mut self.lookups {
-            lookups.touched = true;
-        }
-    }
-
-    /// What other sessions have found: as [`Gate::set_catalog`], but no look of this session's own.
-    pub fn adopt_catalog(&mut self, look: Look) {
-        if let Some(lookups) = &mut self.lookups {
-            lookups.look = look;
-        }
-    }
-
-    /// The catalog in force may show what only this session sees: another one would not do.
-    pub fn has_private_catalog(&self) -> bool {
-        self.lookups.as_ref().is_some_and(|lookups| lookups.private)
-    }
-
-    /// The snapshot in force.
-    pub fn catalog(&self) -> Option<&Arc<Snapshot>> {
-        self.lookups.as_ref()?.look.snapshot.as_ref()
-    }
-
     /// A look reads the whole catalog, whatever its version is.
     pub fn reads_anew(&self) -> bool {
         self.lookups.as_ref().is_some_and(|lookups| lookups.anew)
@@ -165,7 +116,7 @@ impl Gate {
     #[inline]
     pub(super) fn front_is_done(&mut self) {
         if let Some(lookups) = &mut self.lookups {
-            (lookups.looked, lookups.read) = (false, 0);
+            (lookups.looked, lookups.joined, lookups.read) = (false, false, 0);
         }
         self.signed = false;
         self.task.front_is_done();
@@ -175,6 +126,7 @@ impl Gate {
     pub(super) fn touch_catalog(&mut self, replaced: bool) {
         if let Some(lookups) = &mut self.lookups {
             lookups.touched = true;
+            lookups.joined = false;
             lookups.replaced |= replaced;
             lookups.anew |= replaced;
             lookups.to_tell = true;
@@ -189,6 +141,7 @@ impl Gate {
             && lookups.uncommitted
         {
             lookups.touched = true;
+            lookups.joined = false;
             lookups.replaced = true;
             lookups.anew = true;
         }
@@ -212,7 +165,12 @@ impl Gate {
             let uncommitted = std::mem::take(&mut lookups.uncommitted);
             let private = std::mem::take(&mut lookups.private);
             lookups.touched |= private || uncommitted;
+            lookups.joined &= !(private || uncommitted);
             lookups.to_tell |= uncommitted;
+            if private {
+                // others know better by now, and it takes memory
+                lookups.look = Held::default();
+            }
         }
     }
 
@@ -316,7 +274,7 @@ impl Gate {
         if overdue && (calls || self.state.is_failed()) {
             return unseen(statement, "the catalog is out of date, and cannot be looked at here");
         }
-        if lookups.look.frozen && calls {
+        if lookups.is_frozen() && calls {
             return unseen(statement, "the transaction sees an older catalog than it runs by");
         }
         let converted = self.stirred || self.reports.client_encoding != Encoding::Utf8;
@@ -399,7 +357,7 @@ impl Gate {
             return Some(unknown("runs what may be changed before it runs"));
         }
         let overdue = lookups.is_due(now) && !lookups.looked;
-        if oid >= FIRST_NORMAL && (overdue || lookups.look.frozen) {
+        if oid >= FIRST_NORMAL && (overdue || lookups.is_frozen()) {
             return Some(unknown("the catalog is out of date, and cannot be looked at here"));
         }
         Some(snapshot.catalog.resolve_routine(oid, &Path::Unknown, false))

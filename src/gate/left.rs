@@ -273,7 +273,7 @@ impl Gate {
             let Some(statement) = judgement.statements.get(one.index) else { continue };
             let holds = holds(statement);
             let changed = holds && before.changed;
-            let frozen = holds && lookups.look.frozen;
+            let frozen = holds && lookups.is_frozen();
             let moved = one.path != *path;
             if !old && !changed && !frozen && !moved && one.when.number == number {
                 continue;

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use super::before::Before;
+use super::held::Held;
 use super::look::Looking;
 use super::next::Unread;
 use super::overloads::Analyses;
@@ -46,7 +47,7 @@ const MOST_PIECES: u16 = 4096;
 /// A gate's look-ups. One that has none goes by the text alone.
 #[derive(Debug)]
 pub(super) struct Lookups {
-    pub(super) look: Look,
+    pub(super) look: Held,
     pub(super) path: Path,
     pub(super) backstop: bool,
     /// Something that this session sent may have changed the catalog since the snapshot.
@@ -62,6 +63,8 @@ pub(super) struct Lookups {
     pub(super) uncommitted: bool,
     /// A look was taken for the message at the front.
     pub(super) looked: bool,
+    /// Another session's was, which set out behind all that is known to have changed.
+    pub(super) joined: bool,
     /// How often something was read for the message at the front.
     pub(super) read: u16,
     /// The snapshot may show what is not committed.
@@ -85,7 +88,7 @@ pub(super) struct Lookups {
 impl Lookups {
     pub(super) fn new(path: Path, backstop: bool) -> Self {
         Lookups {
-            look: Look::default(),
+            look: Held::default(),
             path,
             backstop,
             touched: false,
@@ -94,6 +97,7 @@ impl Lookups {
             to_tell: false,
             uncommitted: false,
             looked: false,
+            joined: false,
             read: 0,
             private: false,
             borrowed: false,
@@ -111,8 +115,18 @@ impl Lookups {
         if before.lost { &Path::Unknown } else { &self.path }
     }
 
+    /// This session has just looked.
+    pub(super) fn set(&mut self, look: Held, private: bool) {
+        self.look = look;
+        self.private = private;
+        self.touched = false;
+        self.replaced = false;
+        self.looked = true;
+        self.borrowed = false;
+    }
+
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.touched || now >= self.look.until
+        !self.joined && (self.touched || now >= self.look.get(|look| look.until))
     }
 
     /// What the snapshot lacks is not there: this session has just looked.
@@ -123,18 +137,33 @@ impl Lookups {
     /// The snapshot cannot show the DDL that this session ran: others know nothing of it, and a newer
     /// one cannot be read.
     pub(super) fn lacks_own(&self) -> bool {
-        self.look.frozen && self.replaced
+        self.is_frozen() && self.replaced
+    }
+
+    /// See [`Look::frozen`].
+    pub(super) fn is_frozen(&self) -> bool {
+        self.look.get(|look| look.frozen)
     }
 
     /// The snapshot, unless it is too old to say anything.
-    pub(super) fn snapshot(&self, now: Instant) -> Option<&Arc<Snapshot>> {
-        let usable = now < self.look.compared.saturating_add(OLDEST);
-        self.look.snapshot.as_ref().filter(|_| usable)
+    pub(super) fn snapshot(&self, now: Instant) -> Option<Arc<Snapshot>> {
+        self.look.get(|look| usable(look, now).cloned())
+    }
+
+    /// It has none, and no look has failed.
+    #[inline]
+    pub(super) fn has_none(&self) -> bool {
+        matches!(&self.look, Held::Own(look) if look.until == Instant::ZERO)
+    }
+
+    /// The snapshot, whatever its age.
+    pub(super) fn latest(&self) -> Option<Arc<Snapshot>> {
+        self.look.get(|look| look.snapshot.clone())
     }
 
     /// Its number; 0: there is none.
     pub(super) fn number(&self, now: Instant) -> u64 {
-        self.snapshot(now).map_or(0, |snapshot| snapshot.number)
+        self.look.get(|look| usable(look, now).map_or(0, |snapshot| snapshot.number))
     }
 
     /// `relying`: on the backstop, for what routines hide.
@@ -198,7 +227,7 @@ impl Lookups {
             return None;
         }
         let statements: Vec<_> = judgement.statements.iter().filter(much).cloned().collect();
-        let unread = Unread::new(Arc::clone(snapshot), statements, self.path.clone());
+        let unread = Unread::new(Arc::clone(&snapshot), statements, self.path.clone());
         if unread.is_empty() {
             return None;
         }
@@ -237,6 +266,10 @@ impl Lookups {
         judgement.known.set(Arc::clone(&known));
         known
     }
+}
+
+fn usable(look: &Look, now: Instant) -> Option<&Arc<Snapshot>> {
+    look.snapshot.as_ref().filter(|_| now < look.compared.saturating_add(OLDEST))
 }
 
 /// It calls what is no known built-in: the part of a text that nothing but the catalog can show.

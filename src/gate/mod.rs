@@ -12,6 +12,7 @@ mod catalog;
 mod check;
 mod extended;
 mod frontend;
+mod held;
 mod inside;
 mod left;
 mod look;
@@ -41,6 +42,7 @@ use crate::session::{Batch, Instant, Names, Parameters, State, Temporary};
 use crate::sql::Judgement;
 
 pub use backend::{Answer, Answered};
+pub use held::CommonLook;
 pub use look::Looked;
 pub use lookups::{Look, Snapshot};
 pub use next::{Next, Record, Step, Unread};

@@ -83,7 +83,7 @@ impl Gate {
         let overdue = lookups.is_due(now) && !lookups.looked;
         match lookups
             .snapshot(now)
-            .filter(|_| !overdue && !lookups.look.frozen && !lookups.borrowed)
+            .filter(|_| !overdue && !lookups.is_frozen() && !lookups.borrowed)
         {
             Some(snapshot) => snapshot.number,
             None => 0,

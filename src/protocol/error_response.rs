@@ -282,6 +282,12 @@ impl<'a> Fields<'a> {
         self.get(letter).map(String::from_utf8_lossy)
     }
 
+    /// Whether it ends the session (FATAL, PANIC).
+    pub fn is_last(self) -> bool {
+        let severity = self.get(b'V').or(self.get(b'S')).unwrap_or_default();
+        severity == b"FATAL" || severity == b"PANIC"
+    }
+
     /// The SQLSTATE.
     pub fn code(self) -> Option<&'a [u8]> {
         self.get(field::CODE)

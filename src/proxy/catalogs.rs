@@ -4,12 +4,15 @@
 //! Nothing here connects anywhere: a session that needs a newer look takes it on its own
 //! connection, so a suspended upstream is neither woken nor kept awake.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::gate::{Look, Snapshot};
+use tokio::sync::watch;
+
+use crate::gate::{CommonLook, Look, Snapshot};
 use crate::session::Instant;
 
 /// What happens elsewhere is noticed within this time: a statement that comes later is judged by a
@@ -18,6 +21,9 @@ const MAX_AGE: Duration = Duration::from_secs(5);
 
 /// While one session compares, the others go on with what is there; for so long.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// For so long a session waits for what another one is about to find.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// An upstream's name and a database there.
 type Place = (String, Vec<u8>);
@@ -48,7 +54,12 @@ impl Catalogs {
     pub(super) fn clear(&self) {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in slots.values() {
-            slot.change(|look| *look = Look::default());
+            slot.change(|look| {
+                // nor does what a look finds serve that set out before
+                let touches = slot.touches.fetch_add(1, Ordering::AcqRel) + 1;
+                slot.newest.store(touches, Ordering::Release);
+                *look = Look::default();
+            });
         }
     }
 }
@@ -62,6 +73,63 @@ pub(super) struct Slot {
     /// As `touches`, when the look set out that `look` is of.
     newest: AtomicU64,
     look: RwLock<Look>,
+    /// The newest look under way.
+    under_way: Mutex<Option<UnderWay>>,
+}
+
+/// A look that some session takes for all.
+#[derive(Clone, Debug)]
+pub(super) struct UnderWay {
+    /// [`Slot::touches`] when it set out.
+    touches: u64,
+    /// Closed once it is over, whatever came of it.
+    over: watch::Receiver<()>,
+}
+
+impl UnderWay {
+    /// Waits until it is over, a while at most: its session may have been stopped. Then whoever asks
+    /// next sets out in its place. Cancel safe.
+    pub(super) async fn over(mut self, slot: Arc<Slot>) {
+        if tokio::time::timeout(PATIENCE, self.over.changed()).await.is_err() {
+            let mut under_way = slot.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            under_way.take_if(|newest| newest.over.same_channel(&self.over));
+        }
+    }
+}
+
+/// The look under way is this session's, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Taking {
+    _over: watch::Sender<()>,
+}
+
+/// What the sessions of one worker know of one database.
+#[derive(Debug)]
+pub(super) struct Common {
+    slot: Arc<Slot>,
+    seen: Cell<u64>,
+    look: CommonLook,
+}
+
+impl Common {
+    /// Knows nothing yet.
+    pub(super) fn new(slot: Arc<Slot>) -> Self {
+        Common { slot, seen: Cell::new(u64::MAX), look: CommonLook::default() }
+    }
+
+    /// What all workers know.
+    pub(super) fn slot(&self) -> &Arc<Slot> {
+        &self.slot
+    }
+
+    /// As it is now.
+    pub(super) fn follow(&self) -> &CommonLook {
+        let stamp = self.slot.stamp();
+        if self.seen.replace(stamp) != stamp {
+            *self.look.borrow_mut() = self.slot.look();
+        }
+        &self.look
+    }
 }
 
 impl Slot {
@@ -86,9 +154,30 @@ impl Slot {
         look
     }
 
+    /// The look that another session is taking, if it set out behind everything that is known to have
+    /// changed.
+    pub(super) fn under_way(&self) -> Option<UnderWay> {
+        let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let is_over = under_way.over.has_changed().is_err();
+        (!is_over && under_way.touches == self.touches()).then_some(under_way)
+    }
+
+    /// A session sets out for all: the others wait for what it finds.
+    pub(super) fn take(&self, touches: u64) -> Taking {
+        let (_over, over) = watch::channel(());
+        let under_way = Some(UnderWay { touches, over });
+        *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
+        Taking { _over }
+    }
+
+    /// The look in force set out behind these.
+    pub(super) fn is_behind(&self, touches: u64) -> bool {
+        self.look().snapshot.is_some() && self.newest.load(Ordering::Acquire) >= touches
+    }
+
     /// What came of it: the same snapshot or a newer one.
     /// `touches`: as they were when the look set out; it may have missed what came since.
-    pub(super) fn set(&self, snapshot: Arc<Snapshot>, touches: u64, now: Instant) -> Look {
+    pub(super) fn set(&self, snapshot: Arc<Snapshot>, touches: u64, now: Instant) {
         let until = now.saturating_add(MAX_AGE);
         let mut new = Look { snapshot: Some(snapshot), until, compared: now, frozen: false };
         self.change(|look| {
@@ -100,10 +189,9 @@ impl Slot {
                 look.until = Instant::ZERO;
             } else {
                 self.newest.store(touches, Ordering::Release);
-                *look = new.clone();
+                *look = new;
             }
         });
-        new
     }
 
     /// It is not what the server has any more.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use tokio::sync::oneshot;
 
 use super::judges::Judged;
-use super::looking::Building;
+use super::looking::{Building, Waiting};
 use crate::audit::Receipt;
 use crate::gate::{EventId, Refusal};
 
@@ -20,6 +20,8 @@ pub(super) enum Hold {
     ToJudge(Range<usize>),
     /// It is being judged; the bytes held are there meanwhile.
     Judging(oneshot::Receiver<Judged>),
+    /// Another session looks at the catalog.
+    Waiting(Waiting),
     /// A snapshot of the catalog is being made.
     Building(Building),
     /// What the text in the bytes held runs is being read elsewhere.

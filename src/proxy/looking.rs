@@ -1,15 +1,18 @@
 //! A session's looks at its database's catalog: whose turn it is, what to ask, what came of it.
 
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
 
-use super::catalogs::{Slot, private_until};
+use super::catalogs::{Common, Taking, UnderWay, private_until};
 use super::hold::Hold;
 use super::relay::Relay;
+use crate::config::Config;
 use crate::gate::{Look, Looked, Snapshot, Unread};
 use crate::sql::catalog::{Catalog, Options};
 
@@ -20,16 +23,28 @@ const ATTEMPTS: u8 = 2;
 /// In a REPEATABLE READ transaction the catalog reads as it was when that began.
 const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
 
+/// Others' looks are waited for so often for one message; then the session takes its own.
+const WAITS: u8 = 3;
+
 /// What a leg knows of its database's catalog.
 pub(super) struct Looking {
-    slot: Arc<Slot>,
-    options: Options,
+    common: Rc<Common>,
+    upstream: Box<str>,
     seen: u64,
     /// The slot's, when the look under way set out.
     touches: u64,
     /// The snapshot is to be read anew, not only compared.
     anew: bool,
     failures: u8,
+    /// The look under way is for all.
+    taking: Option<Taking>,
+    waits: u8,
+}
+
+/// Another session's look under way.
+pub(super) struct Waiting {
+    over: Pin<Box<dyn Future<Output = ()>>>,
+    touches: u64,
 }
 
 /// A snapshot being made elsewhere.
@@ -39,8 +54,26 @@ pub(super) struct Building {
 }
 
 impl Looking {
-    pub(super) fn new(slot: Arc<Slot>, options: Options) -> Self {
-        Looking { slot, options, seen: u64::MAX, touches: 0, anew: false, failures: 0 }
+    pub(super) fn new(common: Rc<Common>, upstream: &str) -> Self {
+        Looking {
+            common,
+            upstream: upstream.into(),
+            seen: u64::MAX,
+            touches: 0,
+            anew: false,
+            failures: 0,
+            taking: None,
+            waits: 0,
+        }
+    }
+
+    /// Somebody else is about to find what this session needs.
+    fn under_way(&mut self) -> Option<UnderWay> {
+        if self.anew || self.taking.is_some() || self.waits >= WAITS {
+            return None;
+        }
+        self.waits += 1;
+        self.common.slot().under_way()
     }
 }
 
@@ -51,7 +84,7 @@ impl Relay {
         if let Some(looking) = &mut self.leg.looking
             && self.leg.gate.take_touched()
         {
-            looking.slot.touch();
+            looking.common.slot().touch();
         }
     }
 
@@ -60,29 +93,71 @@ impl Relay {
     pub(super) fn follow_catalog(&mut self) {
         self.tell_catalog();
         let Some(looking) = &mut self.leg.looking else { return };
-        let stamp = looking.slot.stamp();
-        if stamp != looking.seen && !self.leg.gate.has_private_catalog() {
+        let stamp = looking.common.slot().stamp();
+        let gate = &mut self.leg.gate;
+        if (stamp != looking.seen || gate.has_no_catalog()) && !gate.has_private_catalog() {
             looking.seen = stamp;
-            let look = looking.slot.look();
-            self.leg.gate.adopt_catalog(look);
+            gate.adopt_catalog(looking.common.follow());
         }
     }
 
-    /// A look is due: gives the messages to send for it.
-    pub(super) fn look(&mut self, private: bool) -> bytes::Bytes {
+    /// A look is due: it sets out, or another session's is waited for.
+    pub(super) fn look(&mut self, cx: &mut Context<'_>, private: bool) -> io::Result<()> {
         let now = self.worker.now();
-        let Some(looking) = &mut self.leg.looking else { return self.leg.gate.look(&[]) };
-        looking.touches = looking.slot.touches();
+        let Some(looking) = &mut self.leg.looking else {
+            let bytes = self.leg.gate.look(&[]);
+            return self.set_out(cx, &bytes);
+        };
+        let slot = Rc::clone(&looking.common);
+        let slot = slot.slot();
+        looking.touches = slot.touches();
         let known = if private {
             self.leg.gate.catalog().is_some()
         } else {
-            looking.slot.claim(now).snapshot.is_some()
+            let others = if self.leg.gate.reads_anew() { None } else { looking.under_way() };
+            if let Some(others) = others {
+                let touches = looking.touches;
+                self.hold = Hold::Waiting(Waiting {
+                    over: Box::pin(others.over(Arc::clone(slot))),
+                    touches,
+                });
+                return Ok(());
+            }
+            // others are not to wait for what waits for this client
+            let is_free = self.client.poll_sent(cx)?.is_ready();
+            looking.taking = is_free.then(|| slot.take(looking.touches));
+            slot.claim(now).snapshot.is_some()
         };
         let both = [Catalog::VERSION_QUERY, Catalog::QUERY];
         let mut queries = vec![ISOLATION];
         let anew = looking.anew || self.leg.gate.reads_anew();
         queries.extend(if known && !anew { &both[..1] } else { &both[..] });
-        self.leg.gate.look(&queries)
+        let bytes = self.leg.gate.look(&queries);
+        self.set_out(cx, &bytes)
+    }
+
+    fn set_out(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<()> {
+        self.leg.send_own(cx, bytes)?;
+        self.hold = Hold::Answers;
+        Ok(())
+    }
+
+    /// Goes on where another session's look was waited for.
+    pub(super) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Hold::Waiting(Waiting { over, touches }) = &mut self.hold else {
+            return Poll::Ready(());
+        };
+        ready!(over.as_mut().poll(cx));
+        let touches = *touches;
+        self.hold = Hold::None;
+        if let Some(looking) = &mut self.leg.looking
+            && looking.common.slot().is_behind(touches)
+        {
+            looking.waits = 0;
+            looking.seen = looking.common.slot().stamp();
+            self.leg.gate.join_catalog(looking.common.follow());
+        }
+        Poll::Ready(())
     }
 
     /// What came of it.
@@ -109,8 +184,8 @@ impl Relay {
         looking.failures = 0;
         let Some(rows) = results.next() else {
             let known = match private {
-                true => self.leg.gate.catalog().cloned(),
-                false => looking.slot.look().snapshot,
+                true => self.leg.gate.catalog(),
+                false => looking.common.slot().look().snapshot,
             };
             match known {
                 Some(snapshot) if *snapshot.version == *version => {
@@ -119,7 +194,7 @@ impl Relay {
                 _ => {
                     looking.anew = true;
                     if !private {
-                        looking.slot.expire();
+                        looking.common.slot().expire();
                     }
                     self.leg.gate.look_again();
                 }
@@ -127,8 +202,8 @@ impl Relay {
             return;
         };
         looking.anew = false;
-        let options = looking.options.clone();
-        let before = self.leg.gate.catalog().cloned().or(looking.slot.look().snapshot);
+        let options = options(&self.worker.shared.loaded().config, &looking.upstream);
+        let before = self.leg.gate.catalog().or(looking.common.slot().look().snapshot);
         let answer = self.worker.shared.judges.build(rows, version.into(), options, before);
         self.hold = Hold::Building(Building { answer, private });
     }
@@ -156,12 +231,20 @@ impl Relay {
     fn take_catalog(&mut self, snapshot: Option<Arc<Snapshot>>, private: bool) {
         let now = self.worker.now();
         let Some(looking) = &mut self.leg.looking else { return };
-        let look = match snapshot {
-            Some(snapshot) if !private => looking.slot.set(snapshot, looking.touches, now),
+        looking.waits = 0;
+        match snapshot {
+            Some(snapshot) if !private => {
+                looking.common.slot().set(snapshot, looking.touches, now);
+                self.leg.gate.set_common_catalog(looking.common.follow());
+            }
             // what failed here need not fail elsewhere
-            snapshot => Look { snapshot, until: private_until(now), compared: now, frozen: false },
-        };
-        self.leg.gate.set_catalog(look, private);
+            snapshot => {
+                let until = private_until(now);
+                let look = Look { snapshot, until, compared: now, frozen: false };
+                self.leg.gate.set_catalog(look, private);
+            }
+        }
+        looking.taking = None;
     }
 
     /// The transaction sees no newer catalog: what other sessions know serves, as long as it is
@@ -169,9 +252,18 @@ impl Relay {
     fn take_frozen(&mut self) {
         let now = self.worker.now();
         let Some(looking) = &mut self.leg.looking else { return };
-        let known = looking.slot.look();
+        let known = looking.common.slot().look();
         let frozen = known.snapshot.is_none() || now >= known.until;
         let until = private_until(now);
         self.leg.gate.set_frozen_catalog(Look { until, compared: now, frozen, ..known });
+    }
+}
+
+/// What a catalog is judged by: as configured now, whenever the session began, since it serves all.
+fn options(config: &Config, upstream: &str) -> Options {
+    let trusted = config.upstreams.get(upstream).map(|upstream| &upstream.trusted_routines);
+    Options {
+        migration_tables: config.contract.migration_tables.clone(),
+        trusted: trusted.into_iter().flatten().map(|one| one.routine.clone()).collect(),
     }
 }

@@ -93,6 +93,10 @@ impl Relay {
                     ready!(self.poll_building(cx));
                     continue;
                 }
+                Hold::Waiting(_) => {
+                    ready!(self.poll_waiting(cx));
+                    continue;
+                }
                 Hold::ToJudge(place) => {
                     let (held, place) = (std::mem::take(&mut self.client.held), place.clone());
                     self.hold = Hold::Judging(self.worker.judge_long(held, place));
@@ -167,9 +171,7 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Catalog { private } => {
-                    let bytes = self.look(private);
-                    self.leg.send_own(cx, &bytes)?;
-                    self.hold = Hold::Answers;
+                    self.look(cx, private)?;
                     return Ok(at);
                 }
                 Next::Bodies(unread) => {

@@ -19,7 +19,7 @@ use crate::net::random_bytes;
 use crate::policy::{Denial, Policy, Rule};
 use crate::protocol::{Startup, message};
 use crate::session::Parameters;
-use crate::sql::catalog::{Options, Path};
+use crate::sql::catalog::Path;
 use crate::upstream::{self, Connection, Login, RelayClient, Request};
 
 /// The law and the parameters that a leg starts under.
@@ -137,12 +137,8 @@ fn lookups(
         path: Path::of_setting(&connection.search_path, user),
         backstop: upstream.backstop.is_some(),
     };
-    let options = Options {
-        migration_tables: config.contract.migration_tables.clone(),
-        trusted: upstream.trusted_routines.iter().map(|one| one.routine.clone()).collect(),
-    };
-    let slot = worker.shared.catalogs.slot(&upstream.name, database);
-    Some((asked, Box::new(Looking::new(slot, options))))
+    let common = worker.common(&upstream.name, database);
+    Some((asked, Box::new(Looking::new(common, &upstream.name))))
 }
 
 /// What the server would say at the start of a session, with the proxy's own key and tags.

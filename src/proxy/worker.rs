@@ -16,7 +16,7 @@ use tokio::runtime::LocalOptions;
 use tokio::sync::{oneshot, watch};
 
 use super::authenticate::Secrets;
-use super::catalogs::Catalogs;
+use super::catalogs::{Catalogs, Common};
 use super::declare::Lasting;
 use super::judges::{Judged, Judges, LONG_TEXT};
 use super::registry::{CancelKeys, Counts};
@@ -92,6 +92,8 @@ pub(super) struct Worker {
     /// Where relays leave what they have to send; `None`: they send it themselves.
     pub(super) outbox: Option<Rc<Outbox>>,
     command: Cell<Command>,
+    /// By the address of the slot, which is there as long as the worker is.
+    commons: RefCell<HashMap<usize, Rc<Common>>>,
     sessions: RefCell<HashMap<u64, Rc<SessionHandle>>>,
     next_session: Cell<u64>,
 }
@@ -146,6 +148,7 @@ impl Worker {
             scratch: RefCell::new(vec![0; SCRATCH].into_boxed_slice()),
             metrics,
             command: Cell::new(Command::Run),
+            commons: RefCell::default(),
             sessions: RefCell::default(),
             next_session: Cell::new(0),
         }
@@ -166,6 +169,14 @@ impl Worker {
     ) -> oneshot::Receiver<Judged> {
         let tables = self.shared.loaded().config.contract.migration_tables.clone();
         self.shared.judges.judge(buffer, place, tables, self.metrics.clone())
+    }
+
+    /// What this worker's sessions know of a database.
+    pub(super) fn common(&self, upstream: &str, database: &[u8]) -> Rc<Common> {
+        let slot = self.shared.catalogs.slot(upstream, database);
+        let mut commons = self.commons.borrow_mut();
+        let address = Arc::as_ptr(&slot).addr();
+        Rc::clone(commons.entry(address).or_insert_with(|| Rc::new(Common::new(slot))))
     }
 
     /// Sessions are to end when they are idle.

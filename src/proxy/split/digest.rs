@@ -320,9 +320,7 @@ fn ends(kind: Kind, message: u8) -> bool {
 
 /// Whether an error, of which this is the beginning, ends the session.
 fn is_last(frame: &[u8]) -> bool {
-    let fields = Fields::new(&frame[HEADER_LENGTH..]);
-    let severity = fields.get(b'V').or(fields.get(b'S')).unwrap_or_default();
-    severity == b"FATAL" || severity == b"PANIC"
+    Fields::new(&frame[HEADER_LENGTH..]).is_last()
 }
 
 /// An error with its position moved: the server saw a part of the text.
