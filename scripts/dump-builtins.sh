@@ -1,6 +1,7 @@
 #!/bin/sh
-# Writes src/sql/routines/builtin.tsv and relations.tsv: the routines and relations that
-# PostgreSQL itself brings, of every major version supported, read from a fresh cluster of each.
+# Writes src/sql/routines/builtin.tsv, relations.tsv and symbols.tsv: the routines and relations that
+# PostgreSQL itself brings, of every major version supported, read from a fresh cluster of each, and
+# what functions in C are called by (prosrc) whose names are in reviewed.tsv.
 #
 #   scripts/dump-builtins.sh
 #
@@ -41,6 +42,7 @@ for version in $versions; do
     $as_server "$native/bin/postgres" --single -D "$work/data$major" template1 >/dev/null <<SQL
 COPY (SELECT nspname, proname, prokind, provolatile, $major FROM pg_proc p JOIN pg_namespace n ON n.oid = pronamespace) TO '$work/data$major/routines.tsv'
 COPY (SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname IN ('pg_catalog', 'information_schema') AND relkind IN ('r', 'v', 'm', 'f', 'p')) TO '$work/data$major/relations.tsv'
+COPY (SELECT prosrc, proname FROM pg_proc WHERE prolang = 12) TO '$work/data$major/symbols.tsv'
 SQL
 done
 
@@ -59,5 +61,13 @@ done
     echo "# schema, name"
     cat ./data*/relations.tsv | LC_ALL=C sort -u
 } >"$work/relations.tsv"
-cp "$work/builtin.tsv" "$work/relations.tsv" "$out/"
-wc -l "$out/builtin.tsv" "$out/relations.tsv"
+{
+    echo "# made by scripts/dump-builtins.sh from $versions"
+    echo "# prosrc, name: of functions in reviewed.tsv whose names have another one, too"
+    cat ./data*/symbols.tsv | LC_ALL=C sort -u | awk -F '\t' -v OFS='\t' '
+        NR == FNR { if (!/^#/) reviewed[$1]; next }
+        $2 in reviewed { if ($1 != $2) other[$1]; row[++n] = $0; symbol[n] = $1 }
+        END { for (i = 1; i <= n; i++) if (symbol[i] in other) print row[i] }' "$out/reviewed.tsv" -
+} >"$work/symbols.tsv"
+cp "$work/builtin.tsv" "$work/relations.tsv" "$work/symbols.tsv" "$out/"
+wc -l "$out/builtin.tsv" "$out/relations.tsv" "$out/symbols.tsv"

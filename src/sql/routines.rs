@@ -1,8 +1,8 @@
 //! What a call of a routine that PostgreSQL itself brings can do, and which relations are its own.
 //!
-//! The tables beside this file are data: `builtin.tsv` and `relations.tsv` are dumped from fresh
-//! clusters of every supported major by `scripts/dump-builtins.sh`, `reviewed.tsv` says by hand
-//! what each volatile built-in does. A name is judged without its arguments, so the strongest
+//! The tables beside this file are data: `builtin.tsv`, `relations.tsv` and `symbols.tsv` are dumped
+//! from fresh clusters of every supported major by `scripts/dump-builtins.sh`, `reviewed.tsv` says by
+//! hand what each volatile built-in does. A name is judged without its arguments, so the strongest
 //! overload of any major counts.
 
 use std::collections::{HashMap, HashSet};
@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 const BUILTIN: &str = include_str!("routines/builtin.tsv");
 const REVIEWED: &str = include_str!("routines/reviewed.tsv");
 const RELATIONS: &str = include_str!("routines/relations.tsv");
+const SYMBOLS: &str = include_str!("routines/symbols.tsv");
 
 /// What a call of a routine can do (contract §4).
 ///
@@ -77,6 +78,15 @@ pub fn lookup_field(name: &str) -> Routine {
     }
 }
 
+/// The names that PostgreSQL gives the function in C of a symbol (`prosrc`), where it is one of those
+/// that were reviewed; else the symbol itself, which most have for a name.
+pub(super) fn names_of_symbol(symbol: &str) -> Vec<&str> {
+    match TABLES.symbols.get(symbol) {
+        Some(names) => names.clone(),
+        None => vec![symbol],
+    }
+}
+
 /// Whether a relation is one of the system's own: a catalog, a system view, anything in
 /// `pg_catalog`, `information_schema` or `pg_toast`. Names are as the grammar gives them. An
 /// unqualified name counts if `pg_catalog` has it, since that schema is searched first unless
@@ -92,6 +102,7 @@ struct Tables {
     pg_catalog: HashMap<&'static str, Routine, ahash::RandomState>,
     information_schema: HashMap<&'static str, Routine, ahash::RandomState>,
     relations: HashSet<&'static str, ahash::RandomState>,
+    symbols: HashMap<&'static str, Vec<&'static str>, ahash::RandomState>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(|| {
@@ -101,6 +112,7 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         pg_catalog: HashMap::with_capacity_and_hasher(4096, seeds()),
         information_schema: HashMap::with_hasher(seeds()),
         relations: HashSet::with_hasher(seeds()),
+        symbols: HashMap::with_hasher(seeds()),
     };
     for [schema, name, volatility, _majors] in rows(BUILTIN) {
         // not reviewed and volatile: as a routine nobody knows
@@ -118,6 +130,9 @@ static TABLES: LazyLock<Tables> = LazyLock::new(|| {
         if schema == "pg_catalog" {
             tables.relations.insert(name);
         }
+    }
+    for [symbol, name] in rows(SYMBOLS) {
+        tables.symbols.entry(symbol).or_default().push(name);
     }
     tables
 });
@@ -153,6 +168,15 @@ mod tests {
         assert_eq!(rows::<4>(BUILTIN).count(), data_lines(BUILTIN));
         assert_eq!(rows::<3>(REVIEWED).count(), data_lines(REVIEWED));
         assert_eq!(rows::<2>(RELATIONS).count(), data_lines(RELATIONS));
+        assert_eq!(rows::<2>(SYMBOLS).count(), data_lines(SYMBOLS));
+        for [symbol, name] in rows(SYMBOLS) {
+            assert!(
+                rows::<3>(REVIEWED).any(|[reviewed, ..]| reviewed == name),
+                "{symbol} of {name}"
+            );
+            assert!(names_of_symbol(symbol).contains(&name));
+        }
+        assert_eq!(names_of_symbol("text_left"), ["text_left"]);
         for [schema, name, volatility, majors] in rows(BUILTIN) {
             assert!(matches!(schema, "pg_catalog" | "information_schema"), "{schema}");
             assert!(!name.is_empty());

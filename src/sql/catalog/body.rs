@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use pgauthority_grammar::{Mode, parse_plpgsql_routine};
 
+use super::build::class_of;
 use super::model::{Language, Model, Routine};
 use super::{definition, extensions};
 use crate::sql::classify::Scan;
-use crate::sql::{Class, Uses, administrative, lexer};
+use crate::sql::{Class, Uses, administrative, lexer, routines};
 
 /// What a routine is by itself.
 #[derive(Debug)]
@@ -113,10 +114,19 @@ fn native(routine: &Routine, model: &Model) -> Body {
         // another name for a function that is compiled into the server
         None if &*routine.language_name == "internal" => {
             let class = model.symbols.get(&routine.source).copied();
-            Body::of(class.unwrap_or(Class::Read), format!("is {}()", routine.source))
+            let class = class.max(class_of_symbol(&routine.source)).unwrap_or(Class::Read);
+            Body::of(class, format!("is {}()", routine.source))
         }
         None => Body::of(Class::Opaque, "is C code that is not known"),
     }
+}
+
+/// The class of a function that is compiled into the server, whatever it is called by now.
+pub(super) fn class_of_symbol(symbol: &str) -> Option<Class> {
+    let verdicts = routines::names_of_symbol(symbol).into_iter();
+    let verdicts = verdicts.map(|name| routines::lookup(None, name));
+    // of a symbol that has no row nothing but `read` is known
+    verdicts.filter(|one| *one != routines::Routine::Unknown).filter_map(class_of).max()
 }
 
 /// What an SQL-standard body does by itself: its calls are known by OID.

@@ -6,9 +6,9 @@ use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::Columns;
 use super::tree::{FIRST_UNPINNED, Refs};
 use super::types::Fact;
-use super::{Options, Row, Unreadable, definition, families, relations, values};
+use super::{Options, Row, Unreadable, body, definition, families, relations, values};
 use crate::sql::Class;
-use crate::sql::classify::{makes_any, reads_any, reads_keys};
+use crate::sql::classify::{maintains, makes_any, reads_any, reads_keys};
 use crate::sql::routines;
 
 /// Majors whose catalogs and stored trees are known.
@@ -18,7 +18,7 @@ const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
 const JSON: [u32; 2] = [114, 3802];
 
 /// Kinds of rows in the order in which they are taken; later ones refer to earlier ones.
-const KINDS: &[u8] = b"Vnybtrpocxsfadkieglwhzmv";
+const KINDS: &[u8] = b"Vnybtrpqocxsfadkieglwhzmvu";
 
 pub(super) fn model(
     rows: impl IntoIterator<Item = Row>,
@@ -66,12 +66,14 @@ impl Builder<'_> {
             b't' => self.data_type(c)?,
             b'r' => self.relation(c)?,
             b'p' => self.routine(c)?,
+            b'q' => self.own_routine(c)?,
             b'o' => self.operator(c)?,
             b'c' => self.cast(c)?,
             b'x' => {
                 let implicit = c.letter(3)? == b'i';
                 self.model.relatives.add_cast(c.number(1)?, c.number(2)?, implicit);
             }
+            b'u' => self.model.everywhere.push(c.number(1)?),
             b's' => families::class(&mut self.model, c)?,
             b'f' => families::entry(&mut self.model, c)?,
             b'm' => families::aggregate(&mut self.model, c)?,
@@ -100,14 +102,40 @@ impl Builder<'_> {
             let known = self.model.symbols.entry(c.text(3)?.into()).or_insert(class);
             *known = class.max(*known);
         }
-        // these are there for what they read or make without naming it
-        let name = c.text(2)?;
-        let special = makes_any(name)
-            || reads_any(name)
-            || reads_keys(name)
-            || name.contains("populate_record");
-        if verdict != routines::Routine::Read || special {
+        if verdict != routines::Routine::Read || is_special(c.text(2)?) {
             self.model.builtins.insert(c.number(1)?, (verdict, c.text(2)?.into()));
+        }
+        Ok(())
+    }
+
+    /// A function of the server's own in C whose row has been written anew. It runs by its OID, whatever
+    /// the row says, and GRANT leaves it what it is; another name, schema or default does not.
+    fn own_routine(&mut self, c: &Columns<'_>) -> Result<(), Unreadable> {
+        let model = &self.model;
+        let (schema, name, symbol) = (self.schema(c, 3)?, c.text(2)?, c.text(16)?);
+        let known = routines::lookup(Some(&schema), name) != routines::Routine::Unknown;
+        let names = routines::names_of_symbol(symbol);
+        let matters = body::class_of_symbol(symbol).is_some_and(|class| class > Class::Read)
+            || names.iter().any(|name| is_special(name));
+        let plain = |oid: &u32| {
+            *oid < FIRST_UNPINNED
+                && !model.builtins.contains_key(oid)
+                && !model.routines.contains_key(oid)
+        };
+        let default = Refs::of([c.optional(15)?]);
+        let same = (known && names.contains(&name)) || !matters;
+        let constant = default.routines.iter().all(plain)
+            && default.operators.is_empty()
+            && default.relations.is_empty()
+            && default.made.is_empty()
+            && default.carried.is_empty();
+        if same && constant {
+            return Ok(());
+        }
+        self.routine(c)?;
+        if let Some(routine) = self.model.routines.get_mut(&c.number(1)?) {
+            // as a call of what is not known
+            routine.volatile |= !known;
         }
         Ok(())
     }
@@ -283,6 +311,15 @@ impl Builder<'_> {
         }
         Ok(())
     }
+}
+
+/// A built-in that is there for what it reads, makes or computes without naming it.
+fn is_special(name: &str) -> bool {
+    makes_any(name)
+        || reads_any(name)
+        || reads_keys(name)
+        || maintains(name)
+        || name.contains("populate_record")
 }
 
 /// The class of a built-in of which nothing but its name is known; `None`: `read`.

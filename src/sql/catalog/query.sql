@@ -1,25 +1,95 @@
--- Of which OIDs the objects are not initdb's, by the last that it makes, plpgsql: single-user mode
--- gives numbers below 16384 too. Where something of initdb's has been replaced, all that can be is
--- read as the user's are: beyond 11999 nothing is pinned.
+-- What initdb has made is not in the rows, as long as it is as initdb left it. Its end is the transaction
+-- that made the extension plpgsql, its last one: of the OIDs below 16384 those up to plpgsql's are
+-- initdb's (single-user mode gives such numbers too), and rows of later transactions are not as it left
+-- them. What it loads in bootstrap mode has the transaction 1, and keeps it until it is written anew. Where
+-- transaction ids have begun anew since, or the extension's own rows are not of one transaction, nothing
+-- of this is certain. In that case, and where something has been changed or has got something added,
+-- all of initdb's that can be is read as the user's are: beyond 11999 nothing is pinned.
 WITH made AS MATERIALIZED (
-  SELECT pg_catalog.max(p.oid) AS last, pg_catalog.min(pg_catalog.age(p.xmin)) AS age
-  FROM pg_catalog.pg_proc AS p
-  WHERE p.proname OPERATOR(pg_catalog.=) ANY ('{plpgsql_call_handler,plpgsql_inline_handler,plpgsql_validator}'::pg_catalog.name[])
-    AND p.prolang OPERATOR(pg_catalog.=) 13::pg_catalog.oid
-    AND p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
-    AND p.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+  SELECT pg_catalog.max(d.objid) AS last,
+    CASE WHEN pg_catalog.bool_and(d.xmin OPERATOR(pg_catalog.=) e.xmin)
+        AND pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+          OPERATOR(pg_catalog.<) '4294967296'::pg_catalog.xid8
+      THEN pg_catalog.max(e.xmin::pg_catalog.text::pg_catalog.int8) END AS until
+  FROM pg_catalog.pg_extension AS e
+    JOIN pg_catalog.pg_depend AS d ON d.refclassid OPERATOR(pg_catalog.=) 3079::pg_catalog.oid
+      AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
+  WHERE e.extname OPERATOR(pg_catalog.=) 'plpgsql'
+    AND e.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    AND e.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+), touched AS MATERIALIZED (
+  -- relations of initdb's that have got something, and aggregates that have been replaced
+  SELECT ARRAY(SELECT g.tgrelid FROM pg_catalog.pg_trigger AS g
+      WHERE g.tgrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    UNION ALL SELECT d.adrelid FROM pg_catalog.pg_attrdef AS d
+      WHERE d.adrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    UNION ALL SELECT k.conrelid FROM pg_catalog.pg_constraint AS k
+      WHERE k.conrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND k.conrelid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+        AND k.contype OPERATOR(pg_catalog.=) ANY ('{c,f,x}'::pg_catalog."char"[])
+    UNION ALL SELECT k.confrelid FROM pg_catalog.pg_constraint AS k
+      WHERE k.confrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND k.confrelid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+    UNION ALL SELECT i.indrelid FROM pg_catalog.pg_index AS i
+      WHERE i.indrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND i.indexrelid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    UNION ALL SELECT e.stxrelid FROM pg_catalog.pg_statistic_ext AS e
+      WHERE e.stxrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    UNION ALL SELECT l.polrelid FROM pg_catalog.pg_policy AS l
+      WHERE l.polrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    UNION ALL SELECT h.inhparent FROM pg_catalog.pg_inherits AS h
+      WHERE h.inhparent OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    UNION ALL SELECT h.inhrelid FROM pg_catalog.pg_inherits AS h
+      WHERE h.inhrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+    UNION ALL SELECT a.attrelid FROM pg_catalog.pg_attribute AS a
+      WHERE a.attrelid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND a.atttypid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
+    UNION ALL SELECT c.oid FROM pg_catalog.pg_class AS c
+      WHERE c.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND c.relam OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid) AS relations,
+    ARRAY(SELECT m.aggfnoid::pg_catalog.oid FROM pg_catalog.pg_aggregate AS m
+      WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND m.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid) AS aggregates
 ), own AS MATERIALIZED (
-  SELECT CASE WHEN made.last IS NULL
+  SELECT touched.relations, touched.aggregates, CASE WHEN made.until IS NULL
+    OR pg_catalog.cardinality(touched.relations) OPERATOR(pg_catalog.>) 0
+    OR pg_catalog.cardinality(touched.aggregates) OPERATOR(pg_catalog.>) 0
     OR EXISTS (SELECT FROM pg_catalog.pg_proc AS p
       WHERE p.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
         AND (p.prolang OPERATOR(pg_catalog.>) 14::pg_catalog.oid
           OR (p.prolang OPERATOR(pg_catalog.>) 12::pg_catalog.oid
-            AND pg_catalog.age(p.xmin) OPERATOR(pg_catalog.<) made.age)))
+            AND p.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.>) made.until)))
     OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS w
       WHERE w.ev_class OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
-        AND pg_catalog.age(w.xmin) OPERATOR(pg_catalog.<) made.age)
+        AND w.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.>) made.until)
+    -- views and tables with another name or in another schema, too: their row types follow
+    OR EXISTS (SELECT FROM pg_catalog.pg_type AS t
+      WHERE t.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND t.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.>) made.until)
+    OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
+      WHERE k.contypid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+        AND k.contypid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid
+        AND k.xmin::pg_catalog.text::pg_catalog.int8 OPERATOR(pg_catalog.>) made.until)
+    OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c
+      WHERE (c.castsource OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+          AND c.castsource OPERATOR(pg_catalog.<) 16384::pg_catalog.oid)
+        OR (c.casttarget OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+          AND c.casttarget OPERATOR(pg_catalog.<) 16384::pg_catalog.oid))
     THEN 11999::pg_catalog.oid ELSE made.last END AS last
-  FROM made
+  FROM made, touched
+), languages AS MATERIALIZED (
+  SELECT l.oid, CASE
+    WHEN l.oid OPERATOR(pg_catalog.=) 12::pg_catalog.oid THEN 'internal'
+    WHEN l.oid OPERATOR(pg_catalog.=) 13::pg_catalog.oid THEN 'c'
+    WHEN l.oid OPERATOR(pg_catalog.=) 14::pg_catalog.oid THEN 'sql'
+    WHEN l.lanname OPERATOR(pg_catalog.=) ANY ('{internal,c,sql}'::pg_catalog.name[])
+      OR (l.lanname OPERATOR(pg_catalog.=) 'plpgsql' AND NOT COALESCE(
+        h.prosrc OPERATOR(pg_catalog.=) 'plpgsql_call_handler'
+          AND h.probin OPERATOR(pg_catalog.=) '$libdir/plpgsql', false))
+      THEN pg_catalog.concat('another ', l.lanname)
+    ELSE l.lanname::pg_catalog.text END AS lanname
+  FROM pg_catalog.pg_language AS l
+    LEFT JOIN pg_catalog.pg_proc AS h ON h.oid OPERATOR(pg_catalog.=) l.lanplcallfoid
 )
 SELECT 'V' AS kind, pg_catalog.current_setting('server_version_num') AS c1,
   NULL::pg_catalog.text AS c2, NULL::pg_catalog.text AS c3, NULL::pg_catalog.text AS c4,
@@ -33,21 +103,25 @@ SELECT 'n', n.oid::pg_catalog.text, n.nspname::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_namespace AS n
 UNION ALL
-SELECT 'p', p.oid::pg_catalog.text, p.proname::pg_catalog.text, p.pronamespace::pg_catalog.text,
-  p.prokind::pg_catalog.text, l.lanname::pg_catalog.text, p.provolatile::pg_catalog.text,
+-- q: one in C of the server's, which runs by its OID; its name, its defaults may be others
+SELECT CASE WHEN p.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid
+      AND p.oid OPERATOR(pg_catalog.<=) (SELECT own.last FROM own)
+      AND p.oid OPERATOR(pg_catalog.<>) ALL ((SELECT own.aggregates FROM own)::pg_catalog.oid[])
+    THEN 'q' ELSE 'p' END, p.oid::pg_catalog.text, p.proname::pg_catalog.text, p.pronamespace::pg_catalog.text,
+  p.prokind::pg_catalog.text, l.lanname, p.provolatile::pg_catalog.text,
   p.pronargs::pg_catalog.text, p.pronargdefaults::pg_catalog.text,
   p.provariadic::pg_catalog.text, p.proretset::pg_catalog.text, p.prorettype::pg_catalog.text,
   COALESCE(p.proallargtypes::pg_catalog.text, p.proargtypes::pg_catalog.text),
   p.proargmodes::pg_catalog.text, p.proargnames::pg_catalog.text,
   p.proargdefaults::pg_catalog.text,
-  CASE WHEN l.lanname OPERATOR(pg_catalog.<>) 'c' THEN p.prosrc END,
+  CASE WHEN p.prolang OPERATOR(pg_catalog.<>) 13::pg_catalog.oid THEN p.prosrc END,
   p.prosqlbody::pg_catalog.text,
   -- SECURITY DEFINER: as another role, as if it had set one
   CASE WHEN p.prosecdef THEN pg_catalog.array_append(p.proconfig, 'role=') ELSE p.proconfig
     END::pg_catalog.text,
   e.extname::pg_catalog.text
 FROM pg_catalog.pg_proc AS p
-  JOIN pg_catalog.pg_language AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
+  JOIN languages AS l ON l.oid OPERATOR(pg_catalog.=) p.prolang
   LEFT JOIN pg_catalog.pg_depend AS d ON d.classid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid
     AND d.objid OPERATOR(pg_catalog.=) p.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
     AND d.refclassid OPERATOR(pg_catalog.=) 3079::pg_catalog.oid
@@ -56,6 +130,10 @@ WHERE p.oid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
   OR p.prolang OPERATOR(pg_catalog.>) 14::pg_catalog.oid
   OR (p.prolang OPERATOR(pg_catalog.=) 14::pg_catalog.oid
     AND (SELECT own.last FROM own) OPERATOR(pg_catalog.=) 11999::pg_catalog.oid)
+  OR (p.prolang OPERATOR(pg_catalog.<) 14::pg_catalog.oid
+    AND p.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid
+    AND (p.oid OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
+      OR p.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid))
 UNION ALL
 SELECT 'b', p.oid::pg_catalog.text, p.proname::pg_catalog.text, p.prosrc,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
@@ -153,13 +231,15 @@ FROM pg_catalog.pg_class AS c
   LEFT JOIN pg_catalog.pg_foreign_table AS f ON f.ftrelid OPERATOR(pg_catalog.=) c.oid
   LEFT JOIN pg_catalog.pg_foreign_server AS s ON s.oid OPERATOR(pg_catalog.=) f.ftserver
   LEFT JOIN pg_catalog.pg_foreign_data_wrapper AS w ON w.oid OPERATOR(pg_catalog.=) s.srvfdw
-WHERE c.oid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+WHERE (c.oid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+    OR c.oid OPERATOR(pg_catalog.=) ANY ((SELECT own.relations FROM own)::pg_catalog.oid[]))
   AND c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,v,m,f,S,c}'::pg_catalog."char"[])
 UNION ALL
 SELECT DISTINCT 'a', a.attrelid::pg_catalog.text, a.atttypid::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_attribute AS a
-WHERE a.attrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+WHERE (a.attrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+    OR a.attrelid OPERATOR(pg_catalog.=) ANY ((SELECT own.relations FROM own)::pg_catalog.oid[]))
   AND a.atttypid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
   AND a.attnum OPERATOR(pg_catalog.>) 0::pg_catalog.int2
 UNION ALL
@@ -169,7 +249,6 @@ SELECT 'd', d.adrelid::pg_catalog.text, a.attgenerated::pg_catalog.text,
 FROM pg_catalog.pg_attrdef AS d
   JOIN pg_catalog.pg_attribute AS a ON a.attrelid OPERATOR(pg_catalog.=) d.adrelid
     AND a.attnum OPERATOR(pg_catalog.=) d.adnum
-WHERE d.adrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
 UNION ALL
 SELECT 'k', k.conrelid::pg_catalog.text, k.contypid::pg_catalog.text, k.contype::pg_catalog.text,
   k.conbin::pg_catalog.text, k.confrelid::pg_catalog.text, k.confdeltype::pg_catalog.text,
@@ -186,7 +265,8 @@ SELECT 'i', i.indrelid::pg_catalog.text, m.amhandler::pg_catalog.oid::pg_catalog
 FROM pg_catalog.pg_index AS i
   JOIN pg_catalog.pg_class AS c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid
   LEFT JOIN pg_catalog.pg_am AS m ON m.oid OPERATOR(pg_catalog.=) c.relam
-WHERE i.indrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+WHERE (i.indrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+    OR i.indrelid OPERATOR(pg_catalog.=) ANY ((SELECT own.relations FROM own)::pg_catalog.oid[]))
   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
     OR m.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
     OR i.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
@@ -219,6 +299,7 @@ SELECT 'w', w.ev_class::pg_catalog.text, w.ev_type::pg_catalog.text, w.ev_qual::
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_rewrite AS w
 WHERE w.ev_class OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
+  OR w.ev_class OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
 UNION ALL
 SELECT 'h', h.inhparent::pg_catalog.text, h.inhrelid::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
@@ -238,8 +319,36 @@ SELECT 'm', m.aggfnoid::pg_catalog.oid::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_aggregate AS m
 WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+  OR m.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid
 UNION ALL
 SELECT 'v', v.evtfoid::pg_catalog.text, v.evtevent::pg_catalog.text,
   v.evtenabled::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_event_trigger AS v
 WHERE v.evtenabled OPERATOR(pg_catalog.<>) 'D'
+UNION ALL
+-- what PostgreSQL's own types, operators, families and functions have got of the user's: nothing else names it
+SELECT 'u', u.code::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM (SELECT pg_catalog.unnest(ARRAY[t.typinput::pg_catalog.oid, t.typoutput::pg_catalog.oid,
+      t.typreceive::pg_catalog.oid, t.typsend::pg_catalog.oid, t.typmodin::pg_catalog.oid,
+      t.typmodout::pg_catalog.oid, t.typanalyze::pg_catalog.oid, t.typsubscript::pg_catalog.oid]) AS code
+    FROM pg_catalog.pg_type AS t
+    WHERE t.oid OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
+      AND t.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid
+  UNION ALL SELECT pg_catalog.unnest(ARRAY[o.oprcode::pg_catalog.oid, o.oprrest::pg_catalog.oid,
+      o.oprjoin::pg_catalog.oid, c.oprcode::pg_catalog.oid, n.oprcode::pg_catalog.oid])
+    FROM pg_catalog.pg_operator AS o
+      LEFT JOIN pg_catalog.pg_operator AS c ON c.oid OPERATOR(pg_catalog.=) o.oprcom
+      LEFT JOIN pg_catalog.pg_operator AS n ON n.oid OPERATOR(pg_catalog.=) o.oprnegate
+    WHERE o.oid OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
+      AND o.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid
+  UNION ALL SELECT a.amproc::pg_catalog.oid FROM pg_catalog.pg_amproc AS a
+    WHERE a.oid OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
+      AND a.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid
+  UNION ALL SELECT c.castfunc FROM pg_catalog.pg_cast AS c
+    WHERE c.oid OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
+      AND c.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid
+  UNION ALL SELECT p.prosupport::pg_catalog.oid FROM pg_catalog.pg_proc AS p
+    WHERE p.oid OPERATOR(pg_catalog.<) 12000::pg_catalog.oid
+      AND p.prosupport::pg_catalog.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid) AS u
+WHERE u.code OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
