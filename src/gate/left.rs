@@ -5,7 +5,10 @@
 //! they left is judged as them too, where the catalog is not the one that they were judged by, or
 //! unqualified names lead elsewhere: those in routines are looked up when they run.
 //!
-//! Only what is stronger by now than what the statement was let run as counts.
+//! Only what is stronger by now than what the statement was let run as counts; and all of what was let
+//! run since the session had confirmed, once it no longer has: it runs now, as what FETCH runs of a
+//! cursor does. That is told of cursors and of what changes rows itself; what a routine leaves, which
+//! was confirmed as a whole, is not.
 
 use std::rc::Rc;
 
@@ -17,7 +20,7 @@ use super::text::{Stop, class_of};
 use crate::policy::Decision;
 use crate::session::{Batch, Block, Instant, State};
 use crate::sql::catalog::{Known, Path, Resolved};
-use crate::sql::{Class, Effect, Judgement, Statement};
+use crate::sql::{Class, Effect, How, Judgement, Statement};
 
 /// At most this many statements of a transaction are told apart.
 const LISTED: usize = 64;
@@ -52,6 +55,8 @@ struct When {
     over: bool,
     /// The path was known by which its names were looked up.
     by_path: bool,
+    /// It was let run since the session had confirmed.
+    needs: bool,
 }
 
 impl Left {
@@ -71,7 +76,8 @@ impl Left {
         };
         if let Some(known) = self.listed.iter_mut().find(same) {
             known.class = known.class.min(new.class);
-            known.when = When { number: known.when.number, ..new.when };
+            let needs = known.when.needs || new.when.needs;
+            known.when = When { number: known.when.number, needs, ..new.when };
         } else if self.listed.len() < LISTED {
             self.listed.push(new);
         } else {
@@ -83,7 +89,8 @@ impl Left {
     fn lose(&mut self, when: When) {
         let number = self.beyond.map_or(when.number, |beyond| beyond.number);
         let by_path = when.by_path || self.beyond.is_some_and(|beyond| beyond.by_path);
-        self.beyond = Some(When { number, by_path, ..when });
+        let needs = when.needs || self.beyond.is_some_and(|beyond| beyond.needs);
+        self.beyond = Some(When { number, by_path, needs, ..when });
     }
 
     /// What ends the transaction is being sent. It may be skipped yet, behind an error.
@@ -114,9 +121,11 @@ impl Gate {
         let number = lookups.number(now);
         let path = lookups.path_behind(plan.before);
         let by_path = *path != Path::Unknown;
-        let when = When { number, batch: self.batch, over: false, by_path };
         let runs = (resolved.runs_routines || number == 0) && class >= Class::Write;
-        if statement.uses.is_some() && (runs || holds(statement)) {
+        let needs =
+            (holds(statement) || changes(statement)) && self.policy.needs_confirmation(class);
+        let when = When { number, batch: self.batch, over: false, by_path, needs };
+        if holds(statement) && needs || statement.uses.is_some() && (runs || holds(statement)) {
             let path = path.clone();
             plan.left.push(One { judgement: judgement.cloned(), index, class, path, when });
         } else if statement.tag == "FUNCTION CALL" && statement.unseen_code {
@@ -170,13 +179,12 @@ impl Gate {
         }
         let Some(lookups) = self.lookups() else { return false };
         let number = lookups.number(now);
-        let old = self.left.beyond.is_some()
-            || (lookups.is_due(now) && !lookups.looked)
-            || self
-                .left
-                .listed
-                .iter()
-                .any(|one| one.when.number != number || one.path != lookups.path);
+        let old =
+            self.left.beyond.is_some()
+                || (lookups.is_due(now) && !lookups.looked)
+                || self.left.listed.iter().any(|one| {
+                    one.when.needs || one.when.number != number || one.path != lookups.path
+                });
         old && (text.statements.iter().any(|one| self.runs_left(one))
             || self.known(text, now).is_some_and(|known| known.runs_routines))
     }
@@ -203,7 +211,8 @@ impl Gate {
         }
         let lost = plan.before.lost || moves_path(statement) || resolved.unseen_code;
         let before = Before { lost, ..plan.before };
-        match self.strongest_left(text, (false, confirmed), before, plan, now) {
+        let needed = !confirmed || state.parameters.is_doubted();
+        match self.strongest_left(text, (false, confirmed, needed), before, plan, now) {
             Some(left) if left.class > resolved.class => Resolved {
                 runs_routines: resolved.runs_routines,
                 missing: resolved.missing,
@@ -229,7 +238,7 @@ impl Gate {
         if view.confirmed {
             return Ok(());
         }
-        let left = self.strongest_left(text, (true, false), plan.before, plan, now);
+        let left = self.strongest_left(text, (true, false, true), plan.before, plan, now);
         let Some(left) = left else { return Ok(()) };
         self.settled_enough(statement, left.class)?;
         match self.policy.decide(statement, left.class, view) {
@@ -243,11 +252,12 @@ impl Gate {
     }
 
     /// The strongest of what was left that is stronger by now than it was let run as. `implicit`: of
-    /// what the end of the open implicit transaction runs.
+    /// what the end of the open implicit transaction runs. `needed`: the session may not have confirmed, so
+    /// what was let run since it had counts too.
     fn strongest_left(
         &self,
         text: &Judgement,
-        (implicit, confirmed): (bool, bool),
+        (implicit, confirmed, needed): (bool, bool, bool),
         before: Before,
         plan: &mut Plan,
         now: Instant,
@@ -275,7 +285,8 @@ impl Gate {
             let changed = holds && before.changed;
             let frozen = holds && lookups.is_frozen();
             let moved = one.path != *path;
-            if !old && !changed && !frozen && !moved && one.when.number == number {
+            let again = needed && one.when.needs;
+            if !old && !changed && !frozen && !moved && !again && one.when.number == number {
                 continue;
             }
             // every schema counts: those of the path in force, and of the one by then
@@ -287,14 +298,16 @@ impl Gate {
             relies |= self.relies(Some(&known), one.index, &resolved);
             let resolved = resolved.at_least(judgement.floor);
             let class = class_of(statement, &resolved, &self.temporary);
-            if class > one.class && strongest.as_ref().is_none_or(|known| class > known.class) {
+            let counts = class > one.class || again && self.policy.needs_confirmation(class);
+            if counts && strongest.as_ref().is_none_or(|known| class > known.class) {
                 strongest = Some(Resolved { class, found: class, ..resolved });
             }
         }
         let lost = self.left.beyond.iter().filter(|when| here(when));
         let mut lost = lost.chain(plan.left.beyond.iter().filter(|when| own(when)));
         let moved = |when: &When| when.by_path && *path == Path::Unknown;
-        if lost.any(|when| old || moved(when) || when.number != number) {
+        let again = |when: &When| needed && when.needs;
+        if lost.any(|when| old || moved(when) || again(when) || when.number != number) {
             let statement = Statement::new(Class::Session, "");
             strongest =
                 Some(unseen(&statement, "runs what more statements left than are told apart"));
@@ -307,6 +320,12 @@ impl Gate {
 /// A cursor whose query runs to its end when the transaction commits.
 fn holds(statement: &Statement) -> bool {
     matches!(statement.effect, Effect::Declare { hold: true, .. })
+}
+
+/// It changes rows itself: the triggers of those may be deferred.
+fn changes(statement: &Statement) -> bool {
+    let uses = statement.uses.as_ref();
+    uses.is_some_and(|uses| uses.relations.iter().any(|one| one.how.any(How::CHANGE)))
 }
 
 /// A statement that runs what was left whatever else it does.

@@ -56,7 +56,14 @@ const WORLD: &str = "
     CREATE FUNCTION defers() RETURNS int LANGUAGE plpgsql AS
         $$ BEGIN SET CONSTRAINTS ALL DEFERRED; INSERT INTO public.at_once VALUES (1); RETURN 1; END $$;
     CREATE FUNCTION replaceable() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
-    CREATE VIEW replaceable_view AS SELECT 1 AS a";
+    CREATE VIEW replaceable_view AS SELECT 1 AS a;
+    CREATE FUNCTION drops(int) RETURNS int LANGUAGE plpgsql AS
+        $$ BEGIN DROP TABLE IF EXISTS public.victim; RETURN 1; END $$;
+    CREATE FUNCTION drops_later() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN DROP TABLE IF EXISTS public.victim; RETURN NULL; END $$;
+    CREATE TABLE dropping (a int);
+    CREATE CONSTRAINT TRIGGER t AFTER INSERT ON dropping DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION drops_later()";
 
 const TRIGGER: &str = "CREATE OR REPLACE FUNCTION public.later() RETURNS trigger LANGUAGE plpgsql AS \
     $$ BEGIN DROP TABLE public.victim; RETURN NULL; END $$";
@@ -156,6 +163,40 @@ const MOVED_IMPLICITLY: &[&[&str]] = &[
     &["SELECT defers()", LOCAL_PATH],
 ];
 
+const DROPS: &str = "DECLARE c CURSOR WITH HOLD FOR SELECT drops(1)";
+const INSERTS: &str = "INSERT INTO dropping VALUES (1)";
+const WITHDRAWN: &str = "DO $$ BEGIN \
+    PERFORM set_config('authority.confirm_prod_migrations', 'false', true); END $$";
+
+/// What was let run since the session had confirmed is run once it has not.
+const WITHDRAWING: &[&[&str]] = &[
+    &["BEGIN", LOCALLY, DROPS, NO_LONGER, "COMMIT"],
+    &["BEGIN", LOCALLY, DROPS, NO_LONGER, "COMMIT AND CHAIN", "COMMIT"],
+    &["BEGIN", LOCALLY, HELD, HOLD, NO_LONGER, "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, NO_LONGER, "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, NO_LONGER, IMMEDIATE, "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, NO_LONGER, "SELECT sets()", "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, NO_LONGER, "PREPARE TRANSACTION 'p'"],
+];
+
+/// At the end of a string or of a pipeline, too.
+const WITHDRAWING_IMPLICITLY: &[&[&str]] =
+    &[&[LOCALLY, DROPS, NO_LONGER], &[LOCALLY, INSERTS, NO_LONGER]];
+
+/// By what the text does not show, from the next string or Sync on.
+const WITHDRAWN_UNSEEN: &[&[&str]] = &[
+    &["BEGIN", LOCALLY, DROPS, WITHDRAWN, "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, WITHDRAWN, "COMMIT"],
+];
+
+/// Confirmed until they have ended.
+const CONFIRMED: &[&[&str]] = &[
+    &["BEGIN", LOCALLY, DROPS, "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, "COMMIT"],
+    &["BEGIN", LOCALLY, INSERTS, IMMEDIATE, NO_LONGER, "ROLLBACK"],
+    &["BEGIN", LOCALLY, DROPS, "FETCH ALL FROM c", NO_LONGER, "ROLLBACK"],
+];
+
 fn start(major: Major) -> (Cluster, Proxy) {
     let settings = [("max_prepared_transactions", "5"), ("log_statement", "all")];
     let builder = Cluster::builder().major(major);
@@ -246,6 +287,34 @@ fn attack(cluster: &Cluster, proxy: &Proxy, attacks: &[Tried<'_>]) {
             proxy.try_connect(&login).unwrap().sql(RESTORE);
         }
     }
+}
+
+fn what_was_confirmed(major: Major) {
+    let (cluster, proxy) = start(major);
+    let all = WITHDRAWING.iter().map(|texts| (*texts, forms(texts)));
+    let mut attacks: Vec<_> = all.collect();
+    attacks.extend(WITHDRAWING_IMPLICITLY.iter().map(|texts| (*texts, together(texts))));
+    let singly = |texts: &[&str]| forms(texts).into_iter().take(2).collect::<Vec<_>>();
+    attacks.extend(WITHDRAWN_UNSEEN.iter().map(|texts| (*texts, singly(texts))));
+    attack(&cluster, &proxy, &attacks);
+    for texts in CONFIRMED {
+        for (form, writes) in forms(texts) {
+            let answers = send(&mut proxy.connect("nova"), &writes);
+            assert_eq!(errors(&answers), Vec::<String>::new(), "{texts:?}, {form}");
+            assert_eq!(is_harmed(&cluster, "judged"), texts.contains(&"COMMIT"), "{texts:?}");
+            cluster.sql("judged", RESTORE);
+        }
+    }
+}
+
+#[test]
+fn what_was_confirmed_is_no_longer_once_it_runs_15() {
+    what_was_confirmed(Major::V15);
+}
+
+#[test]
+fn what_was_confirmed_is_no_longer_once_it_runs_18() {
+    what_was_confirmed(Major::V18);
 }
 
 #[test]
