@@ -42,6 +42,8 @@ mod moving;
 mod names;
 #[path = "split/notified.rs"]
 mod notified;
+#[path = "split/opening.rs"]
+mod opening;
 #[path = "split/places.rs"]
 mod places;
 #[path = "split/prepared.rs"]

@@ -63,8 +63,10 @@ impl Cancelling {
     /// As [`CancelToken::cancel`](crate::upstream::CancelToken::cancel), or none had its turn in
     /// time.
     pub(super) async fn cancel(&self) -> io::Result<()> {
-        if let CancelTarget::Moving(moving) = &self.target {
-            moving.cancel();
+        match &self.target {
+            CancelTarget::Moving(moving) => moving.cancelled.ask(),
+            CancelTarget::Split(split) if split.ends_opening() => return Ok(()),
+            _ => {}
         }
         let pass = async || {
             let Some(token) = self.target.clone().token() else { return Ok(()) };

@@ -39,25 +39,31 @@ pub(super) struct Moving {
     pub(super) from: CancelTarget,
     /// The server there is asked what the session has.
     pub(super) asking: AtomicBool,
+    pub(super) cancelled: Cancelled,
+}
+
+/// Whether a cancel request has come that the proxy itself acts on.
+#[derive(Default)]
+pub(super) struct Cancelled {
     asked: AtomicBool,
     told: Notify,
 }
 
-impl Moving {
+impl Cancelled {
     /// A request has come.
-    pub(super) fn is_cancelled(&self) -> bool {
+    pub(super) fn is_asked(&self) -> bool {
         self.asked.load(Ordering::SeqCst)
     }
 
     /// Ready once a request has come. Cancel safe.
-    pub(super) async fn cancelled(&self) {
-        while !self.is_cancelled() {
+    pub(super) async fn asked(&self) {
+        while !self.is_asked() {
             self.told.notified().await;
         }
     }
 
-    /// Ends the move.
-    pub(super) fn cancel(&self) {
+    /// A request comes.
+    pub(super) fn ask(&self) {
         self.asked.store(true, Ordering::SeqCst);
         self.told.notify_one();
     }
@@ -68,12 +74,40 @@ impl Moving {
 pub(super) struct SplitCancel {
     legs: Mutex<[Option<CancelToken>; 2]>,
     last: AtomicUsize,
+    /// A leg is being connected: nothing runs that a server could cancel.
+    opening: AtomicBool,
+    cancelled: Cancelled,
 }
 
 impl SplitCancel {
     /// A leg is open.
     pub(super) fn opened(&self, side: Side, token: CancelToken) {
         self.legs.lock().unwrap_or_else(PoisonError::into_inner)[side as usize] = Some(token);
+    }
+
+    /// A leg is being connected, until [`SplitCancel::has_opened`].
+    pub(super) fn opens(&self) {
+        self.cancelled.asked.store(false, Ordering::SeqCst);
+        self.opening.store(true, Ordering::SeqCst);
+    }
+
+    /// Ready once a request has come since [`SplitCancel::opens`]. Cancel safe.
+    pub(super) async fn cancelled(&self) {
+        self.cancelled.asked().await;
+    }
+
+    /// No leg is being connected any more.
+    pub(super) fn has_opened(&self) {
+        self.opening.store(false, Ordering::SeqCst);
+    }
+
+    /// A request has come. True: it ends the connecting of a leg.
+    pub(super) fn ends_opening(&self) -> bool {
+        let opening = self.opening.load(Ordering::SeqCst);
+        if opening {
+            self.cancelled.ask();
+        }
+        opening
     }
 
     /// A leg gets a message.
@@ -151,8 +185,7 @@ impl CancelGuard {
         let moving = Arc::new(Moving {
             from,
             asking: AtomicBool::new(true),
-            asked: AtomicBool::new(false),
-            told: Notify::new(),
+            cancelled: Cancelled::default(),
         });
         self.retarget(CancelTarget::Moving(moving.clone()));
         Some(moving)

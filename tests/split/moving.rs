@@ -1,11 +1,10 @@
 //! Finer points of a session that moves: what is told of a refused move, and what comes along.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::places::Places;
 use super::support::process::eventually;
-use super::support::proxy::{PROD, STAGING};
 use super::support::wire::{Frames, Message};
 use super::support::{Major, Proxy, Wire};
 
@@ -116,20 +115,6 @@ fn a_role_that_the_session_began_with_is_there_as_well() {
     assert_eq!(session.value(WHERE), "neon");
 }
 
-/// A proxy whose neon accepts connections and says nothing.
-fn silent(places: &Places) -> (TcpListener, Proxy) {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let entry = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"";
-    let there = format!("postgresql://app:x@127.0.0.1:{port}/app?connect_timeout=60");
-    let proxy = Proxy::builder()
-        .upstream_at("neon", PROD, &there, "")
-        .upstream_at("local", STAGING, &places.cluster.url("app", "local"), "")
-        .entry("nova", entry)
-        .start();
-    (listener, proxy)
-}
-
 /// A session on its way to where nobody answers; it is there once this returns.
 fn on_its_way(listener: &TcpListener, proxy: &Proxy) -> (Wire, TcpStream) {
     let login = proxy.login("nova").options("-c authority.task=unit_tests");
@@ -147,7 +132,7 @@ fn error_code(messages: &[Message]) -> String {
 #[test]
 fn a_cancel_request_ends_a_move_under_way() {
     let places = Places::start(Major::V15);
-    let (listener, proxy) = silent(&places);
+    let (listener, proxy) = places.silent("neon", "");
     let (mut session, there) = on_its_way(&listener, &proxy);
     let began = Instant::now();
     session.cancel().unwrap();
@@ -194,7 +179,7 @@ fn it_ends_the_question_of_what_the_session_has_too() {
 #[test]
 fn the_proxys_end_does_not_wait_for_a_move_under_way() {
     let places = Places::start(Major::V15);
-    let (listener, mut proxy) = silent(&places);
+    let (listener, mut proxy) = places.silent("neon", "");
     let (mut session, _there) = on_its_way(&listener, &proxy);
     let began = Instant::now();
     proxy.terminate();

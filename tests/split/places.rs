@@ -1,6 +1,8 @@
 //! Three databases: where sessions read, where they write, and both in one. On one cluster, or the
 //! first two on clusters of their own, each with the third beside it.
 
+use std::net::{Ipv4Addr, TcpListener};
+
 use super::support::proxy::{PROD, STAGING};
 use super::support::{Cluster, FINGERPRINT, Major, Proxy, Wire};
 
@@ -16,8 +18,10 @@ const WRITE: &str = "CREATE TABLE w1 (a int PRIMARY KEY, b text); \
      INSERT INTO w1 VALUES (1, 'x'), (2, 'y'); \
      CREATE TABLE w2 (a int REFERENCES w1 DEFERRABLE INITIALLY DEFERRED); CREATE SEQUENCE s;";
 
-/// Routines that write, known in both places.
-const WRITING: &str = "CREATE FUNCTION note(text) RETURNS int LANGUAGE plpgsql AS \
+/// Routines that run where sessions write, known in both places.
+const WRITING: &str = "CREATE FUNCTION latest() RETURNS bigint LANGUAGE sql STABLE \
+     AS 'SELECT currval(''s'')'; \
+     CREATE FUNCTION note(text) RETURNS int LANGUAGE plpgsql AS \
      'DECLARE added int; BEGIN INSERT INTO w1 SELECT max(a) + 100, $1 FROM w1 RETURNING a INTO added; \
      RETURN added; END'; \
      CREATE PROCEDURE put(text) LANGUAGE sql AS 'INSERT INTO w1 SELECT max(a) + 100, $1 FROM w1'; \
@@ -111,6 +115,25 @@ impl Places {
     /// A session that spans both.
     pub fn session(&self) -> Wire {
         self.proxy.connect("both")
+    }
+
+    /// Another proxy, one of whose places accepts connections and says nothing. `lines`: of `[server]`.
+    pub fn silent(&self, silent: &str, lines: &str) -> (TcpListener, Proxy) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = |name: &str| match name == silent {
+            true => format!("postgresql://app:x@127.0.0.1:{port}/app?connect_timeout=60"),
+            false => self.cluster.url("app", name),
+        };
+        let entry = "auth = \"trust\"\nusers = [\"app\"]\nneon = \"neon\"\nlocal = \"local\"";
+        let proxy = Proxy::builder()
+            .server(lines)
+            .upstream_at("neon", PROD, &url("neon"), "")
+            .upstream_at("local", STAGING, &url("local"), "")
+            .entry("nova", entry)
+            .entry("both", &format!("{entry}\ntask = \"spanning\""))
+            .start();
+        (listener, proxy)
     }
 
     /// Everything that there is where sessions read: catalogs, rows, sequences, large objects.

@@ -31,7 +31,7 @@ impl Breaking {
 
     /// A cancel request has come.
     pub(super) fn is_cancelled(&self) -> bool {
-        self.moving.as_ref().is_some_and(|moving| moving.is_cancelled())
+        self.moving.as_ref().is_some_and(|moving| moving.cancelled.is_asked())
     }
 
     /// The server that the session is on has said what it has: requests are no longer passed on to
@@ -58,7 +58,7 @@ impl Breaking {
     pub(super) async fn broken(&self) -> Failed {
         let request = async {
             match &self.moving {
-                Some(moving) => moving.cancelled().await,
+                Some(moving) => moving.cancelled.asked().await,
                 None => std::future::pending().await,
             }
         };

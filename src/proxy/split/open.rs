@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::HashSet;
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 
 use super::leg::{Leg, Server};
 use super::run::unsupported;
-use super::{Block, Protocol, Split};
+use super::{Block, End, Protocol, Split};
 use crate::audit::{Place, Who};
 use crate::config::Upstream;
 use crate::net::Stream;
@@ -48,7 +49,7 @@ pub(in crate::proxy) struct Ground {
     followed: u64,
     pub(super) parameters: Parameters,
     search_path_doubtful: bool,
-    cancel: Arc<SplitCancel>,
+    pub(super) cancel: Arc<SplitCancel>,
     /// Under which the splitter is woken for a drain.
     pub(super) entered: Option<Entered>,
     /// The process id that the client knows; 0: that of the first leg.
@@ -108,32 +109,19 @@ impl Ground {
         &self.policies
     }
 
-    async fn connect(&self, side: Side) -> Result<Connection, Refusal> {
-        self.origin.readmit(&self.worker.shared.loaded())?;
-        let upstream = &self.upstreams[side as usize];
-        let startup = &self.origin.startup;
-        let login = self.origin.login();
-        let (database, guarded) = (&upstream.endpoint.dbname, side == Side::Read);
-        let asked = (startup, self.parameters.task.get().as_deref());
-        let connection =
-            starting::dial(&self.worker, asked, upstream, database, guarded, login).await?;
-        if side == Side::Read && connection.pooler {
-            return Err(Refusal::Denied(Box::new(Denial::new(
-                Rule::ProdPooler,
-                format!(
-                    "upstream \"{}\" is a transaction-pooled host, which keeps no read-only \
-                     default for a session",
-                    upstream.name
-                ),
-                "declare an upstream with the direct host name (without \"-pooler\")",
-            ))));
+    fn way(&self, side: Side) -> Way {
+        Way {
+            worker: self.worker.clone(),
+            origin: self.origin.clone(),
+            upstream: self.upstreams[side as usize].clone(),
+            task: self.parameters.task.get().clone(),
+            guarded: side == Side::Read,
         }
-        Ok(connection)
     }
 
     /// The same at a login, which has its own limit of time.
     async fn connect_within(&self, side: Side, limit: Duration) -> Result<Connection, Refusal> {
-        timeout(limit, self.connect(side)).await.unwrap_or_else(|_| {
+        timeout(limit, self.way(side).connect()).await.unwrap_or_else(|_| {
             let name = self.name(side);
             Err(Refusal::Denied(Box::new(Denial::new(
                 Rule::UpstreamUnreachable,
@@ -181,6 +169,38 @@ impl Ground {
             }
         });
         Ok(Leg::new(ours, tidings, server))
+    }
+}
+
+/// What a leg is connected with, so that the session need not be held meanwhile.
+struct Way {
+    worker: Rc<Worker>,
+    origin: Rc<Origin>,
+    upstream: Arc<Upstream>,
+    task: Option<Arc<str>>,
+    guarded: bool,
+}
+
+impl Way {
+    async fn connect(&self) -> Result<Connection, Refusal> {
+        let Way { worker, origin, upstream, .. } = self;
+        origin.readmit(&worker.shared.loaded())?;
+        let asked = (&origin.startup, self.task.as_deref());
+        let (database, login) = (&upstream.endpoint.dbname, origin.login());
+        let connection =
+            starting::dial(worker, asked, upstream, database, self.guarded, login).await?;
+        if self.guarded && connection.pooler {
+            return Err(Refusal::Denied(Box::new(Denial::new(
+                Rule::ProdPooler,
+                format!(
+                    "upstream \"{}\" is a transaction-pooled host, which keeps no read-only \
+                     default for a session",
+                    upstream.name
+                ),
+                "declare an upstream with the direct host name (without \"-pooler\")",
+            ))));
+        }
+        Ok(connection)
     }
 }
 
@@ -339,12 +359,35 @@ impl Begun {
     }
 }
 
+/// Why a leg is not open.
+pub(super) enum Shut {
+    /// It cannot be connected.
+    Denied(Box<Denial>),
+    /// The client has sent a cancel request meanwhile.
+    Cancelled,
+}
+
 impl Split {
-    /// Opens a leg, while the session goes on; its reports replace what the other one told.
-    pub(super) async fn open(&mut self, side: Side) -> Result<(), Box<Denial>> {
-        let connection = self.ground.connect(side).await;
-        let connection = connection
-            .map_err(|refusal| refusal.into_denial("statements for the other leg still run"))?;
+    /// Opens a leg, while the session goes on, once the other one has answered. The client can leave
+    /// meanwhile, and cancel.
+    pub(super) async fn open(&mut self, side: Side) -> Result<Result<(), Shut>, End> {
+        self.settle().await?;
+        let way = self.ground.way(side);
+        let cancel = self.ground.cancel.clone();
+        cancel.opens();
+        let connected = self.meanwhile(side, pin!(way.connect())).await;
+        cancel.has_opened();
+        Ok(match connected? {
+            None => Err(Shut::Cancelled),
+            Some(connected) => connected
+                .map_err(|refusal| refusal.into_denial("statements for the other leg still run"))
+                .and_then(|connection| self.opened(side, connection))
+                .map_err(Shut::Denied),
+        })
+    }
+
+    /// A leg is connected; its reports replace what the other one told.
+    fn opened(&mut self, side: Side, connection: Connection) -> Result<(), Box<Denial>> {
         let reports = connection.parameters.clone();
         let server = Server::of(&connection);
         let leg = self.ground.start(side, connection, server).map_err(|error| {

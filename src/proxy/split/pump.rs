@@ -1,6 +1,7 @@
 //! Moving bytes between the client and the legs, and waiting for them.
 
 use std::io;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -13,6 +14,9 @@ use crate::split::Side;
 
 /// How long a leg is left alone while the session is at work on the other one.
 const AWAKE: Duration = Duration::from_secs(1);
+
+/// What a client may send while a leg is being connected, in bytes; the rest waits in its socket.
+const AHEAD: usize = 64 * 1024;
 
 impl Split {
     /// Sends what the client is to get.
@@ -83,6 +87,40 @@ impl Split {
             _ => {
                 self.keep_awake(side.other()).await;
                 Ok(())
+            }
+        }
+    }
+
+    /// Waits for what connects a leg. `None`: the client has sent a cancel request. What else it sends
+    /// waits, so that it is seen to leave; the other leg is kept awake.
+    pub(super) async fn meanwhile<T>(
+        &mut self,
+        side: Side,
+        mut connecting: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<Option<T>, End> {
+        let cancel = self.ground.cancel.clone();
+        loop {
+            self.flush().await?;
+            let has_room = self.input.len() < AHEAD;
+            self.input.reserve(if has_room { 8192 } else { 0 });
+            let other = &mut self.legs[side.other() as usize];
+            let came = tokio::select! {
+                biased;
+                connected = &mut connecting => return Ok(Some(connected)),
+                () = cancel.cancelled() => return Ok(None),
+                length = receive(other) => Came::Leg(side.other(), length),
+                result = self.client.read_buf(&mut self.input), if has_room => {
+                    Came::Client(result?)
+                }
+                () = self.ground.woken() => Came::Woken,
+                () = tokio::time::sleep(AWAKE) => Came::Woken,
+            };
+            match came {
+                Came::Client(0) => return Err(End::Client(io::ErrorKind::UnexpectedEof.into())),
+                Came::Leg(side, length) => self.received(side, length)?,
+                Came::Client(_) => {}
+                Came::Woken if self.ground.drain_is_over() => return Err(End::Drained),
+                Came::Woken => self.keep_awake(side.other()).await,
             }
         }
     }

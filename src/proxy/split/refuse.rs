@@ -130,10 +130,15 @@ impl Split {
 
     /// A message that no leg can be sent: what its server would say.
     pub(super) async fn malformed(&mut self, what: &str) -> Result<(), End> {
+        self.fails_with(&ErrorResponse::error("08P01", what)).await
+    }
+
+    /// An error that no leg tells, unless what came before it has failed: then it is skipped.
+    pub(super) async fn fails_with(&mut self, error: &ErrorResponse) -> Result<(), End> {
         self.settle().await?;
         if !self.pipeline_failed {
             self.fails_by_itself().await?;
-            self.error_of_own(&ErrorResponse::error("08P01", what));
+            self.error_of_own(error);
         }
         Ok(())
     }

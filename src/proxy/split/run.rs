@@ -5,6 +5,7 @@ use std::rc::Rc;
 use bytes::{Bytes, BytesMut};
 
 use super::leg::{Kind, Pass};
+use super::open::Shut;
 use super::told::is_listen;
 use super::{Block, End, Protocol, Split, text};
 use crate::policy::{Denial, Rule};
@@ -42,18 +43,26 @@ impl Split {
 
     /// What a statement is: where its text alone cannot tell, for the routines that it calls, the
     /// gate of the read leg is asked, which knows their catalog.
-    pub(super) async fn class(&mut self, statement: &Statement, text: &[u8]) -> Result<Class, End> {
+    /// `None`: the client has cancelled it, and has been told.
+    pub(super) async fn class(
+        &mut self,
+        statement: &Statement,
+        text: &[u8],
+    ) -> Result<Option<Class>, End> {
         if !by_its_calls(statement) || matches!(self.block, Block::Failed(..)) {
-            return Ok(statement.class);
+            return Ok(Some(statement.class));
         }
         self.flush().await?;
-        let reachable = self.is_open(Side::Read) || self.open(Side::Read).await.is_ok();
-        if !reachable {
-            return Ok(statement.class);
+        if !self.is_open(Side::Read) {
+            match self.open(Side::Read).await? {
+                Ok(()) => {}
+                Err(Shut::Denied(_)) => return Ok(Some(statement.class)),
+                Err(Shut::Cancelled) => return self.cancelled(Side::Read).await.map(|()| None),
+            }
         }
         self.settle().await?;
         if self.pipeline_failed {
-            return Ok(statement.class);
+            return Ok(Some(statement.class));
         }
         self.informed(Side::Read).await?;
         let mut question = BytesMut::new();
@@ -63,7 +72,7 @@ impl Split {
         loop {
             tokio::select! {
                 biased;
-                class = tidings.told() => return Ok(class),
+                class = tidings.told() => return Ok(Some(class)),
                 heard = self.await_leg(Side::Read) => heard?,
             }
         }
@@ -141,11 +150,20 @@ impl Split {
             return Ok(true);
         }
         self.flush().await?;
-        if let Err(denial) = self.open(side).await {
-            self.refuse(*denial, None).await?;
-            return Ok(false);
+        match self.open(side).await? {
+            Ok(()) => return Ok(true),
+            Err(Shut::Denied(denial)) => self.refuse(*denial, None).await?,
+            Err(Shut::Cancelled) => self.cancelled(side).await?,
         }
-        Ok(true)
+        Ok(false)
+    }
+
+    /// The client has cancelled what a leg was being connected for.
+    async fn cancelled(&mut self, side: Side) -> Result<(), End> {
+        let error = ErrorResponse::error("57014", "canceling statement due to user request");
+        let name = self.ground.name(side);
+        let detail = format!("upstream \"{name}\" was being connected");
+        self.fails_with(&error.with_detail(detail)).await
     }
 
     /// A leg is open, has been told what it missed, and takes part in the open transaction.

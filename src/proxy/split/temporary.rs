@@ -18,7 +18,7 @@ impl Split {
         statement: &Statement,
         text: &[u8],
     ) -> Result<Option<(Class, Route)>, End> {
-        let class = self.class(statement, text).await?;
+        let Some(class) = self.class(statement, text).await? else { return Ok(None) };
         let in_place = self.is_placed(statement, class).await?;
         Ok(in_place.then(|| (class, self.route(statement, class))))
     }
