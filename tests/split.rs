@@ -72,3 +72,5 @@ mod temporary;
 mod told;
 #[path = "split/trips.rs"]
 mod trips;
+#[path = "split/typed.rs"]
+mod typed;

@@ -299,6 +299,7 @@ pub(super) fn unseen(statement: &Statement, reason: &str) -> Resolved {
         runs_routines: true,
         missing: false,
         by_path: false,
+        asks_writer: false,
         reason: reason.into(),
     }
 }

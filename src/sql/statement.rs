@@ -111,6 +111,18 @@ impl Judgement {
         Judgement { analysis, known: Memo::default(), ..self.clone() }
     }
 
+    /// The same text, if what EXPLAIN plans in it ran; `None`: it plans nothing.
+    pub fn as_run(&self) -> Option<Self> {
+        let plans = |one: &Statement| one.uses.as_deref().is_some_and(|uses| uses.planned);
+        if !self.statements.iter().any(plans) {
+            return None;
+        }
+        let mut run = Judgement { known: Memo::default(), ..self.clone() };
+        let uses = run.statements.iter_mut().filter_map(|one| one.uses.as_deref_mut());
+        uses.for_each(|uses| uses.planned = false);
+        Some(run)
+    }
+
     /// Counts what the catalog says besides the text: nothing that is said of the text itself
     /// later makes it weaker.
     pub fn strengthen(&mut self, resolved: &Resolved) {
@@ -206,7 +218,7 @@ pub enum Bound {
     #[default]
     No,
     /// State of the connection that writes: `currval`, transaction ids, advisory locks, SHOW of
-    /// the transaction's modes, the plan of a write.
+    /// the transaction's modes, the plan of what would run there.
     Writer,
     /// A snapshot that another connection is to share.
     Snapshot,
@@ -256,6 +268,13 @@ impl Statement {
         self.unseen_code
             || self.do_or_call
             || (Class::Write..=Class::MigrationState).contains(&self.class)
+    }
+
+    /// A write for all that its text tells, because of the routines that it calls.
+    pub fn writes_by_its_calls(&self) -> bool {
+        self.class == Class::Write
+            && !self.do_or_call
+            && self.uses.as_deref().is_some_and(|uses| uses.class <= Class::Read && !uses.too_many)
     }
 
     /// `SELECT set_config(…literals…)` and nothing else: SET in other words, it reads nothing.

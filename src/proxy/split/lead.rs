@@ -4,7 +4,6 @@
 use bytes::Bytes;
 
 use super::leg::{Kind, Named, Owed, Pass};
-use super::run::by_its_calls;
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
 use crate::split::{self, Known, Route, Side};
@@ -73,7 +72,7 @@ impl Split {
             return None;
         }
         match self.route(statement, statement.class) {
-            Route::To(side) if !by_its_calls(statement) => Some(side),
+            Route::To(side) if !statement.writes_by_its_calls() => Some(side),
             _ => None,
         }
     }
@@ -127,7 +126,7 @@ impl Split {
         let is_first = |leg: &super::Leg| !leg.pipeline && !leg.begun;
         let open = matches!(self.block, Block::Open(_)) && side == Side::Read;
         if !open
-            || !by_its_calls(statement)
+            || !statement.writes_by_its_calls()
             || !self.turn_to(side).await?
             || !self.legs[side as usize].as_ref().is_some_and(is_first)
             || !matches!(self.block, Block::Open(_))

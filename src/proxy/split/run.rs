@@ -49,7 +49,7 @@ impl Split {
         statement: &Statement,
         text: &[u8],
     ) -> Result<Option<Class>, End> {
-        if !by_its_calls(statement) || matches!(self.block, Block::Failed(..)) {
+        if !statement.writes_by_its_calls() || matches!(self.block, Block::Failed(..)) {
             return Ok(Some(statement.class));
         }
         self.flush().await?;
@@ -261,13 +261,6 @@ impl Split {
             message::put_cstring(out, tag.as_bytes());
         });
     }
-}
-
-/// A statement that writes for all its text tells, because of the routines that it calls.
-pub(super) fn by_its_calls(statement: &Statement) -> bool {
-    statement.class == Class::Write
-        && !statement.do_or_call
-        && statement.uses.as_deref().is_some_and(|uses| uses.class <= Class::Read && !uses.too_many)
 }
 
 /// What a split session cannot do.

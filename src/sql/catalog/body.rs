@@ -10,7 +10,7 @@ use super::build::class_of;
 use super::model::{Language, Model, Routine};
 use super::{definition, extensions};
 use crate::sql::classify::Scan;
-use crate::sql::{Class, Uses, administrative, lexer, routines};
+use crate::sql::{Bound, Class, Uses, administrative, lexer, routines};
 
 /// What a routine is by itself.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub(super) struct Body {
     pub reason: Box<str>,
     /// It sets parameters: `search_path` may be another one for what is called after it.
     pub sets: bool,
+    /// It asks what only the connection that writes can tell: [`Bound::Writer`].
+    pub asks_writer: bool,
     /// What it names.
     pub uses: Option<Arc<Uses>>,
     /// Types that its variables may have, as far as they matter.
@@ -29,7 +31,8 @@ pub(super) struct Body {
 
 impl Body {
     fn of(class: Class, reason: impl Into<Box<str>>) -> Body {
-        Body { class, reason: reason.into(), sets: false, uses: None, declared: Vec::new() }
+        let (sets, asks_writer) = (false, false);
+        Body { class, reason: reason.into(), sets, asks_writer, uses: None, declared: Vec::new() }
     }
 
     fn raise(&mut self, class: Class, reason: impl Into<Box<str>>) {
@@ -93,6 +96,7 @@ pub(super) fn again(before: &Routine, now: &Routine, model: &Model) -> Option<Bo
         class: known.class,
         reason: known.reason.clone(),
         sets: known.sets,
+        asks_writer: known.asks_writer,
         uses: known.uses.clone(),
         declared: declared(&now.source, model),
     })
@@ -167,12 +171,14 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     }
     let names = scan.set_config.iter().filter_map(|call| call.name.as_deref());
     let proxys_own = names.into_iter().find(|name| is_proxys_own(name)).map(str::to_owned);
+    let asks_writer = scan.bound == Bound::Writer;
     let Some(uses) = scan.found.into_uses(true) else { return unreadable() };
     let mut body = match routine.may_change() {
         true => Body::of(uses.class.max(Class::Read), uses.reason.clone()),
         false => Body::of(uses.called.max(Class::Read), uses.called_reason.clone()),
     };
     body.sets = uses.sets;
+    body.asks_writer = asks_writer;
     if uses.sets {
         body.raise(Class::Write, "sets parameters of the session");
     }

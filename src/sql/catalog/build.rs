@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use super::definition::REFCURSOR;
 use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::Columns;
 use super::tree::{FIRST_UNPINNED, Refs};
@@ -243,6 +244,7 @@ impl Builder<'_> {
                 .chain([result])
                 .filter(|oid| *oid >= FIRST_UNPINNED)
                 .collect(),
+            gives_cursor: result == REFCURSOR || arguments.gives(REFCURSOR),
             default: Refs::of([c.optional(15)?]),
             standard_body: c.optional(17)?.map(|tree| Refs::of([Some(tree)])),
             source: match language {

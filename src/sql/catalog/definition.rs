@@ -32,6 +32,13 @@ impl Arguments {
         Arguments { all: all.collect() }
     }
 
+    /// Whether a caller gets a value of this type.
+    pub(super) fn gives(&self, data_type: u32) -> bool {
+        self.all
+            .iter()
+            .any(|one| one.data_type == data_type && matches!(one.mode, b'o' | b'b' | b't'))
+    }
+
     /// Types of what a caller gives.
     pub(super) fn inputs(&self) -> Box<[u32]> {
         let given = self.all.iter().filter(|argument| matches!(argument.mode, b'i' | b'b' | b'v'));
@@ -40,6 +47,7 @@ impl Arguments {
 }
 
 pub(super) const RECORD: u32 = 2249;
+pub(super) const REFCURSOR: u32 = 1790;
 const VOID: u32 = 2278;
 const TRIGGER: u32 = 2279;
 const EVENT_TRIGGER: u32 = 3838;

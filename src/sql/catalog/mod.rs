@@ -68,6 +68,9 @@ pub struct Resolved {
     /// Under another `search_path` what it makes or renames of this session's own would run what is
     /// stronger than the session may have been told: the catalog has to show it before it is used.
     pub by_path: bool,
+    /// A routine asks what only the connection that writes can tell (`currval`, advisory locks), or
+    /// returns a cursor: what a session with two connections has to know.
+    pub asks_writer: bool,
     /// What made the class what it is, for people; may be empty.
     pub reason: Box<str>,
 }
@@ -163,6 +166,7 @@ impl Catalog {
             runs_routines: uses.unseen_code || outcome.runs,
             missing: outcome.missing,
             by_path,
+            asks_writer: outcome.asks_writer,
             reason,
         }
     }
@@ -337,6 +341,7 @@ impl Resolved {
             runs_routines: statement.unseen_code,
             missing: false,
             by_path: false,
+            asks_writer: false,
             reason: statement.reason.clone(),
         }
     }
@@ -362,6 +367,7 @@ impl From<Outcome> for Resolved {
             runs_routines: outcome.runs,
             missing: outcome.missing,
             by_path: false,
+            asks_writer: outcome.asks_writer,
             reason: outcome.reason.into(),
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Routine {
     pub variadic: u32,
     /// Types of arguments and of the result that are not PostgreSQL's own.
     pub types: Box<[u32]>,
+    /// It returns a cursor that it has opened.
+    pub gives_cursor: bool,
     /// Default expressions.
     pub default: Refs,
     /// An SQL-standard body.

@@ -55,6 +55,8 @@ pub(super) struct Outcome {
     /// Something runs of which not all is known, or that changes what names of the session stand
     /// for.
     pub hides: bool,
+    /// Something asks what only the connection that writes can tell, or opens a cursor.
+    pub asks_writer: bool,
     /// The walk was given up: it would have read more than its budget allows.
     pub unread: bool,
 }
@@ -66,6 +68,9 @@ pub(super) struct Budget {
     /// The last one may go over it: whatever its length, it is read some time.
     pub over: bool,
 }
+
+/// `currval` and `lastval` (pg_proc.dat).
+const SEQUENCE_STATE: [u32; 2] = [1575, 2559];
 
 /// What reading a body costs besides its length, counted in bytes.
 pub(super) const READING: usize = 4096;
@@ -118,6 +123,7 @@ impl<'m> Walk<'m> {
                 missing: false,
                 sets: false,
                 hides: false,
+                asks_writer: false,
                 unread: false,
             },
         };
@@ -272,6 +278,7 @@ impl<'m> Walk<'m> {
             self.changes_system(refs.changed, || "a rule or a body".into());
         }
         self.everywhere(at);
+        self.out.asks_writer |= refs.routines.iter().any(|oid| SEQUENCE_STATE.contains(oid));
         refs.routines.iter().for_each(|oid| self.routine(*oid, at));
         refs.operators.iter().for_each(|oid| self.operator(*oid, at));
         refs.relations.iter().for_each(|oid| self.relation(*oid, How::SELECT, at));
@@ -323,6 +330,7 @@ impl<'m> Walk<'m> {
                 format!("runs {schema}.{name}(), which {reason}")
             });
             self.out.sets |= body.sets;
+            self.out.asks_writer |= body.asks_writer || routine.gives_cursor;
             let makes = |uses: &Uses| uses.relations.iter().any(|relation| relation.optional);
             self.out.hides |= body.class == Class::Opaque
                 || renames

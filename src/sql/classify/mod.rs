@@ -104,6 +104,8 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         inner.set_config.iter_mut().for_each(|call| call.bare = false);
         Box::new(inner)
     };
+    // what a plan is of is no part of the text's own class
+    let plan = utility::planned(node).map(inner).map_or(Bound::No, |query| bound_of_plan(&query));
     let effect = match effects::effect(node, inner) {
         // what cannot be seen may have dropped it again
         Effect::CreateTemp { .. } if scan.unseen_code => Effect::None,
@@ -143,9 +145,17 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         fault: scan.fault.filter(|_| scan.reason == UNREADABLE_BODY).map(Box::new),
         reason: scan.reason.into(),
         uses,
-        bound: scan.bound,
+        bound: scan.bound.max(plan),
         explains: effects::explained(node),
         shows_custom: scan.shows_custom,
+    }
+}
+
+/// Where the plan of a statement is looked at: where the statement would run.
+fn bound_of_plan(query: &Statement) -> Bound {
+    match query.class > Class::Read && !query.writes_by_its_calls() {
+        true => Bound::Writer,
+        false => query.bound.min(Bound::Writer),
     }
 }
 
@@ -198,9 +208,6 @@ impl Scan<'_> {
             tag::ExplainStmt if !utility::explain_analyzes(node) => {
                 if let Some(query) = node.node(field::query) {
                     self.planned(query);
-                    if utility::class(query).class > Class::Read {
-                        self.bound = self.bound.max(Bound::Writer);
-                    }
                 }
                 return own;
             }

@@ -28,7 +28,7 @@ pub(in crate::sql) struct Scan<'c> {
     pub(super) objects: Vec<Box<str>>,
     /// What the catalog has to be asked about.
     pub(in crate::sql) found: Found,
-    pub(super) bound: Bound,
+    pub(in crate::sql) bound: Bound,
     pub(super) shows_custom: bool,
     /// Cursors that a text within declares.
     pub(super) cursors: Vec<Box<[u8]>>,

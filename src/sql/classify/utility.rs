@@ -291,6 +291,12 @@ pub(super) fn explain_analyzes(node: Node<'_>) -> bool {
     option_is_on(node.list(field::options), b"analyze")
 }
 
+/// What an EXPLAIN plans and does not run.
+pub(super) fn planned(node: Node<'_>) -> Option<Node<'_>> {
+    let plans = node.tag() == tag::ExplainStmt && !explain_analyzes(node);
+    node.node(field::query).filter(|_| plans)
+}
+
 /// The last option of a name, as text.
 pub(super) fn option<'t>(
     options: impl Iterator<Item = Node<'t>>,
