@@ -1,6 +1,7 @@
 //! Where a statement belongs.
 
 use super::{Side, Temporary, temporary};
+use crate::sql::catalog::FIRST_UNPINNED;
 use crate::sql::{Bound, Chain, Class, Effect, How, Modes, SetConfig, Statement, Uses};
 
 /// Where a statement belongs.
@@ -21,6 +22,23 @@ pub enum Route {
     Cursor(Box<str>),
     /// A split session cannot do it: why, and what to do instead.
     Refused(&'static str, &'static str),
+}
+
+impl Route {
+    /// The same of a statement with parameters: `types`, what follows the text in Parse. Types that
+    /// are not PostgreSQL's own have other OIDs on the other leg.
+    pub fn given(self, types: &[u8]) -> Route {
+        let mut oids = types.get(2..).unwrap_or_default().as_chunks().0.iter();
+        match self {
+            Route::Both { .. } if oids.any(|oid| u32::from_be_bytes(*oid) >= FIRST_UNPINNED) => {
+                Route::Refused(
+                    "a parameter of one of the database's own types cannot be set on both legs",
+                    "send it as text, and cast it in the statement: $1::text",
+                )
+            }
+            other => other,
+        }
+    }
 }
 
 /// What transaction control cannot do in a split session: why, and what to do instead.
@@ -320,6 +338,9 @@ mod tests {
                     "VALUES (1)",
                     "SHOW server_version",
                     "EXPLAIN SELECT 1",
+                    "EXPLAIN SELECT * FROM t WHERE a = (SELECT max(a) FROM t)",
+                    "EXPLAIN DECLARE c CURSOR FOR SELECT 1",
+                    "EXPLAIN SELECT set_config('a.b', 'c', false)",
                     "COPY t TO STDOUT",
                     "DECLARE c CURSOR FOR SELECT 1",
                     "PREPARE p AS SELECT 1",
@@ -346,6 +367,11 @@ mod tests {
                     "DECLARE c CURSOR FOR SELECT * FROM tmp",
                     "EXPLAIN INSERT INTO t VALUES (1)",
                     "EXPLAIN ANALYZE INSERT INTO t VALUES (1)",
+                    "EXPLAIN SELECT * FROM t FOR UPDATE",
+                    "EXPLAIN (ANALYZE off) SELECT nextval('s')",
+                    "EXPLAIN WITH x AS (DELETE FROM t RETURNING *) TABLE x",
+                    "EXPLAIN SELECT f()",
+                    "EXPLAIN CREATE TABLE x AS SELECT 1",
                     "SHOW transaction_read_only",
                     "SHOW TRANSACTION ISOLATION LEVEL",
                     "SHOW default_transaction_read_only",
@@ -441,6 +467,25 @@ mod tests {
         ] {
             assert!(matches!(routed(text), Route::Refused(..)), "{text}");
         }
+    }
+
+    #[test]
+    fn types_of_the_databases_own_are_not_for_both() {
+        let types = |oids: &[u32]| {
+            let count = u16::try_from(oids.len()).unwrap().to_be_bytes();
+            [&count[..], &oids.iter().flat_map(|oid| oid.to_be_bytes()).collect::<Vec<u8>>()]
+                .concat()
+        };
+        let both = Route::Both { keep: true };
+        for fine in [&[][..], &[25], &[0, 3802, 1007]] {
+            assert_eq!(both.clone().given(&types(fine)), both, "{fine:?}");
+        }
+        for own in [&[16384][..], &[25, 13_500], &[0, u32::MAX]] {
+            assert!(matches!(both.clone().given(&types(own)), Route::Refused(..)), "{own:?}");
+            let write = Route::To(Side::Write);
+            assert_eq!(write.clone().given(&types(own)), write);
+        }
+        assert_eq!(both.clone().given(b""), both, "what is malformed is the server's to refuse");
     }
 
     #[test]

@@ -5,6 +5,57 @@ use super::support::Major;
 use super::support::wire::Frames;
 use super::told::codes;
 
+const SETS: &str = "SELECT set_config('x.y', $1::text, false)";
+
+#[test]
+fn a_parameter_of_the_databases_own_type_is_not_set_on_both_legs() {
+    let places = Places::start(Major::V15);
+    // another OID there
+    places.cluster.sql("local", "CREATE TYPE other AS ENUM ('a')");
+    for database in ["neon", "local"] {
+        places.cluster.sql(database, "CREATE TYPE mood AS ENUM ('sad', 'glad')");
+    }
+    let mut session = places.session();
+    session.sql("DELETE FROM w1 WHERE false");
+    let oid = session.value("SELECT 'mood'::regtype::oid").parse().unwrap();
+    let typed = Frames::new().parse("", SETS, &[oid]).bind("", "", &[Some("glad")]);
+    let answers = session.exchange(&typed.execute("", 0).sync());
+    assert_eq!(codes(&answers), ["0A000"], "{answers:?}");
+    let error = answers.iter().find(|message| message.tag == b'E').unwrap().fields();
+    assert!(error.message().contains("one of the database's own types"), "{error}");
+    assert!(error.hint().contains("$1::text"), "{error}");
+    // as the hint says
+    let cast = "SELECT set_config('x.y', $1::text::mood::text, false)";
+    let answers = session.exchange(&Frames::new().run(cast, &[Some("glad")]).sync());
+    assert_eq!(codes(&answers), [""; 0], "{answers:?}");
+    assert_eq!(session.value("SELECT current_setting('x.y')"), "glad");
+    session.sql("INSERT INTO w1 VALUES (80, current_setting('x.y'))");
+    assert_eq!(places.cluster.value("local", "SELECT b FROM w1 WHERE a = 80"), "glad");
+}
+
+#[test]
+fn what_could_not_be_set_on_the_other_leg_is_named() {
+    let places = Places::start(Major::V15);
+    places.cluster.sql("neon", "CREATE TYPE mine AS ENUM ('here')");
+    let text = "SELECT set_config('x.y', 'here'::mine::text, false)";
+    for early in [true, false] {
+        let mut session = places.session();
+        if early {
+            session.sql("DELETE FROM w1 WHERE false");
+        } else {
+            // the other leg is told once it is there
+            session.sql(text);
+        }
+        let frames = Frames::new().query(if early { text } else { "DELETE FROM w1 WHERE false" });
+        session.send(&frames).unwrap();
+        let error = std::iter::from_fn(|| session.receive().ok()).find(|one| one.tag == b'E');
+        let error = error.expect("a FATAL error").fields();
+        assert_eq!((error.get('S'), error.code()), ("FATAL", "55000"), "{error}");
+        assert!(error.message().contains("type \"mine\" does not exist"), "{error}");
+        assert!(error.detail().contains(text), "{error}");
+    }
+}
+
 #[test]
 fn a_plan_is_that_of_where_the_statement_runs() {
     let places = Places::start(Major::V15);

@@ -156,10 +156,7 @@ impl Split {
     /// The other leg does what the first has done.
     async fn follow(&mut self, side: Side, text: &[u8]) -> Result<(), End> {
         if self.is_begun(side) && !self.run_on(side, text, Pass::Nothing).await? {
-            return Err(End::Diverged(format!(
-                "the transaction on upstream \"{}\" could not follow",
-                self.ground.name(side)
-            )));
+            return Err(self.diverged(side, "the transaction could not follow on", text));
         }
         Ok(())
     }

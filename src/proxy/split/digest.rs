@@ -189,7 +189,10 @@ impl Split {
             return self.ended(side);
         }
         match self.fails(side)? {
-            Pass::Nothing => {}
+            Pass::Nothing => {
+                let said = Fields::new(&frame[HEADER_LENGTH..]).text(b'M');
+                self.leg(side)?.unsaid = said.map(|said| said.into_owned());
+            }
             Pass::Unready(shift) if shift > 0 => shifted(&mut self.out, frame, shift),
             _ => self.out.extend_from_slice(frame),
         }

@@ -100,7 +100,7 @@ impl Split {
         let judgement = self.judge(&text).await?;
         let route = match &judgement.statements[..] {
             [statement] => match self.routed(statement, &text).await? {
-                Some((_, route)) => route,
+                Some((_, route)) => route.given(&types),
                 None => return Ok(()),
             },
             _ => Route::To(self.primary()),

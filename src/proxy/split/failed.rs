@@ -8,6 +8,9 @@ use super::{Block, End, Protocol, Split};
 use crate::split::Side;
 use crate::sql::Statement;
 
+/// How much of a statement an error shows, in characters.
+const SHOWN: usize = 200;
+
 /// Fails on any leg.
 const FAILING: &[u8] = b"SELECT \"pgauthority refused\"";
 
@@ -61,6 +64,21 @@ impl Split {
         self.tell_late();
         self.ready_for_query();
         Ok(())
+    }
+
+    /// The legs' sessions are no longer the same: this statement has failed on a leg.
+    pub(super) fn diverged(&self, side: Side, what: &str, statement: &[u8]) -> End {
+        let mut why = format!("{what} upstream \"{}\"", self.ground.name(side));
+        let leg = self.legs[side as usize].as_ref();
+        if let Some(said) = leg.and_then(|leg| leg.unsaid.as_deref()) {
+            why += &format!(": {said}");
+        }
+        let statement = String::from_utf8_lossy(statement);
+        let mut shown: String = statement.chars().take(SHOWN).collect();
+        if shown.len() < statement.len() {
+            shown.push('…');
+        }
+        End::Diverged { why, statement: Some(shown) }
     }
 
     /// The open block fails, on a leg that takes part in it if one does.

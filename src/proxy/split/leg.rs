@@ -122,6 +122,8 @@ pub(super) struct Leg {
     pub(super) rolled_back: bool,
     /// An error came for what was sent last.
     pub(super) failed: bool,
+    /// The last error that the client has not been told.
+    pub(super) unsaid: Option<String>,
     pub(super) closed: bool,
     /// When something was last sent there.
     pub(super) used: Instant,
@@ -187,6 +189,7 @@ impl Leg {
             suspended: false,
             rolled_back: false,
             failed: false,
+            unsaid: None,
             closed: false,
             used: Instant::now(),
             tidings,

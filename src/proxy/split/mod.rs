@@ -61,7 +61,12 @@ pub(super) enum End {
     /// Something that must not happen: said to the client, and to the log.
     Broken(String),
     /// The legs' sessions are no longer the same.
-    Diverged(String),
+    Diverged {
+        /// How.
+        why: String,
+        /// What was to be the same on both.
+        statement: Option<String>,
+    },
     /// SIGTERM.
     Drained,
     /// Its task leads elsewhere.
@@ -177,11 +182,14 @@ impl Split {
                 tracing::error!(client = %self.ground.origin.peer, %why, "split session broke");
                 Some(ErrorResponse::fatal("08P01", why))
             }
-            Err(End::Diverged(why)) => Some(
-                ErrorResponse::fatal("55000", why)
-                    .with_detail("a session's settings are the same on both of its legs")
-                    .with_hint("connect again"),
-            ),
+            Err(End::Diverged { why, statement }) => {
+                let mut detail = "a session's settings are the same on both of its legs".to_owned();
+                if let Some(statement) = statement {
+                    detail += &format!(", and this was to be done on both: {statement}");
+                }
+                let error = ErrorResponse::fatal("55000", why).with_detail(detail);
+                Some(error.with_hint("connect again"))
+            }
             Err(End::Drained) => Some(ErrorResponse::fatal(
                 "57P01",
                 "terminating connection due to administrator command",

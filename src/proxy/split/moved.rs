@@ -115,7 +115,7 @@ impl Split {
         match self.serve().await {
             Ok(()) => io::ErrorKind::UnexpectedEof.into(),
             Err(End::Client(error)) => error,
-            Err(End::Broken(why) | End::Diverged(why)) => io::Error::other(why),
+            Err(End::Broken(why) | End::Diverged { why, .. }) => io::Error::other(why),
             Err(End::Lost(side)) => {
                 let name = self.ground.name(side);
                 io::Error::other(format!("the connection to upstream \"{name}\" was lost"))

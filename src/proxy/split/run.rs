@@ -273,5 +273,6 @@ pub(in crate::proxy) fn unsupported(why: &str, hint: &str) -> Denial {
 }
 
 pub(super) fn too_much() -> End {
-    End::Diverged("the session has set more than can be kept for its other leg".to_owned())
+    let why = "the session has set more than can be kept for its other leg".to_owned();
+    End::Diverged { why, statement: None }
 }

@@ -30,10 +30,8 @@ impl Split {
         let task = |split: &Split| split.task_for(side).map(|text| Told::from(Bytes::from(text)));
         while let Some(missed) = pending.next().or_else(|| task(self)) {
             if !self.run_told(side, &missed, Pass::Nothing).await? {
-                return Err(End::Diverged(format!(
-                    "what the session had set could not be set on upstream \"{}\"",
-                    self.ground.name(side)
-                )));
+                let what = "what the session had set could not be set on";
+                return Err(self.diverged(side, what, &missed.text));
             }
             if !changed {
                 // RESET ALL: what the leg's task becomes of it is not the session's
@@ -63,10 +61,7 @@ impl Split {
         if let Some(text) = self.behind(side, told)
             && !self.run_on(side, text.as_bytes(), Pass::Nothing).await?
         {
-            let name = self.ground.name(side);
-            return Err(End::Diverged(format!(
-                "the isolation level could not be set on upstream \"{name}\""
-            )));
+            return Err(self.diverged(side, "the isolation level could not be set on", &told.text));
         }
         Ok(())
     }
@@ -235,11 +230,8 @@ impl Split {
                 if first {
                     return Ok(false);
                 }
-                return Err(End::Diverged(format!(
-                    "{} succeeded on one leg and failed on upstream \"{}\"",
-                    statement.tag,
-                    self.ground.name(side)
-                )));
+                let what = format!("{} succeeded on one leg and failed on", statement.tag);
+                return Err(self.diverged(side, &what, &told.text));
             }
             done = Some(done.unwrap_or(side));
         }
@@ -345,11 +337,9 @@ impl Split {
     /// again, and settings cannot be taken back.
     pub(super) async fn take_back(&mut self) -> Result<(), End> {
         if self.journal.sets() {
-            return Err(End::Diverged(
-                "the transaction failed once its cursor WITH HOLD and its settings had been \
-                 committed where the session reads"
-                    .into(),
-            ));
+            let why = "the transaction failed once its cursor WITH HOLD and its settings had been \
+                       committed where the session reads";
+            return Err(End::Diverged { why: why.into(), statement: None });
         }
         let protocol = self.protocol;
         if !self.leg(Side::Read)?.pipeline {
