@@ -5,6 +5,7 @@ use super::support::cluster::PASSWORD;
 use super::support::transcript::render;
 use super::support::wire::Frames;
 use super::support::{Login, Major, Wire};
+use super::told::codes;
 
 /// What one database with the tables of both places answers, and what the session does.
 pub fn answers(places: &Places, frames: &[Frames]) -> [Vec<String>; 2] {
@@ -56,6 +57,13 @@ fn what_is_prepared_or_declared_on_one_leg_has_its_name_on_both() {
             query("FETCH c"),
         ],
         vec![query("CREATE TEMP TABLE own ()"), declared, query("CLOSE c"), query(local)],
+        // that there is no such statement is said first
+        vec![
+            query("BEGIN"),
+            Frames::new().parse("", READ, &[]).bind("p", "", &[]).sync(),
+            query(WRITE),
+            Frames::new().bind("p", "nobody", &[]).sync(),
+        ],
     ] {
         let [direct, split] = answers(&places, &script);
         assert_eq!(split, direct, "{script:?}");
@@ -223,5 +231,48 @@ fn a_name_is_taken_in_a_failed_transaction_too() {
                 assert_eq!(split, direct, "{script:?}");
             }
         }
+    }
+}
+
+#[test]
+fn what_is_prepared_for_a_cursor_finds_it_wherever_it_is() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    let prepared = Frames::new()
+        .parse("fetches", "FETCH 1 FROM c", &[])
+        .parse("moves", "MOVE 1 FROM c", &[])
+        .parse("closes", "CLOSE c", &[])
+        .sync();
+    assert_eq!(codes(&session.exchange(&prepared)), [""; 0]);
+    let writer = "DECLARE c CURSOR FOR SELECT a FROM w1 ORDER BY a FOR UPDATE";
+    let reader = "DECLARE c CURSOR FOR SELECT a FROM r2 ORDER BY a";
+    for (declare, last) in [(writer, 2), (reader, 3), (writer, 2), (reader, 3)] {
+        session.sql("BEGIN");
+        session.sql("SAVEPOINT s");
+        session.sql(declare);
+        for portal in ["", "p"] {
+            let fetch = Frames::new().bind_formats(portal, "fetches", 0, &[], 1);
+            let answers = session.exchange(&fetch.execute(portal, 0).close_portal(portal).sync());
+            let row = answers.iter().find(|message| message.tag == b'D').unwrap();
+            let expected = if portal.is_empty() { 1 } else { last };
+            // in binary, as it was asked for
+            assert_eq!(
+                &row.body[6..],
+                &i32::to_be_bytes(expected)[..],
+                "{declare} {portal}: {answers:?}"
+            );
+            if portal.is_empty() && last == 3 {
+                let moved =
+                    session.exchange(&Frames::new().bind("m", "moves", &[]).execute("m", 0).sync());
+                assert_eq!(codes(&moved), [""; 0], "{declare}: {moved:?}");
+            }
+        }
+        let close = Frames::new().bind("", "closes", &[]).execute("", 0).sync();
+        let answers = session.exchange(&close);
+        assert_eq!(codes(&answers), [""; 0], "{declare}: {answers:?}");
+        let again = Frames::new().bind("", "fetches", &[]).execute("", 0).sync();
+        assert_eq!(codes(&session.exchange(&again)), ["34000"], "{declare}");
+        session.sql("ROLLBACK TO s");
+        session.sql("COMMIT");
     }
 }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::extended::exits;
+use super::lead::exits;
 use super::leg::{Kind, Named, Pass};
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, body};

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-use super::lead::is_control;
+use super::lead::{ends_failed, exits, is_control, is_of_cursor};
 use super::leg::{Kind, Named, Pass};
 use super::run::unsupported;
 use super::temporary::looks_up_late;
@@ -11,10 +11,10 @@ use super::told::is_listen;
 use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind, message};
 use crate::split::{self, Known, Route, Side, Told, Values};
-use crate::sql::{Effect, Statement};
+use crate::sql::Effect;
 
 /// The most that the names at the front of a Bind may take, in bytes.
-const NAMES: usize = 64 * 1024;
+pub(super) const NAMES: usize = 64 * 1024;
 
 impl Split {
     pub(super) async fn extended(&mut self, header: Header) -> Result<(), End> {
@@ -152,7 +152,9 @@ impl Split {
         let told = match route {
             Route::To(_) => {
                 self.leg(side)?.planned = true;
-                Told::default()
+                // it may have to be prepared anew where its cursor is by then
+                let of_cursor = judgement.statements.first().is_some_and(is_of_cursor);
+                if of_cursor { Told::from(text) } else { Told::default() }
             }
             _ => {
                 let statement = judgement.statements.first();
@@ -197,11 +199,9 @@ impl Split {
             return self.skip(length).await;
         }
         let side = known.as_ref().map_or(self.last, |known| known.side);
-        if portal.is_empty()
-            && let Some((led, known)) = known.as_ref().and_then(|known| self.led_elsewhere(known))
-        {
-            self.skip(length).await?;
-            return self.bind_control(led, portal, known).await;
+        let elsewhere = known.as_ref().and_then(|known| self.led_elsewhere(&portal, known));
+        if let Some((led, known)) = elsewhere {
+            return self.bind_elsewhere(led, portal, known, length).await;
         }
         if !self.turn_to(side).await? {
             return self.skip(length).await;
@@ -212,7 +212,7 @@ impl Split {
         {
             let (known, failed) = (known.clone(), *failed);
             self.skip(length).await?;
-            return self.bind_control(failed, portal, known).await;
+            return self.bind_control(failed, portal, known, None).await;
         }
         if self.misplaced(side, known.as_ref().is_some_and(exits)).await? {
             return self.skip(length).await;
@@ -221,7 +221,9 @@ impl Split {
         if let Some(statement) = judgement.as_ref().and_then(|known| known.statements.first()) {
             self.begin_ahead(statement, side).await?;
         }
-        if self.is_open_elsewhere(&portal, side).await? || !self.towards(side).await? {
+        // that there is no such statement would be said first
+        let taken = known.is_some() && self.is_open_elsewhere(&portal, side).await?;
+        if taken || !self.towards(side).await? {
             return self.skip(length).await;
         }
         if known.is_none() && statement.is_empty() {
@@ -405,15 +407,4 @@ impl Split {
         self.pass(side, header.message_length()).await?;
         self.asked(side, pass).await
     }
-}
-
-/// It ends a failed transaction, or goes back to before it failed.
-fn ends_failed(statement: &Statement) -> bool {
-    matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_) | Effect::RollbackTo(_))
-}
-
-/// The same of what is prepared or bound.
-pub(super) fn exits(known: &Known) -> bool {
-    let judgement = known.judgement.as_ref();
-    judgement.and_then(|judgement| judgement.statements.first()).is_some_and(ends_failed)
 }

@@ -3,10 +3,11 @@
 
 use bytes::Bytes;
 
+use super::extended::NAMES;
 use super::leg::{Kind, Named, Owed, Pass};
 use super::{Block, End, Protocol, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
-use crate::split::{self, Known, Route, Side};
+use crate::split::{self, Known, Route, Side, Values};
 use crate::sql::{Effect, Statement};
 
 /// Transaction control: the session runs it, whatever leg it is bound on.
@@ -23,6 +24,29 @@ pub(super) fn is_control(statement: &Statement) -> bool {
     )
 }
 
+/// It ends a failed transaction, or goes back to before it failed.
+pub(super) fn ends_failed(statement: &Statement) -> bool {
+    matches!(statement.effect, Effect::Commit(_) | Effect::Rollback(_) | Effect::RollbackTo(_))
+}
+
+/// The same of what is prepared or bound.
+pub(super) fn exits(known: &Known) -> bool {
+    let judgement = known.judgement.as_ref();
+    judgement.and_then(|judgement| judgement.statements.first()).is_some_and(ends_failed)
+}
+
+/// The cursor that a statement uses.
+fn cursor(statement: &Statement) -> Option<&str> {
+    match &statement.effect {
+        Effect::Fetch(name) | Effect::CloseCursor(Some(name)) => Some(name),
+        _ => None,
+    }
+}
+
+pub(super) fn is_of_cursor(statement: &Statement) -> bool {
+    cursor(statement).is_some()
+}
+
 impl Split {
     /// The leg that what follows a BEGIN in the pipeline is for; `None`: it is no BEGIN of a block,
     /// or nobody knows yet.
@@ -31,11 +55,37 @@ impl Split {
         (begins && matches!(self.block, Block::None)).then(|| self.next_side()).flatten()
     }
 
-    /// A BEGIN prepared earlier, on the other leg than the one that it is for now.
-    pub(super) fn led_elsewhere(&self, known: &Known) -> Option<(Side, Known)> {
+    /// A BEGIN prepared earlier, on the other leg than the one that it is for now; or FETCH, MOVE or CLOSE
+    /// of a cursor that has been declared on the other leg since.
+    pub(super) fn led_elsewhere(&self, portal: &[u8], known: &Known) -> Option<(Side, Known)> {
         let statement = known.judgement.as_ref()?.statements.first()?;
-        let side = self.led(statement).filter(|side| *side != known.side)?;
-        Some((side, known.clone()))
+        let failed = matches!(self.block, Block::Failed(..));
+        let (side, route) = match cursor(statement) {
+            Some(name) => {
+                let side = self.portals.get(name.as_bytes()).filter(|_| !failed)?.side;
+                (side, Route::To(side))
+            }
+            None => (self.led(statement).filter(|_| portal.is_empty())?, known.route.clone()),
+        };
+        (side != known.side).then(|| (side, Known { route, ..known.clone() }))
+    }
+
+    /// Binds it there.
+    pub(super) async fn bind_elsewhere(
+        &mut self,
+        side: Side,
+        portal: Bytes,
+        known: Known,
+        length: usize,
+    ) -> Result<(), End> {
+        let bound = match length > NAMES {
+            true => self.skip(length).await.map(|()| None)?,
+            false => text::behind_names(&self.whole(length).await?),
+        };
+        if self.is_open_elsewhere(&portal, side).await? {
+            return Ok(());
+        }
+        self.bind_control(side, portal, known, bound).await
     }
 
     /// The leg of the first statement that waits in the buffer, up to the pipeline's end.
@@ -163,13 +213,15 @@ impl Split {
         self.request(side, Kind::Execute, Pass::Client, frame).await
     }
 
-    /// Transaction control that was prepared on the other leg, bound on this one: COMMIT and ROLLBACK
-    /// on the leg that has failed, BEGIN on the one that what follows it is for.
+    /// What was prepared on the other leg, bound on this one: COMMIT and ROLLBACK on the leg that has
+    /// failed, BEGIN on the one that what follows it is for, FETCH where its cursor is. `bound`: what
+    /// follows the names in the client's Bind.
     pub(super) async fn bind_control(
         &mut self,
         side: Side,
         portal: Bytes,
         known: Known,
+        bound: Option<Bytes>,
     ) -> Result<(), End> {
         if !self.towards(side).await? {
             return Ok(());
@@ -182,7 +234,8 @@ impl Split {
         });
         let parse = text::own_parse(shown, None);
         self.request(side, Kind::Parse, Pass::Errors, &parse).await?;
-        let bind = text::own_bind(&portal, None);
+        let values = bound.map(|bound| Values { types: Bytes::from_static(&[0; 2]), bound });
+        let bind = text::own_bind(&portal, values.as_ref());
         let before = self.portals.insert(&portal, Known { side, ..known });
         let named = Named { portal: true, name: portal, before };
         self.owe(side, Kind::Bind, Pass::Client, Some(named))?;

@@ -23,11 +23,16 @@ pub(super) fn parse(frame: &Bytes) -> Option<(Bytes, Bytes, Bytes)> {
 
 /// What follows the names in a Bind, where it has parameters.
 pub(super) fn bound(frame: &Bytes) -> Option<Bytes> {
-    let (portal, statement) = body::bind(&frame[HEADER_LENGTH..])?;
-    let bound = frame.slice(HEADER_LENGTH + portal.len() + 1 + statement.len() + 1..);
+    let bound = behind_names(frame)?;
     let formats = usize::from(u16::from_be_bytes(*bound.first_chunk()?));
     let count = bound.get(2 + 2 * formats..4 + 2 * formats)?;
     (count != [0; 2]).then_some(bound)
+}
+
+/// What follows the names in a Bind: formats and parameters.
+pub(super) fn behind_names(frame: &Bytes) -> Option<Bytes> {
+    let (portal, statement) = body::bind(&frame[HEADER_LENGTH..])?;
+    Some(frame.slice(HEADER_LENGTH + portal.len() + 1 + statement.len() + 1..))
 }
 
 /// Transaction control as a leg gets it to prepare; the session runs it itself. The read leg would
