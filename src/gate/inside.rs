@@ -270,8 +270,8 @@ impl Gate {
         }
         let names = RELATIONS.map(|name| format!("pg_catalog.{name}")).join(",");
         let privileges = format!(
-            "SELECT pg_catalog.bool_and(pg_catalog.has_table_privilege(x.name, 'SELECT')) \
-             FROM pg_catalog.unnest('{{{names}}}'::pg_catalog.text[]) AS x(name)"
+            "SELECT NOT EXISTS (SELECT FROM pg_catalog.unnest('{{{names}}}'::pg_catalog.text[]) AS x(name) \
+             WHERE NOT pg_catalog.has_table_privilege(x.name, 'SELECT'))"
         );
         let mut texts = vec![(&*privileges, true)];
         let more_time = format!("SET LOCAL statement_timeout = {TIME}");

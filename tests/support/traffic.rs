@@ -15,7 +15,7 @@ const OWN: &[&str] = &[
     "\"pgauthority ",
     "current_setting('authority.upstream', true)",
     "SELECT 'V' AS kind, pg_catalog.",
-    "SELECT pg_catalog.concat_ws(' ',",
+    "pg_catalog.concat('replaced ', pg_catalog.clock_timestamp())",
     "SELECT relname FROM pg_catalog.pg_class WHERE pg_catalog.pg_my_temp_schema()",
     "CASE WHEN pg_catalog.current_setting('transaction_timeout', true)",
     "SELECT pg_catalog.current_setting('transaction_isolation')",

@@ -5,18 +5,22 @@
 -- transaction ids have begun anew since, or the extension's own rows are not of one transaction, nothing
 -- of this is certain. In that case, and where something has been changed or has got something added,
 -- all of initdb's that can be is read as the user's are: beyond 11999 nothing is pinned.
-WITH made AS MATERIALIZED (
-  SELECT pg_catalog.max(d.objid) AS last,
-    CASE WHEN pg_catalog.bool_and(d.xmin OPERATOR(pg_catalog.=) e.xmin)
-        AND pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-          OPERATOR(pg_catalog.<) '4294967296'::pg_catalog.xid8
-      THEN pg_catalog.max(e.xmin::pg_catalog.text::pg_catalog.int8) END AS until
+-- Functions in C are all that is called here: of PostgreSQL's own these alone stay what they are. What is in
+-- SQL, and aggregates, may have been replaced.
+WITH members AS MATERIALIZED (
+  SELECT d.objid, e.xmin AS made, d.xmin AS joined
   FROM pg_catalog.pg_extension AS e
     JOIN pg_catalog.pg_depend AS d ON d.refclassid OPERATOR(pg_catalog.=) 3079::pg_catalog.oid
       AND d.refobjid OPERATOR(pg_catalog.=) e.oid AND d.deptype OPERATOR(pg_catalog.=) 'e'
   WHERE e.extname OPERATOR(pg_catalog.=) 'plpgsql'
     AND e.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
     AND e.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
+), made AS MATERIALIZED (
+  SELECT (SELECT m.objid FROM members AS m ORDER BY m.objid DESC LIMIT 1) AS last,
+    CASE WHEN NOT EXISTS (SELECT FROM members AS m WHERE m.joined OPERATOR(pg_catalog.<>) m.made)
+        AND pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+          OPERATOR(pg_catalog.<) '4294967296'::pg_catalog.xid8
+      THEN (SELECT m.made::pg_catalog.text::pg_catalog.int8 FROM members AS m LIMIT 1) END AS until
 ), touched AS MATERIALIZED (
   -- relations of initdb's that have got something, and aggregates that have been replaced
   SELECT ARRAY(SELECT g.tgrelid FROM pg_catalog.pg_trigger AS g
@@ -270,7 +274,7 @@ WHERE (i.indrelid OPERATOR(pg_catalog.>) (SELECT own.last FROM own)
   AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL
     OR m.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
     OR i.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
-      (SELECT pg_catalog.array_agg(o.oid) FROM pg_catalog.pg_opclass AS o
+      ARRAY(SELECT o.oid FROM pg_catalog.pg_opclass AS o
        WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
   (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
     WHERE a.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid

@@ -1,4 +1,10 @@
-SELECT pg_catalog.concat_ws(' ',
+-- Aggregates may have been replaced: where count and sum have been, every value is another one, and none
+-- of them is called.
+SELECT CASE WHEN EXISTS (SELECT FROM pg_catalog.pg_aggregate AS m
+    WHERE m.aggfnoid::pg_catalog.oid OPERATOR(pg_catalog.=) ANY ('{2108,2803}'::pg_catalog.oid[])
+      AND m.xmin OPERATOR(pg_catalog.<>) '1'::pg_catalog.xid)
+  THEN pg_catalog.concat('replaced ', pg_catalog.clock_timestamp())
+  ELSE pg_catalog.concat_ws(' ',
   (SELECT pg_catalog.concat(pg_catalog.count(*), ':', pg_catalog.int8mi(pg_catalog.int8mul(
       pg_catalog.count(*) FILTER (WHERE x.xmin OPERATOR(pg_catalog.<>) '1' AND x.xmin OPERATOR(pg_catalog.<>) '2'),
       pg_catalog.age('3'::pg_catalog.xid)), pg_catalog.sum(pg_catalog.age(x.xmin))
@@ -140,7 +146,7 @@ SELECT pg_catalog.concat_ws(' ',
     WHERE x.indrelid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid
       AND (x.indexprs IS NOT NULL OR x.indpred IS NOT NULL
         OR x.indclass::pg_catalog.oid[] OPERATOR(pg_catalog.&&)
-          (SELECT pg_catalog.array_agg(o.oid) FROM pg_catalog.pg_opclass AS o
+          ARRAY(SELECT o.oid FROM pg_catalog.pg_opclass AS o
            WHERE o.opcfamily OPERATOR(pg_catalog.=) ANY
              (SELECT a.amprocfamily FROM pg_catalog.pg_amproc AS a
                WHERE a.oid OPERATOR(pg_catalog.>=) 12000::pg_catalog.oid
@@ -174,3 +180,4 @@ SELECT pg_catalog.concat_ws(' ',
     WHERE x.classid OPERATOR(pg_catalog.=) 1255::pg_catalog.oid
       AND x.objid OPERATOR(pg_catalog.>=) 16384::pg_catalog.oid
       AND x.deptype OPERATOR(pg_catalog.=) 'e'))
+  END
