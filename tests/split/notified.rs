@@ -164,3 +164,21 @@ fn who_listens_does_not_go_to_a_standby() {
     session.sql(away);
     assert_eq!(session.value("SELECT pg_is_in_recovery()"), "t");
 }
+
+#[test]
+fn what_comes_with_an_answer_is_told_with_it() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.sql("LISTEN here");
+    for next in ["BEGIN", "COMMIT", "SET TRANSACTION READ WRITE"] {
+        // one behind the other, without waiting
+        let both = Frames::new().query("NOTIFY here, 'told'").query(next);
+        session.send(&both).unwrap();
+        let answer = session.receive_until(b'Z');
+        let texts: Vec<String> = notified(&answer).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(texts, ["here told"], "{next}: {answer:?}");
+        let answer = session.receive_until(b'Z');
+        assert!(notified(&answer).is_empty(), "{next}: {answer:?}");
+        session.sql("ROLLBACK");
+    }
+}

@@ -89,6 +89,8 @@ impl Split {
         };
         let side = match route {
             Route::Transaction => {
+                // what comes with an earlier answer is told with that
+                self.settle().await?;
                 // reports come behind the answer, whichever leg has been first
                 self.late = Some(HashMap::new());
                 self.control(statement, text).await?;
