@@ -21,6 +21,9 @@ const APART: &[&str] = &[
     "rule task.change",
 ];
 
+/// The same of a session that moves: the values of sequences do not come along.
+const LEFT: &str = "is not yet defined in this session";
+
 /// The places, and where scripts run.
 struct Ground {
     places: Places,
@@ -125,7 +128,9 @@ impl Ground {
                 transcript.retain(|line| !is_report(line));
             }
         }
-        let until = split.iter().position(|line| APART.iter().any(|why| line.contains(why)));
+        let left = if self.moves { &[LEFT][..] } else { &[] };
+        let apart = APART.iter().chain(left);
+        let until = split.iter().position(|line| apart.clone().any(|why| line.contains(why)));
         if let Some(until) = until {
             split.truncate(until);
             direct.truncate(until);

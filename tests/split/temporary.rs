@@ -4,6 +4,7 @@
 use super::places::Places;
 use super::support::wire::Frames;
 use super::support::{Major, Wire};
+use super::told::codes;
 
 const READ: &str = "SELECT b FROM r1 ORDER BY a LIMIT 1";
 const MAKE: &str = "CREATE TEMP TABLE r1 (a int, b text)";
@@ -262,5 +263,34 @@ fn a_trigger_makes_a_temporary_relation_in_the_first_write_or_later() {
             let apart = by_pipelines(&mut places.session(), &script, false);
             assert_eq!(apart, expected, "{script:?} apart");
         }
+    }
+}
+
+#[test]
+fn asking_for_names_leaves_the_block_its_isolation_level() {
+    let places = Places::start(Major::V15);
+    for level in ["REPEATABLE READ", "SERIALIZABLE, READ ONLY, DEFERRABLE"] {
+        let begin = format!("BEGIN ISOLATION LEVEL {level}");
+        // a message that runs nothing is before it on that leg
+        let mut session = places.session();
+        session.sql("DO $$ BEGIN CREATE TEMP TABLE r2 (a int); END $$");
+        session.sql(&begin);
+        let read = Frames::new().close_statement("").run("SELECT count(*) FROM r2", &[]).sync();
+        let answers = session.exchange(&read);
+        assert_eq!(codes(&answers), [""; 0], "{level}: {answers:?}");
+        let shown = session.value("SHOW transaction_isolation");
+        assert!(level.to_lowercase().starts_with(&shown), "{level}: {shown}");
+        session.sql("COMMIT");
+        // the block begins in the same pipeline
+        let mut session = places.session();
+        session.sql("DO $$ BEGIN PERFORM 1; END $$");
+        let pipeline = Frames::new()
+            .run(&begin, &[])
+            .run("SELECT count(*) FROM r2", &[])
+            .run("SELECT count(*) FROM pg_temp.r2", &[])
+            .sync();
+        let answers = session.exchange(&pipeline);
+        assert_eq!(codes(&answers), ["42P01"], "{level}: {answers:?}");
+        session.sql("ROLLBACK");
     }
 }

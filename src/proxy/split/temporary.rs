@@ -83,6 +83,11 @@ impl Split {
             // nothing is there that it would end
             self.request(Side::Write, Kind::Sync, Pass::Nothing, message::SYNC).await?;
         }
+        // what is open there takes a snapshot now, and can be no block of other modes later
+        let begins = matches!(self.block, Block::Open(_)) && self.leg(Side::Write)?.pipeline;
+        if begins && !self.ready_leg(Side::Write).await? {
+            return Ok(false);
+        }
         let leg = self.leg(Side::Write)?;
         let inside = leg.begun || leg.pipeline;
         let synced = !leg.pipeline;
