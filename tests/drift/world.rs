@@ -163,3 +163,49 @@ fn nothing_of_a_version_table_runs() {
         assert_eq!(prod.log().matches("ran as the login").count(), before);
     }
 }
+
+/// COPY reads neither a partitioned table nor what inherits from one.
+#[test]
+fn partitions_of_a_version_table_are_read() {
+    let (prod, staging) = (Cluster::builder().start(), Cluster::builder().start());
+    let versions =
+        "CREATE TABLE schema_migrations (version text, dirty bool) PARTITION BY LIST (version);
+         CREATE TABLE low PARTITION OF schema_migrations FOR VALUES IN ('1', '2');
+         CREATE TABLE high PARTITION OF schema_migrations FOR VALUES IN ('3', '4')
+             PARTITION BY LIST (version);
+         CREATE TABLE higher (dirty bool, version text);
+         ALTER TABLE high ATTACH PARTITION higher DEFAULT;
+         INSERT INTO schema_migrations VALUES ('1', false), ('3', false), ('4', true);
+         CREATE TABLE goose_db_version (version_id int, is_applied bool);
+         CREATE TABLE older () INHERITS (goose_db_version);
+         INSERT INTO older VALUES (7, true); INSERT INTO goose_db_version VALUES (8, true)";
+    for cluster in [&prod, &staging] {
+        cluster.sql("app", versions);
+    }
+    let folder = tree(&[("p.toml", &configuration(&prod, &staging, ""))]);
+    let report = || {
+        let arguments = ["--no-history", "--config", "p.toml", "--connect", "--only"];
+        let arguments = [&arguments[..], &["world.heads,world.unreachable"]].concat();
+        text(&drift(folder.path(), &arguments).stdout)
+    };
+    assert!(!report().contains("world."), "{}", report());
+    staging.sql("app", "INSERT INTO schema_migrations VALUES ('2', false)");
+    prod.sql("app", "UPDATE higher SET dirty = false; UPDATE older SET version_id = 6");
+    let found = report();
+    for expected in [
+        "public.schema_migrations: only \"staging\" has 2; only \"prod\" has 4",
+        "public.goose_db_version: only \"staging\" has 7; only \"prod\" has 6",
+    ] {
+        assert!(found.contains(expected), "{found}");
+    }
+    // a foreign table would run what reaches elsewhere
+    staging.sql(
+        "app",
+        "CREATE FOREIGN DATA WRAPPER f; CREATE SERVER s FOREIGN DATA WRAPPER f;
+         CREATE FOREIGN TABLE afar PARTITION OF schema_migrations FOR VALUES IN ('9') SERVER s",
+    );
+    let found = report();
+    let expected =
+        "version table public.schema_migrations has rows in the foreign table public.afar";
+    assert!(found.contains("world.unreachable") && found.contains(expected), "{found}");
+}

@@ -120,55 +120,91 @@ struct State {
 /// The migrations that each version table has, by its name.
 pub type Applied = BTreeMap<String, BTreeSet<String>>;
 
+/// Why a database cannot be compared.
+enum Why {
+    Direct(DirectError),
+    /// A version table, and the foreign table among those that its rows are in.
+    Foreign(String, String),
+}
+
+impl From<DirectError> for Why {
+    fn from(error: DirectError) -> Why {
+        Why::Direct(error)
+    }
+}
+
+impl std::fmt::Display for Why {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Why::Direct(error) => error.fmt(f),
+            Why::Foreign(table, foreign) => {
+                write!(f, "version table {table} has rows in the foreign table {foreign}")
+            }
+        }
+    }
+}
+
 async fn state(upstream: &Arc<Upstream>, tables: &BTreeSet<String>) -> Result<State, String> {
     if upstream.endpoint.user.is_none() {
         return Err("its url names no user to look with".to_owned());
     }
     let mut direct = Direct::connect(upstream).await.map_err(|error| error.to_string())?;
-    let state = read(&mut direct, tables).await.map_err(|error| error.to_string());
+    let state = read(&mut direct, tables).await.map_err(|why| why.to_string());
     direct.close().await;
     state
 }
 
 /// Nothing of what is read is computed from: whose tables these are is not known.
-async fn read(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<State, DirectError> {
+async fn read(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<State, Why> {
     direct.run("SET default_transaction_read_only = on").await?;
     let applied = applied(direct, tables).await?;
     let catalog = catalog_diff::read(direct).await?;
     Ok(State { applied, catalog })
 }
 
-async fn applied(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<Applied, DirectError> {
+/// COPY reads one table: not those that inherit from it, and of a partitioned one nothing. So each
+/// of them is read by itself.
+async fn applied(direct: &mut Direct, tables: &BTreeSet<String>) -> Result<Applied, Why> {
     let names: Vec<String> = tables.iter().map(|name| literal(name)).collect();
     let sql = format!(
-        "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname), \
+        "WITH RECURSIVE part (root, own) AS ( \
+         SELECT oid, oid FROM pg_class \
+         WHERE relkind IN ('r', 'p') AND relname = ANY (ARRAY[{}]::text[]) \
+         UNION SELECT root, inhrelid FROM part JOIN pg_inherits ON inhparent = own) \
+         SELECT quote_ident(n.nspname) || '.' || quote_ident(r.relname), \
+         quote_ident(m.nspname) || '.' || quote_ident(c.relname), c.relkind::text, \
          (SELECT string_agg(a.attname, ' ') FROM pg_attribute a \
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') \
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind = 'r' AND c.relname = ANY (ARRAY[{}]::text[])",
+          WHERE a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '') \
+         FROM part JOIN pg_class r ON r.oid = root JOIN pg_namespace n ON n.oid = r.relnamespace \
+         JOIN pg_class c ON c.oid = own JOIN pg_namespace m ON m.oid = c.relnamespace",
         names.join(", ")
     );
+    let mut applied = Applied::new();
     let mut found = Vec::new();
     for row in direct.read(&[&sql]).await?.into_iter().flatten() {
-        let mut columns = row.into_iter();
-        let (Some(Some(table)), Some(Some(has))) = (columns.next(), columns.next()) else {
+        let Ok([Some(table), Some(own), Some(kind), Some(has)]) =
+            <[Option<String>; 4]>::try_from(row)
+        else {
             continue;
         };
         let has: Vec<&str> = has.split(' ').collect();
-        if let Some(columns) = VersionColumns::of(&has) {
-            found.push((table, columns));
+        let Some(columns) = VersionColumns::of(&has) else { continue };
+        applied.entry(table.clone()).or_default();
+        match kind.as_str() {
+            "r" => found.push((table, own, columns)),
+            "f" => return Err(Why::Foreign(table, own)),
+            _ => {}
         }
     }
     let copies: Vec<String> =
-        found.iter().map(|(table, columns)| copy(table, &columns.names())).collect();
+        found.iter().map(|(_, own, columns)| copy(own, &columns.names())).collect();
     let copies: Vec<&str> = copies.iter().map(String::as_str).collect();
     let rows = direct.read(&copies).await?;
-    let applied = found.into_iter().zip(rows);
-    Ok(applied
-        .map(|((table, columns), rows)| {
-            (table, rows.iter().filter_map(|row| columns.version(row)).collect())
-        })
-        .collect())
+    for ((table, _, columns), rows) in found.into_iter().zip(rows) {
+        let versions = rows.iter().filter_map(|row| columns.version(row));
+        applied.entry(table).or_default().extend(versions);
+    }
+    Ok(applied)
 }
 
 fn literal(text: &str) -> String {
