@@ -180,7 +180,8 @@ impl Policy {
             };
             return self.block(statement, class, denial);
         }
-        if self.denied(class) && !(class == Class::Read && statement.only_sets()) {
+        let reads_nothing = statement.only_sets() || statement.shows_authority;
+        if self.denied(class) && !(class == Class::Read && reads_nothing) {
             return self.block(statement, class, self.task_denial(statement, class));
         }
         match self.verdict(class) {

@@ -206,6 +206,8 @@ pub struct Statement {
     pub explains: Option<Box<str>>,
     /// It may tell the value of a custom parameter: SHOW, `current_setting`.
     pub shows_custom: bool,
+    /// SHOW of one of the `authority.*` parameters: whatever a task denies, they are told.
+    pub shows_authority: bool,
     /// What PostgreSQL's parser said, where it did not take the text, or a body in it, and
     /// `reason` is that.
     pub fault: Option<Box<SyntaxFault>>,
@@ -245,6 +247,7 @@ impl Statement {
             bound: Bound::No,
             explains: None,
             shows_custom: false,
+            shows_authority: false,
             fault: None,
         }
     }

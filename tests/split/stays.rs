@@ -357,3 +357,29 @@ fn what_a_splitter_says_to_its_legs_no_client_can_say() {
     assert_eq!(rows(&places.cluster, "local"), "2");
     assert_eq!(places.cluster.value("neon", "SELECT count(*) FROM r1"), "3");
 }
+
+#[test]
+fn what_governs_the_session_is_shown_whatever_its_task_denies() {
+    let mut places = Places::start(Major::V15);
+    let row = "\n[[decision]]\ntask = \"only_writes\"\nread = \"deny\"\nwrite = \"local\"\n";
+    reload(&mut places.proxy, |text| text.to_owned() + row);
+    let mut session = session(&places.proxy, "only_writes");
+    for (name, value) in [
+        ("authority.task", "only_writes"),
+        ("\"Authority.Role\"", "staging"),
+        ("AUTHORITY.upstream", "local"),
+    ] {
+        let text = format!("SHOW {name}");
+        assert_eq!(session.value(&text), value);
+        let messages = session.exchange(&Frames::new().run(&text, &[]).sync());
+        let row = messages.iter().find(|message| message.tag == b'D');
+        let row = row.unwrap_or_else(|| panic!("{text}: {messages:?}"));
+        assert_eq!(row.columns()[0].as_deref(), Some(value), "{text}");
+    }
+    for denied in
+        ["SHOW work_mem", "SHOW authoritative.a", "SHOW ALL", "SHOW authority.task; SELECT 1"]
+    {
+        let error = session.error(denied);
+        assert!(error.detail().contains("rule task.denied"), "{denied}: {error}");
+    }
+}

@@ -148,6 +148,7 @@ fn statement(node: Node<'_>, place: Place, migration_tables: &BTreeSet<String>) 
         bound: scan.bound.max(plan),
         explains: effects::explained(node),
         shows_custom: scan.shows_custom,
+        shows_authority: shows_authority(node),
     }
 }
 
@@ -181,6 +182,14 @@ fn shows_transaction(node: Node<'_>) -> bool {
     name == b"in_hot_standby"
         || name.starts_with(b"transaction_")
         || name.starts_with(b"default_transaction_")
+}
+
+/// SHOW of a parameter of the contract's own.
+fn shows_authority(node: Node<'_>) -> bool {
+    const PREFIX: &[u8] = b"authority.";
+    let name = node.bytes(field::name).unwrap_or_default();
+    node.tag() == tag::VariableShowStmt
+        && name.get(..PREFIX.len()).is_some_and(|first| first.eq_ignore_ascii_case(PREFIX))
 }
 
 impl Scan<'_> {
