@@ -77,8 +77,7 @@ impl Gate {
         }
         let due = self.lookups()?.is_due(now);
         let look = if due { self.look_now(queries) } else { None };
-        let read = || self.lookups.as_mut()?.unread(judgement, now).map(Next::Bodies);
-        if let Some(next) = look.or_else(read) {
+        if let Some(next) = look.or_else(|| self.unread(judgement, now)) {
             return Some(next);
         }
         let missing = || self.known(judgement, now).is_some_and(|known| known.missing);

@@ -1,11 +1,11 @@
 //! What stands behind a name: only what is certain may run by it.
 
-use super::Gate;
 use super::plan::Plan;
 use super::text::Stop;
+use super::{Gate, Next};
 use crate::policy::{Denial, Rule};
-use crate::session::{Lookup, Meanings};
-use crate::sql::{Class, Effect, Statement};
+use crate::session::{Instant, Lookup, Meanings};
+use crate::sql::{Class, Effect, Judgement, Statement};
 
 /// `NAMEDATALEN - 1`: what the server keeps of a name, in bytes.
 const NAME_LIMIT: usize = 63;
@@ -34,6 +34,27 @@ impl Gate {
                 (Meanings::new(), unknown)
             }
         }
+    }
+
+    /// Bodies that a text runs, by the names in it too, and that nobody has read: more than a worker
+    /// reads itself.
+    pub(super) fn unread(&mut self, judgement: &Judgement, now: Instant) -> Option<Next> {
+        let of = |one: &Statement| {
+            let (names, name) = match (one.prepared(), &one.effect) {
+                (Some(name), _) => (&self.statements, name),
+                (_, Effect::Fetch(name)) => (&self.portals, &**name),
+                _ => return Meanings::new(),
+            };
+            match names.look_up(name.as_bytes(), self.batch) {
+                Lookup::Known(meanings) | Lookup::Perhaps(meanings) => meanings,
+                Lookup::Unknown | Lookup::Uncertain => Meanings::new(),
+            }
+        };
+        let named: Meanings = judgement.statements.iter().flat_map(of).collect();
+        let lookups = self.lookups.as_mut()?;
+        let unread = lookups.unread(judgement, now);
+        let unread = unread.or_else(|| named.iter().find_map(|one| lookups.unread(one, now)));
+        unread.map(Next::Bodies)
     }
 
     /// SQL's EXECUTE can run a utility statement that Parse prepared, whose effects on the session

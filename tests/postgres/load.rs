@@ -98,22 +98,22 @@ fn many_at_once_get_what_is_theirs() {
     }
 }
 
+/// Thousands of routines that call each other.
+const BODIES: &str = "DO $do$ BEGIN
+        SET LOCAL check_function_bodies = off;
+        CREATE FUNCTION f0() RETURNS int LANGUAGE sql AS 'SELECT 1';
+        FOR i IN 1..3000 LOOP
+            EXECUTE format('CREATE FUNCTION f%s() RETURNS int LANGUAGE plpgsql AS %L', i,
+                format('begin %s return f%s() + f%s(); end', repeat('perform 1; ', 60),
+                    i - 1, i - 1));
+        END LOOP;
+    END $do$";
+
 /// What a statement runs is read for the first time: thousands of bodies, elsewhere; and once.
 #[test]
 fn a_long_walk_through_bodies_holds_up_its_own_session_only() {
     let cluster = Cluster::builder().start();
-    cluster.sql(
-        "app",
-        "DO $do$ BEGIN
-            SET LOCAL check_function_bodies = off;
-            CREATE FUNCTION f0() RETURNS int LANGUAGE sql AS 'SELECT 1';
-            FOR i IN 1..3000 LOOP
-                EXECUTE format('CREATE FUNCTION f%s() RETURNS int LANGUAGE plpgsql AS %L', i,
-                    format('begin %s return f%s() + f%s(); end', repeat('perform 1; ', 60),
-                        i - 1, i - 1));
-            END LOOP;
-        END $do$",
-    );
+    cluster.sql("app", BODIES);
     let proxy = one_worker(&cluster);
     let (mut first, mut later) = (Duration::ZERO, Duration::ZERO);
     let longest = longest_meanwhile(&proxy, |mut wire| {
@@ -132,4 +132,47 @@ fn a_long_walk_through_bodies_holds_up_its_own_session_only() {
     });
     assert!(longest < first / 3, "a SELECT 1 took {longest:?} of {first:?}");
     assert!(later < first / 2, "{later:?} after {first:?}");
+}
+
+/// The same where it is not in the text of now: what is behind a name has become another one.
+#[test]
+fn so_does_one_through_what_is_run_by_name() {
+    let small = "CREATE OR REPLACE FUNCTION run() RETURNS int LANGUAGE sql AS 'SELECT 1'";
+    let large = "CREATE OR REPLACE FUNCTION run() RETURNS int LANGUAGE sql AS 'SELECT f3000()'";
+    let text = "SELECT run() WHERE false";
+    for (what, first, then) in [
+        (
+            "EXECUTE",
+            Frames::new().query(&format!("PREPARE p AS {text}")),
+            Frames::new().query("EXECUTE p"),
+        ),
+        (
+            "Bind",
+            Frames::new().parse("p", text, &[]).sync(),
+            Frames::new().bind("", "p", &[]).execute("", 0).sync(),
+        ),
+        (
+            "FETCH",
+            Frames::new().query(&format!("BEGIN; DECLARE c CURSOR FOR {text}")),
+            Frames::new().query("FETCH c"),
+        ),
+    ] {
+        let cluster = Cluster::builder().start();
+        cluster.sql("app", small);
+        let proxy = one_worker(&cluster);
+        let mut took = Duration::ZERO;
+        let longest = longest_meanwhile(&proxy, |mut wire| {
+            wire.exchange(&first);
+            cluster.sql("app", BODIES);
+            cluster.sql("app", large);
+            // what is known of the catalog is out of date
+            thread::sleep(Duration::from_secs(6));
+            let began = Instant::now();
+            let answers = wire.exchange(&then);
+            took = began.elapsed();
+            assert!(answers.iter().all(|message| message.tag != b'E'), "{what}: {answers:?}");
+        });
+        assert!(took > Duration::from_millis(300), "{what}: nothing was read, in {took:?}");
+        assert!(longest < took / 3, "{what}: a SELECT 1 took {longest:?} of {took:?}");
+    }
 }
