@@ -80,20 +80,21 @@ pub(super) struct Slot {
 /// A look that some session takes for all.
 #[derive(Clone, Debug)]
 pub(super) struct UnderWay {
-    /// [`Slot::touches`] when it set out.
-    touches: u64,
     /// Closed once it is over, whatever came of it.
     over: watch::Receiver<()>,
 }
 
 impl UnderWay {
     /// Waits until it is over, a while at most: its session may have been stopped. Then whoever asks
-    /// next sets out in its place. Cancel safe.
-    pub(super) async fn over(mut self, slot: Arc<Slot>) {
-        if tokio::time::timeout(PATIENCE, self.over.changed()).await.is_err() {
+    /// next sets out in its place, so there are few at a time, however long they take. True: it is
+    /// over. Cancel safe.
+    pub(super) async fn over(mut self, slot: Arc<Slot>) -> bool {
+        let over = tokio::time::timeout(PATIENCE, self.over.changed()).await.is_ok();
+        if !over {
             let mut under_way = slot.under_way.lock().unwrap_or_else(PoisonError::into_inner);
             under_way.take_if(|newest| newest.over.same_channel(&self.over));
         }
+        over
     }
 }
 
@@ -154,25 +155,25 @@ impl Slot {
         look
     }
 
-    /// The look that another session is taking, if it set out behind everything that is known to have
-    /// changed.
+    /// The look that another session is taking.
     pub(super) fn under_way(&self) -> Option<UnderWay> {
         let under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        let is_over = under_way.over.has_changed().is_err();
-        (!is_over && under_way.touches == self.touches()).then_some(under_way)
+        under_way.over.has_changed().is_ok().then_some(under_way)
     }
 
     /// A session sets out for all: the others wait for what it finds.
-    pub(super) fn take(&self, touches: u64) -> Taking {
+    pub(super) fn take(&self) -> Taking {
         let (_over, over) = watch::channel(());
-        let under_way = Some(UnderWay { touches, over });
+        let under_way = Some(UnderWay { over });
         *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
         Taking { _over }
     }
 
-    /// The look in force set out behind these.
-    pub(super) fn is_behind(&self, touches: u64) -> bool {
-        self.look().snapshot.is_some() && self.newest.load(Ordering::Acquire) >= touches
+    /// The look in force came behind this moment, and set out behind these changes.
+    pub(super) fn is_behind(&self, touches: u64, moment: Instant) -> bool {
+        let look = self.look();
+        let is_new = look.snapshot.is_some() && look.compared >= moment;
+        is_new && self.newest.load(Ordering::Acquire) >= touches
     }
 
     /// What came of it: the same snapshot or a newer one.

@@ -14,6 +14,7 @@ use super::hold::Hold;
 use super::relay::Relay;
 use crate::config::Config;
 use crate::gate::{Look, Looked, Snapshot, Unread};
+use crate::session::Instant;
 use crate::sql::catalog::{Catalog, Options};
 
 /// A failed look is tried again so often before the catalog counts as one that cannot be read: a
@@ -23,7 +24,7 @@ const ATTEMPTS: u8 = 2;
 /// In a REPEATABLE READ transaction the catalog reads as it was when that began.
 const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
 
-/// Others' looks are waited for so often for one message; then the session takes its own.
+/// So many looks of others may come to nothing for one message; then the session takes its own.
 const WAITS: u8 = 3;
 
 /// What a leg knows of its database's catalog.
@@ -38,13 +39,16 @@ pub(super) struct Looking {
     failures: u8,
     /// The look under way is for all.
     taking: Option<Taking>,
-    waits: u8,
+    /// As `touches`, when the message at the front first needed a look.
+    needed: Option<u64>,
+    /// How many looks of others have come to nothing for it.
+    in_vain: u8,
 }
 
 /// Another session's look under way.
 pub(super) struct Waiting {
-    over: Pin<Box<dyn Future<Output = ()>>>,
-    touches: u64,
+    over: Pin<Box<dyn Future<Output = bool>>>,
+    since: Instant,
 }
 
 /// A snapshot being made elsewhere.
@@ -63,17 +67,21 @@ impl Looking {
             anew: false,
             failures: 0,
             taking: None,
-            waits: 0,
+            needed: None,
+            in_vain: 0,
         }
     }
 
     /// Somebody else is about to find what this session needs.
-    fn under_way(&mut self) -> Option<UnderWay> {
-        if self.anew || self.taking.is_some() || self.waits >= WAITS {
-            return None;
-        }
-        self.waits += 1;
-        self.common.slot().under_way()
+    fn under_way(&self) -> Option<UnderWay> {
+        let alone = self.anew || self.taking.is_some() || self.in_vain >= WAITS;
+        if alone { None } else { self.common.slot().under_way() }
+    }
+
+    /// The message at the front has what it needed, or cannot have it.
+    fn has_looked(&mut self) {
+        self.needed = None;
+        self.in_vain = 0;
     }
 }
 
@@ -101,8 +109,14 @@ impl Relay {
         }
     }
 
-    /// A look is due: it sets out, or another session's is waited for.
-    pub(super) fn look(&mut self, cx: &mut Context<'_>, private: bool) -> io::Result<()> {
+    /// A look is due: it sets out, or another session's is waited for. `held`: for the message that
+    /// waited for one before, if any did.
+    pub(super) fn look(
+        &mut self,
+        cx: &mut Context<'_>,
+        private: bool,
+        held: bool,
+    ) -> io::Result<()> {
         let now = self.worker.now();
         let Some(looking) = &mut self.leg.looking else {
             let bytes = self.leg.gate.look(&[]);
@@ -111,21 +125,24 @@ impl Relay {
         let slot = Rc::clone(&looking.common);
         let slot = slot.slot();
         looking.touches = slot.touches();
+        if !held {
+            looking.has_looked();
+        }
         let known = if private {
             self.leg.gate.catalog().is_some()
         } else {
+            looking.needed.get_or_insert(looking.touches);
             let others = if self.leg.gate.reads_anew() { None } else { looking.under_way() };
             if let Some(others) = others {
-                let touches = looking.touches;
-                self.hold = Hold::Waiting(Waiting {
-                    over: Box::pin(others.over(Arc::clone(slot))),
-                    touches,
-                });
+                let over = Box::pin(others.over(Arc::clone(slot)));
+                self.hold = Hold::Waiting(Waiting { over, since: now });
                 return Ok(());
             }
             // others are not to wait for what waits for this client
             let is_free = self.client.poll_sent(cx)?.is_ready();
-            looking.taking = is_free.then(|| slot.take(looking.touches));
+            if is_free && looking.taking.is_none() && slot.under_way().is_none() {
+                looking.taking = Some(slot.take());
+            }
             slot.claim(now).snapshot.is_some()
         };
         let both = [Catalog::VERSION_QUERY, Catalog::QUERY];
@@ -144,18 +161,19 @@ impl Relay {
 
     /// Goes on where another session's look was waited for.
     pub(super) fn poll_waiting(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Hold::Waiting(Waiting { over, touches }) = &mut self.hold else {
+        let Hold::Waiting(Waiting { over, since }) = &mut self.hold else {
             return Poll::Ready(());
         };
-        ready!(over.as_mut().poll(cx));
-        let touches = *touches;
+        let (over, since) = (ready!(over.as_mut().poll(cx)), *since);
         self.hold = Hold::None;
-        if let Some(looking) = &mut self.leg.looking
-            && looking.common.slot().is_behind(touches)
-        {
-            looking.waits = 0;
-            looking.seen = looking.common.slot().stamp();
+        let Some(looking) = &mut self.leg.looking else { return Poll::Ready(()) };
+        let slot = looking.common.slot();
+        if slot.is_behind(looking.needed.unwrap_or(u64::MAX), since) {
+            looking.seen = slot.stamp();
             self.leg.gate.join_catalog(looking.common.follow());
+            looking.has_looked();
+        } else if over && !slot.is_behind(0, since) {
+            looking.in_vain += 1;
         }
         Poll::Ready(())
     }
@@ -231,7 +249,7 @@ impl Relay {
     fn take_catalog(&mut self, snapshot: Option<Arc<Snapshot>>, private: bool) {
         let now = self.worker.now();
         let Some(looking) = &mut self.leg.looking else { return };
-        looking.waits = 0;
+        looking.has_looked();
         match snapshot {
             Some(snapshot) if !private => {
                 looking.common.slot().set(snapshot, looking.touches, now);

@@ -171,7 +171,7 @@ impl Relay {
                     return Ok(at);
                 }
                 Next::Catalog { private } => {
-                    self.look(cx, private)?;
+                    self.look(cx, private, at == 0)?;
                     return Ok(at);
                 }
                 Next::Bodies(unread) => {

@@ -290,9 +290,9 @@ users = ["postgres"]
     async def quiet(self):
         """Everyone is served for a while; a sample of the memory."""
         await self.run.everyone()
-        self.say(f"{self.steady} clients are served")
         await asyncio.sleep(self.dwell)
         self.samples.append(status(self.instances[-1].pid, "VmRSS:"))
+        self.say(f"{self.steady} clients are served, with {self.samples[-1]:.0f} MiB")
 
     # -- from the start to the end -------------------------------------------------------------
 
