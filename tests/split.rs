@@ -56,6 +56,8 @@ mod reloaded;
 mod scripts;
 #[path = "split/session.rs"]
 mod session;
+#[path = "split/severed.rs"]
+mod severed;
 #[path = "state/shrink.rs"]
 mod shrink;
 #[path = "split/standby.rs"]

@@ -74,6 +74,11 @@ impl Port {
         Ok(())
     }
 
+    /// Something is not written yet.
+    pub(super) fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Writes what is kept; ready once nothing is.
     #[inline]
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -74,3 +74,29 @@ fn a_new_read_leg_reports_for_the_session() {
 fn an_old_read_leg_reports_for_the_session() {
     reports_are_those_of_the_read_leg(Major::V15, Major::V18);
 }
+
+#[test]
+fn a_parameter_that_the_other_major_lacks_is_named() {
+    let places = Places::on_two(Major::V15, Major::V18);
+    for (name, value) in [("transaction_timeout", "5s"), ("event_triggers", "on")] {
+        let login = places.proxy.login("nova").options("-c authority.task=unit_tests");
+        let mut session = places.proxy.try_connect(&login).unwrap();
+        let away = "SET authority.task = 'run_verification'";
+        // of one that only a superuser may set a move has nothing to take along
+        if session.try_sql(&format!("SET {name} = '{value}'")).is_err() {
+            session.sql(away);
+            continue;
+        }
+        let error = session.error(away);
+        assert!(error.message().contains(&format!("parameter \"{name}\"")), "{error}");
+        let hint = format!(
+            "RESET {name} first, or connect again with options='-c authority.task=run_verification'"
+        );
+        assert!(error.hint().contains(&hint), "{error}");
+        assert_eq!(session.value("SHOW authority.task"), "unit_tests");
+        assert_eq!(session.value(&format!("SHOW {name}")), value);
+        session.sql(&format!("RESET {name}"));
+        session.sql(away);
+        assert_eq!(session.value("SELECT current_database()"), "neon");
+    }
+}

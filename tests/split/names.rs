@@ -276,3 +276,40 @@ fn what_is_prepared_for_a_cursor_finds_it_wherever_it_is() {
         session.sql("COMMIT");
     }
 }
+
+#[test]
+fn nothing_of_the_proxys_own_is_among_the_sessions_statements() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.sql("INSERT INTO w1 VALUES (700)");
+    let (run, read) = (pipeline, "SELECT b FROM r1");
+    for (index, frames) in [
+        run(&["SET work_mem = '5MB'"]),
+        run(&[read, "UPDATE w1 SET b = 'a' WHERE a = 1", read]),
+        run(&["BEGIN", read]),
+        run(&["UPDATE w1 SET b = 'b' WHERE a = 1"]),
+        run(&["COMMIT"]),
+        run(&["SET my.own = 'a'", "SELECT 1/0"]),
+        run(&["UPDATE w1 SET b = 'c' WHERE a = 1", read, "SELECT 1/0"]),
+        run(&["BEGIN", "SET LOCAL work_mem = '6MB'", read, "ROLLBACK"]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        session.exchange(&frames);
+        while session.status() != 'I' {
+            session.sql("COMMIT");
+        }
+        let those =
+            "(SELECT name FROM pg_prepared_statements UNION ALL SELECT name FROM pg_cursors)";
+        let seen = session.value(&format!("SELECT count(*) FROM {those} AS own"));
+        assert_eq!(seen, "0", "{index}, where it reads");
+        let told = format!("INSERT INTO w1 SELECT 800, name FROM {those} AS own RETURNING b");
+        assert_eq!(session.sql(&told), [[None::<String>; 1]; 0], "{index}, where it writes");
+    }
+    // nor does it take the name of one
+    session.exchange(&Frames::new().parse("pgauthority split", read, &[]).sync());
+    session.sql("SET authority.task = 'unit_tests'");
+    let seen = session.sql("SELECT name FROM pg_prepared_statements");
+    assert_eq!(seen, [[Some("pgauthority split".to_owned())]]);
+}

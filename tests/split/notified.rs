@@ -64,20 +64,23 @@ fn what_it_listens_to_goes_on_into_two_places_and_back() {
     assert_eq!(told(&mut session), ["there 7"]);
 }
 
-#[test]
-fn nothing_is_lost_on_the_way() {
-    let places = Places::start(Major::V15);
-    let mut session = session(&places, "unit_tests");
+/// Moves `session` between tasks while another one notifies it, and gives the numbers that it has sent
+/// and that were heard, in their order. `payload` comes behind each.
+fn heard_while_moving(places: &Places, database: &str, payload: &str) -> (Vec<u32>, Vec<u32>) {
+    let (one, both) = match database {
+        "local" => ("unit_tests", "spanning"),
+        _ => ("run_verification", "spanning"),
+    };
+    let mut session = session(places, one);
     session.sql("LISTEN here");
     let mut heard = Vec::new();
-    let numbers: Vec<u32> = std::thread::scope(|scope| {
+    let sent = std::thread::scope(|scope| {
         let (stop, stopped) = std::sync::mpsc::channel::<()>();
-        let cluster = &places.cluster;
         let sender = scope.spawn(move || {
-            let mut other = cluster.connect("local");
+            let mut other = places.cluster.connect(database);
             let mut sent = Vec::new();
             for number in 0.. {
-                other.sql(&format!("NOTIFY here, '{number}'"));
+                other.sql(&format!("NOTIFY here, '{number} {payload}'"));
                 sent.push(number);
                 if stopped.try_recv().is_ok() {
                     break;
@@ -86,7 +89,7 @@ fn nothing_is_lost_on_the_way() {
             sent
         });
         for _ in 0..8 {
-            for task in ["spanning", "unit_tests"] {
+            for task in [both, one] {
                 let set = format!("SET authority.task = '{task}'");
                 let messages = session.exchange(&Frames::new().query(&set));
                 assert!(messages.iter().all(|message| message.tag != b'E'), "{messages:?}");
@@ -97,11 +100,79 @@ fn nothing_is_lost_on_the_way() {
         sender.join().unwrap()
     });
     heard.extend(notified(&session.exchange(&Frames::new().query("SELECT 1"))));
-    let heard: std::collections::HashSet<String> =
-        heard.into_iter().map(|(_, text)| text).collect();
-    let lost: Vec<_> =
-        numbers.iter().filter(|number| !heard.contains(&format!("here {number}"))).collect();
-    assert!(lost.is_empty(), "of {}: {lost:?}", numbers.len());
+    let number = |(_, text): (u32, String)| {
+        text.split(' ').nth(1).and_then(|number| number.parse().ok()).unwrap()
+    };
+    let channels = session.sql("SELECT * FROM pg_listening_channels()");
+    assert_eq!(channels, [[Some("here".to_owned())]]);
+    (sent, heard.into_iter().map(number).collect())
+}
+
+#[test]
+fn all_of_it_is_told_once_and_in_order_on_the_way() {
+    let places = Places::start(Major::V15);
+    for database in ["local", "neon"] {
+        // short ones, and such that few of them fill what stands between the proxy's own parts
+        for payload in ["", &"x".repeat(7_000)] {
+            let (sent, heard) = heard_while_moving(&places, database, payload);
+            let lost: Vec<_> = sent.iter().filter(|number| !heard.contains(number)).collect();
+            assert!(lost.is_empty(), "{database}: of {}: {lost:?}", sent.len());
+            assert_eq!(heard, sent, "{database}");
+        }
+    }
+}
+
+/// A transaction wakes those who listen once it has removed the files of what it has dropped, long after
+/// others see that it has committed.
+#[test]
+fn what_is_committed_and_has_woken_nobody_yet_is_heard() {
+    let places = Places::start(Major::V18);
+    let mut other = places.cluster.connect("local");
+    let process: i32 = other.value("SELECT pg_backend_pid()").parse().unwrap();
+    let process = rustix::process::Pid::from_raw(process).unwrap();
+    let signal = |signal| rustix::process::kill_process(process, signal).unwrap();
+    let locks = format!(
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'object' AND pid = {}",
+        process.as_raw_nonzero()
+    );
+    let mut watcher = places.cluster.connect("local");
+    let each = |what: &str| {
+        format!(
+            "DO $$BEGIN FOR i IN 1..2000 LOOP EXECUTE '{what} dropped_' || i{}; END LOOP; END$$",
+            if what.starts_with("CREATE") { " || ' ()'" } else { "" }
+        )
+    };
+    for task in ["unit_tests", "spanning"] {
+        let mut asleep = false;
+        for _ in 0..5 {
+            let mut session = session(&places, task);
+            session.sql("LISTEN here");
+            other.sql(&each("CREATE TABLE"));
+            let commit = format!("BEGIN; {}; NOTIFY here, 'late'; COMMIT", each("DROP TABLE"));
+            other.send(&Frames::new().query(&commit)).unwrap();
+            let there = "SELECT count(*) FROM pg_class WHERE relname = 'dropped_1'";
+            while watcher.value(there) == "1" {}
+            // which a NOTIFY would wait for
+            while watcher.value(&locks) != "0" {}
+            signal(rustix::process::Signal::STOP);
+            asleep = told(&mut session).is_empty();
+            if asleep {
+                let away = if task == "spanning" { "unit_tests" } else { "spanning" };
+                let messages = session
+                    .exchange(&Frames::new().query(&format!("SET authority.task = '{away}'")));
+                signal(rustix::process::Signal::CONT);
+                other.receive_until(b'Z');
+                let mut heard: Vec<String> =
+                    notified(&messages).into_iter().map(|(_, text)| text).collect();
+                heard.extend(told(&mut session));
+                assert_eq!(heard, ["here late"], "from {task}");
+                break;
+            }
+            signal(rustix::process::Signal::CONT);
+            other.receive_until(b'Z');
+        }
+        assert!(asleep, "it has always woken the session before it could be stopped");
+    }
 }
 
 #[test]

@@ -170,6 +170,18 @@ fn string() -> Script {
         .commits(&[14, 15], false)
 }
 
+/// RESET ALL sets the task back at the end of a string, behind its transaction.
+fn resets() -> Script {
+    let task = "SET authority.task = 'spanning_too'";
+    Script::new("resets")
+        .query(task)
+        .query(&format!("{}; {READ}; RESET ALL", insert(11)))
+        .commits(&[11], false)
+        .query(task)
+        .query(&format!("{}; RESET ALL", insert(12)))
+        .commits(&[12], false)
+}
+
 fn settings() -> Script {
     Script::new("settings")
         .queries(&["SET work_mem = '5MB'", "LISTEN channel", &insert(11)])
@@ -237,6 +249,7 @@ pub fn scripts() -> Vec<Script> {
         savepoints(),
         cursors(),
         string(),
+        resets(),
         settings(),
         autocommit(),
         calls(),

@@ -6,7 +6,7 @@ use super::places::Places;
 use super::support::process::eventually;
 use super::support::proxy::{PROD, STAGING};
 use super::support::{Major, Proxy, Wire};
-use super::tap::Tap;
+use super::tap::{From, Tap};
 
 /// The places where sessions read and write, each behind a tap.
 pub struct Tapped {
@@ -35,9 +35,27 @@ impl Tapped {
             .entry("both", entry)
             .trusted("reading", "neon", "")
             .trusted("writing", "local", "")
+            .raw("[[decision]]\ntask = \"spanning_too\"\nread = \"neon\"\nwrite = \"local\"\n")
             .start();
         let admin = places.cluster.connect("local");
         Tapped { places, read, write, proxy, admin }
+    }
+
+    /// Runs what is to be cut, as it is, until the messages are as many as the time before: catalogs are
+    /// known then, as to those that come after it.
+    pub fn uncut<T>(&mut self, run: impl Fn(&Tapped) -> T) -> (T, Vec<u32>) {
+        let mut counts = Vec::new();
+        loop {
+            self.read.arm(None);
+            self.write.arm(None);
+            let seen = (run(self), self.take_rows());
+            let count = [&self.read, &self.write]
+                .map(|tap| [From::Proxy, From::Server].map(|from| tap.count(from)));
+            if counts.last() == Some(&count) || counts.len() == 5 {
+                return seen;
+            }
+            counts.push(count);
+        }
     }
 
     /// The keys in the table that scripts write, once no session is left that could add some;

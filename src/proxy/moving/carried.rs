@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::breaking::Breaking;
 use super::question::{self, NAME, end};
-use super::talk::{Line, Reply, exchange, patiently};
+use super::talk::{Line, Reply, exchange, patiently, said};
 use crate::contract::parameter::{self, Parameter};
 use crate::gate::MAX_NOTED;
 use crate::policy::{Denial, Rule};
@@ -206,8 +206,8 @@ impl Carried {
         let settings = self.settings.iter().map(|(name, value)| (&name[..], &value[..]));
         let (timeouts, settings): (Vec<_>, Vec<_>) =
             settings.partition(|(name, _)| name.ends_with(b"_timeout"));
-        for (name, value) in settings.into_iter().chain([own]) {
-            must(line, &set_config(name, value), aside).await?;
+        for setting in settings.into_iter().chain([own]) {
+            set(line, setting, task, aside).await?;
         }
         for channel in &self.channels {
             let listened =
@@ -222,8 +222,8 @@ impl Carried {
             None if foreign => must(line, b"RESET client_encoding", aside).await?,
             None => {}
         }
-        for (name, value) in timeouts {
-            must(line, &set_config(name, value), aside).await?;
+        for setting in timeouts {
+            set(line, setting, task, aside).await?;
         }
         forget(line, aside).await
     }
@@ -234,6 +234,23 @@ impl Carried {
         let prepared = self.prepared.iter().flat_map(|one| [&one.name, &one.text]);
         settings.chain(prepared).chain(&self.channels).all(|text| text.is_ascii())
     }
+}
+
+/// Sets a parameter there; the new place may have no such one, or not let it have that value.
+async fn set(
+    line: &mut impl Line,
+    (name, value): (&[u8], &[u8]),
+    task: &str,
+    aside: &mut BytesMut,
+) -> Result<(), Failed> {
+    let set = must(line, &set_config(name, value), aside).await;
+    set.map_err(|failed| {
+        failed.hinted(&format!(
+            "RESET {} first, or connect again with options='-c {}={task}'",
+            String::from_utf8_lossy(name),
+            parameter::TASK
+        ))
+    })
 }
 
 fn set_config(name: &[u8], value: &[u8]) -> Vec<u8> {
@@ -268,7 +285,12 @@ pub(super) async fn must(
     match patiently(line, &request, aside, || false).await?.error {
         None => Ok(()),
         Some(body) => {
-            let hint = Fields::new(&body).get(field::HINT).map(String::from_utf8_lossy);
+            let fields = Fields::new(&body);
+            if fields.code().is_some_and(|code| code.starts_with(b"08")) {
+                // one of two places cannot be reached
+                return Err(Failed::Lost(io::Error::other(said(&body))));
+            }
+            let hint = fields.get(field::HINT).map(String::from_utf8_lossy);
             Err(Failed::Refused(Box::new(Denial::new(
                 Rule::TaskChange,
                 format!("the session cannot go where the task leads: {}", said(&body)),
@@ -284,12 +306,6 @@ pub(super) async fn forget(line: &mut impl Line, aside: &mut BytesMut) -> Result
     end(&mut request);
     exchange(line, &request, aside).await?;
     Ok(())
-}
-
-/// An error's message.
-fn said(body: &[u8]) -> String {
-    let message = Fields::new(body).get(field::MESSAGE).unwrap_or_default();
-    String::from_utf8_lossy(message).into_owned()
 }
 
 /// An array of OIDs, as its output function writes it.

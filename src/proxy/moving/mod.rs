@@ -10,10 +10,12 @@
 
 mod breaking;
 mod carried;
+mod parting;
 mod question;
 mod session;
 mod talk;
 
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -22,8 +24,11 @@ use tokio::time::timeout;
 
 use breaking::Breaking;
 use carried::{Carried, Failed, forget, must};
+use parting::part;
+pub(super) use question::unique;
 pub(super) use session::{Session, guard};
 pub(super) use talk::Line;
+use talk::PATIENCE;
 
 use super::declare::declare;
 use super::ending::shutdown;
@@ -64,11 +69,25 @@ pub(super) async fn go(mut old: Session) {
     match attempted {
         Ok(new) => replace(old, new, &aside, astray.unasked).await,
         Err(Failed::Refused(denial)) => stay(old, &astray, &denial, &aside).await,
-        Err(Failed::Lost(error)) => {
-            let why = format!("the connection was lost as the session moved: {error}");
-            old.end(&ErrorResponse::fatal("08006", why)).await;
-        }
+        Err(Failed::Lost(error)) => old.end(&lost(&error)).await,
         Err(Failed::Drained) => old.end(&shutdown()).await,
+    }
+}
+
+fn lost(error: &io::Error) -> ErrorResponse {
+    let why = format!("the connection was lost as the session moved: {error}");
+    ErrorResponse::fatal("08006", why)
+}
+
+/// The session could not stay where it is.
+fn not_back(why: Failed) -> ErrorResponse {
+    match why {
+        Failed::Lost(error) => lost(&error),
+        Failed::Refused(denial) => {
+            let why = format!("the task of before could not be set again: {}", denial.message);
+            ErrorResponse::fatal("55000", why)
+        }
+        Failed::Drained => shutdown(),
     }
 }
 
@@ -103,10 +122,12 @@ async fn attempt(
         let mut new = open(&worker, (origin, known), task).await?;
         let (mut ours, theirs) = Stream::pipe();
         drop(new.session.swap(Port::new(theirs, BytesMut::new())));
-        let mut said = BytesMut::new();
-        let repeated = carried.repeat(task, &mut ours, &mut said);
+        if carried.listens() {
+            new.session.keep_apart();
+        }
+        let repeated = carried.repeat(task, &mut ours, &mut new.reports);
         new.session.meanwhile(repeated).await?;
-        new.reports.unsplit(said);
+        settle(&mut new.session, &mut ours, &mut new.reports).await?;
         Ok(new)
     };
     let arrived = tokio::select! {
@@ -116,16 +137,33 @@ async fn attempt(
     };
     match arrived {
         Ok(Err(Failed::Lost(error))) => Err(Failed::Refused(unreachable(error.to_string()))),
-        Ok(Ok(new)) => {
-            if carried.listens() {
-                // what it is notified of until it listens there
-                let _ = timeout(limit, old.hear_out(aside)).await;
+        Ok(Ok(mut new)) if carried.listens() => {
+            let New { session, reports, .. } = &mut new;
+            match timeout(limit, part(old, session, (aside, reports))).await {
+                Ok(Ok(())) => Ok(new),
+                Ok(Err(error)) => Err(Failed::Refused(unreachable(error.to_string()))),
+                // what either owes is not known
+                Err(_) => Err(Failed::Lost(io::ErrorKind::TimedOut.into())),
             }
-            Ok(new)
         }
-        Ok(refused) => refused,
+        Ok(arrived) => arrived,
         Err(_) => Err(Failed::Refused(unreachable(format!("no answer in {limit:?}")))),
     }
+}
+
+/// Its client, the proxy itself, has heard all of it.
+async fn settle(
+    session: &mut Session,
+    line: &mut impl Line,
+    said: &mut BytesMut,
+) -> Result<(), Failed> {
+    for _ in 0..PATIENCE {
+        if session.is_settled() {
+            return Ok(());
+        }
+        session.meanwhile(forget(line, said)).await?;
+    }
+    Err(io::Error::other("the session has more to say again and again").into())
 }
 
 fn unreachable(why: String) -> Box<Denial> {
@@ -222,13 +260,16 @@ async fn stay(mut old: Session, astray: &Astray, denial: &Denial, aside: &BytesM
         }
         forget(&mut ours, &mut said).await
     };
-    if old.meanwhile(back).await.is_err() {
+    let mut is_back = old.meanwhile(back).await;
+    if is_back.is_ok() {
+        is_back = settle(&mut old, &mut ours, &mut said).await;
+    }
+    if let Err(why) = is_back {
         drop(old.swap(client));
         if old.worker().drains() {
             return old.end(&shutdown()).await;
         }
-        let why = "the task of before could not be set again";
-        return old.end(&ErrorResponse::fatal("55000", why)).await;
+        return old.end(&not_back(why)).await;
     }
     let error = old.refused(denial, astray.by.as_deref()).await;
     let mut out = aside.clone();

@@ -12,13 +12,17 @@ use super::breaking::Breaking;
 use super::talk::{Line, Reply, patiently};
 use crate::net::random_bytes;
 use crate::protocol::message;
+use crate::proxy::split::OWN;
 use crate::sql::quote::literal;
 
 /// The name of the proxy's own statement and portal: no client's has it, which would be lost.
-pub(super) static NAME: LazyLock<Vec<u8>> = LazyLock::new(|| {
+pub(super) static NAME: LazyLock<Vec<u8>> = LazyLock::new(|| unique("move"));
+
+/// A name of the proxy's own that nobody else has.
+pub(in crate::proxy) fn unique(what: &str) -> Vec<u8> {
     let random = random_bytes::<8>().unwrap_or_default();
-    format!("pgauthority move {:016x}", u64::from_ne_bytes(random)).into_bytes()
-});
+    format!("pgauthority {what} {:016x}", u64::from_ne_bytes(random)).into_bytes()
+}
 
 /// Parameters that are put aside for the question, and what they are before it.
 const BEFORE: &str = "
@@ -61,7 +65,7 @@ SELECT 'listens', channel, NULL, NULL, NULL
 UNION ALL
 SELECT 'prepared', name, statement, parameter_types::pg_catalog.oid[]::pg_catalog.text, from_sql
   FROM pg_catalog.pg_prepared_statements
- WHERE name OPERATOR(pg_catalog.<>) 'pgauthority move'
+ WHERE name OPERATOR(pg_catalog.<>) ALL ('pgauthority own')
 UNION ALL
 SELECT 'cursor', name, NULL, NULL, NULL
   FROM pg_catalog.pg_cursors
@@ -127,7 +131,9 @@ pub(super) async fn ask(
     aside: &mut BytesMut,
     breaking: &Breaking,
 ) -> io::Result<Reply> {
-    let state = STATE.replace("'pgauthority move'", &String::from_utf8_lossy(&literal(&NAME)));
+    let [here, split] = [&NAME, &OWN].map(|name| literal(name));
+    let own = [&b"ARRAY["[..], &here, b", ", &split, b"]"].concat();
+    let state = STATE.replace("'pgauthority own'", &String::from_utf8_lossy(&own));
     let state = custom.fold(state.into_bytes(), |mut text, name| {
         let name = literal(name.as_bytes());
         for part in [&b"\nUNION ALL SELECT 'setting', "[..], &name, b", "] {

@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::breaking::Breaking;
 use super::carried::{Carried, Failed};
 use super::no_client;
-use super::talk::{Line, exchange};
+use super::parting::Heard;
+use super::question::{self, NAME};
+use super::talk::{Line, patiently};
 use crate::audit::{Event, EventKind};
 use crate::gate::{Astray, Declaring};
 use crate::policy::Denial;
@@ -24,7 +26,8 @@ use crate::proxy::refuse::detail;
 use crate::proxy::session::{Kept, One, Origin};
 use crate::proxy::split::{Split, characters};
 use crate::proxy::worker::{SessionHandle, Worker};
-use crate::split::ISOLATION;
+use crate::split::{ISOLATION, Side};
+use crate::sql::Class;
 use crate::upstream::READ_ONLY;
 
 /// The read-only default, where it is the proxy that has set it: the server says of it what it
@@ -123,20 +126,61 @@ impl Session {
         }
     }
 
-    /// What its servers have notified it of so far, as far as they can be reached.
-    pub(super) async fn hear_out(&mut self, aside: &mut BytesMut) {
-        let heard = aside.len();
+    /// Runs statements, in one transaction, on each of its servers, or only where it may write, beneath
+    /// its law. What they tell meanwhile is appended to `heard`. Nothing is owed there.
+    pub(super) async fn run_beneath(
+        &mut self,
+        texts: &[&[u8]],
+        writes: bool,
+        heard: &mut Heard,
+    ) -> io::Result<()> {
+        let mut request = BytesMut::new();
+        texts.iter().for_each(|text| message::run(&mut request, &NAME, text));
+        question::end(&mut request);
         match self {
             Session::One(one) => {
                 let Leg { gate, port, .. } = &mut one.relay.leg;
-                let _ = exchange(port, message::SYNC, aside).await;
-                gate.name_processes(&mut aside[heard..]);
+                if writes && !gate.policy().always_allows(Class::Write) {
+                    return Ok(());
+                }
+                let mut told = BytesMut::new();
+                let run = patiently(port, &request, &mut told, || false).await;
+                gate.name_processes(&mut told);
+                heard[0].unsplit(told);
+                run?;
             }
             Session::Split(split) => {
-                for (_, leg) in split.lines() {
-                    let _ = exchange(leg, message::SYNC, aside).await;
+                for (side, mut leg) in split.asking() {
+                    if !writes || side == Side::Write {
+                        let heard = &mut heard[side as usize];
+                        patiently(&mut leg, &request, heard, || false).await?;
+                    }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Notifications are kept apart by server from now on, where there are two.
+    pub(super) fn keep_apart(&mut self) {
+        if let Session::Split(split) = self {
+            split.keep_apart();
+        }
+    }
+
+    /// What has been kept since; of one server it is among what the client has been told.
+    pub(super) fn kept_apart(&mut self, told: &mut BytesMut) -> Heard {
+        match self {
+            Session::One(_) => [told.split(), BytesMut::new()],
+            Session::Split(split) => split.kept_apart(),
+        }
+    }
+
+    /// Its client has been sent all, and nothing is owed.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Session::One(one) => one.relay.leg.gate.is_idle() && !one.relay.client.has_unsent(),
+            Session::Split(split) => !split.has_unsent(),
         }
     }
 

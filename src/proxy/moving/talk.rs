@@ -7,6 +7,7 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::task::coop::unconstrained;
 
 use super::question::NAME;
 use crate::protocol::error_response::field;
@@ -14,7 +15,7 @@ use crate::protocol::{Fields, HEADER_LENGTH, Header, backend, body, message};
 use crate::proxy::port::Port;
 
 /// How often what was cancelled is tried again.
-const PATIENCE: usize = 20;
+pub(super) const PATIENCE: usize = 20;
 
 /// Where what is said goes.
 pub(in crate::proxy) trait Line {
@@ -54,7 +55,7 @@ impl Reply {
 /// Not cancel safe: answers would be left over.
 ///
 /// # Errors
-/// The line broke, or something else than the protocol came.
+/// The line broke, the server has ended the session, or something else than the protocol came.
 pub(in crate::proxy) async fn exchange(
     line: &mut impl Line,
     request: &[u8],
@@ -84,7 +85,13 @@ pub(in crate::proxy) async fn exchange(
                 let own = |column: &[u8]| frame.slice_ref(column);
                 reply.rows.push(row.into_iter().map(|column| column.map(own)).collect());
             }
-            backend::ERROR_RESPONSE => reply.error = Some(frame.slice(HEADER_LENGTH..)),
+            backend::ERROR_RESPONSE => {
+                let body = frame.slice(HEADER_LENGTH..);
+                if Fields::new(&body).is_last() {
+                    return Err(io::Error::other(said(&body)));
+                }
+                reply.error = Some(body);
+            }
             backend::PARAMETER_STATUS | backend::NOTIFICATION_RESPONSE => {
                 aside.extend_from_slice(&frame);
             }
@@ -127,6 +134,11 @@ pub(super) async fn patiently(
     }
 }
 
+/// An error's message.
+pub(super) fn said(body: &[u8]) -> String {
+    Fields::new(body).text(field::MESSAGE).unwrap_or_default().into_owned()
+}
+
 impl Line for Port {
     async fn say(&mut self, bytes: &[u8]) -> io::Result<()> {
         poll_fn(|cx| Poll::Ready(Port::send(self, cx, bytes))).await?;
@@ -158,7 +170,8 @@ impl Line for DuplexStream {
     }
 
     async fn at_hand(&mut self, into: &mut BytesMut) -> io::Result<bool> {
-        let mut read = std::pin::pin!(self.read_buf(into));
+        // what the runtime makes a task wait for when it has done much at once is there all the same
+        let mut read = std::pin::pin!(unconstrained(self.read_buf(into)));
         poll_fn(|cx| match read.as_mut().poll(cx) {
             Poll::Ready(read) => Poll::Ready(read.map(|length| length > 0)),
             Poll::Pending => Poll::Ready(Ok(false)),

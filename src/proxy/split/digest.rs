@@ -117,10 +117,11 @@ impl Split {
 
     fn answer(&mut self, side: Side, kind: u8, frame: &BytesMut) -> Result<(), End> {
         match kind {
-            backend::NOTIFICATION_RESPONSE if self.late.is_some() => {
-                self.notified.extend_from_slice(frame);
-            }
-            backend::NOTIFICATION_RESPONSE => self.aside().extend_from_slice(frame),
+            backend::NOTIFICATION_RESPONSE => match &mut self.apart {
+                Some(apart) => apart[side as usize].extend_from_slice(frame),
+                None if self.late.is_some() => self.notified.extend_from_slice(frame),
+                None => self.aside().extend_from_slice(frame),
+            },
             backend::PARAMETER_STATUS => self.report(side, frame),
             backend::NOTICE_RESPONSE => {
                 let leg = self.leg(side)?;
@@ -212,6 +213,7 @@ impl Split {
                 undone.extend(leg.owed.pop_front());
             }
             leg.skipping = leg.owed.is_empty();
+            leg.has_own |= undone.iter().any(|owed| owed.kind == Kind::Close);
         }
         // what stands behind the next ReadyForQuery has not failed with it
         leg.failed |= leg.owed.len() <= 1;

@@ -125,6 +125,8 @@ pub(super) struct Leg {
     /// The last error that the client has not been told.
     pub(super) unsaid: Option<String>,
     pub(super) closed: bool,
+    /// A statement of the splitter's own may be there.
+    pub(super) has_own: bool,
     /// When something was last sent there.
     pub(super) used: Instant,
     pub(super) tidings: Rc<Tidings>,
@@ -191,6 +193,7 @@ impl Leg {
             failed: false,
             unsaid: None,
             closed: false,
+            has_own: false,
             used: Instant::now(),
             tidings,
             farewell: None,

@@ -39,7 +39,7 @@ use open::Ground;
 pub(super) use open::{Begun, begin};
 pub(super) use refuse::refused_in_string;
 pub(super) use run::unsupported;
-pub(super) use text::characters;
+pub(super) use text::{OWN, characters};
 
 use super::moving::{self, Session};
 use crate::net::Stream;
@@ -144,8 +144,12 @@ pub(super) struct Split {
     late: Option<Reports>,
     /// Notifications that wait with them.
     notified: BytesMut,
+    /// Notifications by leg, while the session moves here: the old servers tell some of them.
+    apart: Option<Box<[BytesMut; 2]>>,
     /// The write leg is about to commit the block.
     committing: bool,
+    /// What stands before the RESET ALL that ends a string has committed.
+    behind_commit: bool,
     /// The write leg has committed a pipeline: the client gets ReadyForQuery, whatever becomes of
     /// the read leg.
     committed: bool,
@@ -212,6 +216,13 @@ impl Split {
     /// to commit it.
     fn lost(&self, side: Side) -> ErrorResponse {
         let name = self.ground.name(side);
+        if self.behind_commit {
+            return ErrorResponse::fatal(
+                "08007",
+                format!("the connection to upstream \"{name}\" was lost behind a commit"),
+            )
+            .with_detail("what stands before RESET ALL in its string has been committed");
+        }
         let commits = self.legs[Side::Write as usize]
             .as_ref()
             .is_some_and(|leg| !leg.is_quiet() && (self.committing || leg.commits && !leg.begun));

@@ -124,6 +124,21 @@ impl Split {
         }
     }
 
+    /// Something is not sent to its client yet.
+    pub(in crate::proxy) fn has_unsent(&self) -> bool {
+        !self.out.is_empty()
+    }
+
+    /// Keeps what its legs are notified of apart from now on.
+    pub(in crate::proxy) fn keep_apart(&mut self) {
+        self.apart = Some(Box::default());
+    }
+
+    /// What they have been notified of since; from now on the client is told.
+    pub(in crate::proxy) fn kept_apart(&mut self) -> [BytesMut; 2] {
+        self.apart.take().map(|apart| *apart).unwrap_or_default()
+    }
+
     /// Another client, for the one it has; nothing is unsent to it.
     pub(in crate::proxy) fn swap(&mut self, client: Port) -> Port {
         let (stream, held) = client.into_parts();

@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::leg::{Kind, Leg, Named, Pass};
-use super::{Block, End, Split};
+use super::{Block, End, Split, text};
 use crate::protocol::{HEADER_LENGTH, Header, frontend as kind, message};
 use crate::split::Side;
 
@@ -19,14 +19,17 @@ const AWAKE: Duration = Duration::from_secs(1);
 const AHEAD: usize = 64 * 1024;
 
 impl Split {
-    /// Sends what the client is to get.
+    /// Sends what the client is to get. Cancel safe: what is not sent stays in `out`.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
-        if !self.out.is_empty() {
-            self.client.write_all(&self.out).await?;
-            self.client.flush().await?;
-            self.out.clear();
+        if self.out.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        while !self.out.is_empty() {
+            if self.client.write_buf(&mut self.out).await? == 0 {
+                return Err(End::Client(io::ErrorKind::WriteZero.into()));
+            }
+        }
+        self.client.flush().await.map_err(End::Client)
     }
 
     /// Waits until the client has sent something; meanwhile the legs' answers go to it.
@@ -260,8 +263,25 @@ impl Split {
         frame: &[u8],
     ) -> Result<(), End> {
         self.is_there(side)?;
+        if kind == Kind::Sync {
+            self.close_own(side).await?;
+        }
         self.owe(side, kind, pass, None)?;
+        self.leg(side)?.has_own |= kind == Kind::Parse && text::is_own(frame);
         self.send(side, frame).await
+    }
+
+    /// Nothing of the splitter's own outlasts a pipeline: the session would see it.
+    async fn close_own(&mut self, side: Side) -> Result<(), End> {
+        let leg = self.leg(side)?;
+        if leg.skipping || !std::mem::take(&mut leg.has_own) {
+            return Ok(());
+        }
+        for what in [b'P', b'S'] {
+            self.owe(side, Kind::Close, Pass::Nothing, None)?;
+            self.send(side, &text::own_close(what)).await?;
+        }
+        Ok(())
     }
 
     /// A message that a leg answers is about to go there. Behind an error the leg skips it, and

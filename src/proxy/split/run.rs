@@ -136,7 +136,7 @@ impl Split {
             (Kind::Close, errors, text::own_close(b'P')),
             (Kind::Close, errors, text::own_close(b'S')),
             (Kind::Parse, errors, text::own_parse(text, values)),
-            (Kind::Bind, errors, text::own_bind(text::OWN_PORTAL, values)),
+            (Kind::Bind, errors, text::own_bind(&text::OWN, values)),
             (Kind::Execute, pass, text::own_execute()),
         ] {
             self.request(side, kind, pass, &frame).await?;

@@ -239,10 +239,12 @@ impl Split {
             if implicit && index == last && self.resets_task(statement) {
                 // outside a transaction: what stands before it commits first
                 implicit = false;
+                let writes = self.is_begun(Side::Write);
                 done = self.commit_parts().await?;
                 if !done {
                     break;
                 }
+                self.behind_commit = writes;
             }
             // the last one is complete once its transaction has committed
             self.holding = implicit && index == last;
@@ -270,6 +272,11 @@ impl Split {
             }
         }
         self.holding = false;
+        if std::mem::take(&mut self.behind_commit) && !done {
+            let why =
+                "RESET ALL failed, and what stands before it in its string has been committed";
+            return Err(End::Diverged { why: why.to_owned(), statement: None });
+        }
         if implicit {
             match done {
                 true => drop(self.commit_parts().await?),

@@ -1,13 +1,16 @@
 //! The parts of the client's messages that decide where they go, and own messages.
 
+use std::sync::LazyLock;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::protocol::{HEADER_LENGTH, body, frontend, message};
+use crate::proxy::moving::unique;
 use crate::split::{self, Values};
 use crate::sql::Effect;
 
-/// The name of the splitter's own prepared statement, on each leg.
-const OWN: &[u8] = b"pgauthority split";
+/// The name of the splitter's own prepared statement, and of its portal, on each leg.
+pub(in crate::proxy) static OWN: LazyLock<Vec<u8>> = LazyLock::new(|| unique("split"));
 
 /// The text of a Query.
 pub(super) fn query(frame: &Bytes) -> Option<Bytes> {
@@ -54,7 +57,13 @@ pub(super) fn parse_of(name: &[u8], text: &[u8], types: &[u8]) -> BytesMut {
 
 /// A Parse of the splitter's own statement.
 pub(super) fn own_parse(text: &[u8], values: Option<&Values>) -> BytesMut {
-    parse_of(OWN, text, values.map_or(&[0; 2], |values| &values.types))
+    parse_of(&OWN, text, values.map_or(&[0; 2], |values| &values.types))
+}
+
+/// Whether a Parse is one of it.
+pub(super) fn is_own(frame: &[u8]) -> bool {
+    body::parse(frame.get(HEADER_LENGTH..).unwrap_or_default())
+        .is_some_and(|(name, _)| name == &OWN[..])
 }
 
 /// A Bind of it to a portal.
@@ -62,7 +71,7 @@ pub(super) fn own_bind(portal: &[u8], values: Option<&Values>) -> BytesMut {
     let mut out = BytesMut::new();
     message::frame(&mut out, frontend::BIND, |out| {
         message::put_cstring(out, portal);
-        message::put_cstring(out, OWN);
+        message::put_cstring(out, &OWN);
         out.put_slice(values.map_or(&[0; 6], |values| &values.bound));
     });
     out
@@ -70,7 +79,7 @@ pub(super) fn own_bind(portal: &[u8], values: Option<&Values>) -> BytesMut {
 
 /// An Execute of its portal.
 pub(super) fn own_execute() -> BytesMut {
-    execute(OWN, 0)
+    execute(&OWN, 0)
 }
 
 /// An Execute of a portal, for so many rows; 0: to its end.
@@ -85,7 +94,7 @@ pub(super) fn execute(portal: &[u8], rows: u32) -> BytesMut {
 
 /// A Close of it: `S` the statement, `P` its portal.
 pub(super) fn own_close(kind: u8) -> BytesMut {
-    close(kind, OWN)
+    close(kind, &OWN)
 }
 
 /// A Close of one of the client's own: `S` a statement, `P` a portal.
@@ -97,9 +106,6 @@ pub(super) fn close(kind: u8, name: &[u8]) -> BytesMut {
     });
     out
 }
-
-/// The name of its portal.
-pub(super) const OWN_PORTAL: &[u8] = OWN;
 
 /// The characters of a text, for positions: bytes that begin one in UTF-8.
 pub(in crate::proxy) fn characters(text: &[u8]) -> u32 {

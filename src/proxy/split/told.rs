@@ -18,7 +18,12 @@ use crate::sql::{Effect, SetScope, Statement};
 impl Split {
     /// A leg that is open has been told what it missed.
     pub(super) async fn informed(&mut self, side: Side) -> Result<(), End> {
-        let in_pipeline = self.leg(side)?.pipeline;
+        let leg = self.leg(side)?;
+        let in_pipeline = leg.pipeline;
+        if leg.has_own && !in_pipeline {
+            // a pipeline that failed has left it
+            self.request(side, Kind::Sync, Pass::Nothing, message::SYNC).await?;
+        }
         let pending = self.journal.take_pending(side, in_pipeline);
         let protocol = self.protocol;
         if !in_pipeline {
