@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::law::CONFIRM_OPTION;
+use super::support::process::eventually;
 use super::support::proxy::PROD;
 use super::support::wire::Frames;
 use super::support::{Cluster, Proxy, Wire};
@@ -153,7 +154,11 @@ fn what_the_operator_trusts_counts_for_all_sessions_at_once() {
     let text = fs::read_to_string(&path).unwrap();
     let text = text.lines().filter(|line| !line.starts_with("trusted_routines"));
     fs::write(&path, text.collect::<Vec<_>>().join("\n")).unwrap();
+    let loaded = proxy.events("config_loaded").len();
     proxy.reload();
+    eventually("the configuration to be loaded", Duration::from_secs(10), || {
+        (proxy.events("config_loaded").len() > loaded).then_some(())
+    });
     // the session of before reads the catalog first
     assert_eq!(old.error(reads).code(), "42501");
     assert_eq!(proxy.connect("prod").error(reads).code(), "42501");
