@@ -1,10 +1,12 @@
 //! A client that has asked for a session and does not have it yet.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::net::tls::ClientTls;
 use crate::net::{Peer, Stream};
@@ -15,6 +17,9 @@ use crate::upstream::RelayClient;
 pub const MAX_PASSWORD_LENGTH: usize = 65_535;
 /// PostgreSQL's `PG_MAX_SASL_MESSAGE_LENGTH`.
 pub const MAX_SASL_LENGTH: usize = 1_024;
+
+/// How long a client may take to hear that its connection ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// A client whose startup packet has been read. Nothing behind the packet has: what comes next is
 /// still in the stream.
@@ -100,7 +105,12 @@ impl Client {
 
     /// Sends a last message and ends the connection. Errors do not matter any more.
     pub async fn refuse(&mut self, response: &ErrorResponse) {
-        let _ = self.send(&response.to_bytes()).await;
+        self.end_with(&response.to_bytes()).await;
+    }
+
+    /// The same of a message that is encoded already.
+    pub async fn end_with(&mut self, frame: &[u8]) {
+        let _ = self.send(frame).await;
         let _ = self.stream.shutdown().await;
     }
 }
@@ -135,6 +145,11 @@ impl RelayClient for Client {
             }
         })
     }
+}
+
+/// Ends a connection: a TLS client takes an end that is not said for an error.
+pub(super) async fn hang_up(stream: &mut Stream) {
+    let _ = timeout(FAREWELL, stream.shutdown()).await;
 }
 
 /// Whether an error only says that the other side is gone.

@@ -106,7 +106,10 @@ pub async fn handshake(
             let stream = opening.stream.take().ok_or_else(lost)?;
             return Ok(Handshake::Cancel { process_id, key, stream: Box::new(stream) });
         }
-        Ok(Outcome::Closed) => return Ok(Handshake::Closed),
+        Ok(Outcome::Closed) => {
+            opening.close().await;
+            return Ok(Handshake::Closed);
+        }
         Err(error) => error,
     };
     opening.explain(&error).await;
@@ -249,6 +252,13 @@ impl<'a> Opening<'a> {
         Ok(Handshake::Startup(Box::new(client)))
     }
 
+    /// Ends the connection: within TLS that is said.
+    async fn close(&mut self) {
+        if let Some(stream) = &mut self.stream {
+            let _ = stream.shutdown().await;
+        }
+    }
+
     /// Tells the client, in the form of the protocol it asked for, and ends the connection.
     async fn explain(&mut self, error: &HandshakeError) {
         let Some(stream) = &mut self.stream else { return };
@@ -262,7 +272,7 @@ impl<'a> Opening<'a> {
             }
             let _ = stream.write_all(&out).await;
         }
-        let _ = stream.shutdown().await;
+        self.close().await;
     }
 }
 

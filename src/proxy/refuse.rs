@@ -115,8 +115,7 @@ impl Newcomer {
         }
         let known = self.record(rule, event).await;
         if error.is_verbatim() {
-            let _ = self.client.send(&error.frame()).await;
-            return;
+            return self.client.end_with(&error.frame()).await;
         }
         let mut response = ErrorResponse::fatal(rule.sqlstate(), error.message())
             .with_detail(detail(&self.place, rule, &known, error.detail()));

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::authenticate::{Authenticated, authenticate};
-use super::client::Client;
+use super::client::{Client, hang_up};
 use super::declare::{Declared, declare};
 use super::ending::Finish;
 use super::handshake::{Handshake, handshake};
@@ -46,10 +46,9 @@ pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer)
     let shaken = timeout(login_timeout, handshake(stream, peer, &loaded.config.server)).await;
     let client = match shaken {
         Ok(Ok(Handshake::Startup(client))) => client,
-        Ok(Ok(Handshake::Cancel { process_id, key, stream })) => {
+        Ok(Ok(Handshake::Cancel { process_id, key, mut stream })) => {
             cancel(&worker, process_id, &key).await;
-            drop(stream);
-            return;
+            return hang_up(&mut stream).await;
         }
         Ok(Ok(Handshake::Closed)) => return,
         Ok(Err(error)) => return tracing::info!(client = %peer, %error, "handshake failed"),
@@ -65,7 +64,10 @@ pub(super) async fn serve_client(worker: Rc<Worker>, stream: Stream, peer: Peer)
     let ((cancel, key), (started, origin)) = match keyed {
         Ok(Ok(begun)) => begun,
         Ok(Err(refusal)) => return newcomer.answer(refusal).await,
-        Err(_) => return tracing::info!(client = %peer, "login took too long"),
+        Err(_) => {
+            tracing::info!(client = %peer, "login took too long");
+            return hang_up(&mut newcomer.client.stream).await;
+        }
     };
     newcomer.worker.metrics.login(began.elapsed());
     let kept = Kept { cancel, _places: places, _open: open };

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::support::proxy::STAGING;
 use super::support::wire::Frames;
-use super::support::{Cluster, Proxy, Wire};
+use super::support::wire::cancel_encrypted;
+use super::support::{CertificateAuthority, Cluster, Proxy, Wire};
 
 /// A way to the server that counts the connections over it, and is slow to open them.
 fn slow_way(to: u16, counted: &Arc<AtomicUsize>) -> u16 {
@@ -78,4 +79,36 @@ fn a_flood_of_cancel_requests_for_one_session_takes_few_connections() {
     assert_eq!(wire.value("SELECT 1"), "1");
     assert_eq!(cancelled(&proxy, &mut wire, 1), "57014");
     assert!(counted.load(Ordering::SeqCst) - before > taken);
+}
+
+/// A client takes the end of a TLS connection that is not said for an error: libpq says then that the
+/// cancel request failed.
+#[test]
+fn the_end_of_an_encrypted_connection_is_said() {
+    let authority = CertificateAuthority::new();
+    let cluster = Cluster::builder().start();
+    let proxy = Proxy::builder()
+        .tls(&authority, "require")
+        .upstream("local", STAGING, &cluster)
+        .trusted("app", "local", "")
+        .relayed("relayed", "local", "")
+        .scram("own", "local", "")
+        .start();
+    let login = |entry: &str| proxy.login(entry).tls(authority.pem(), "localhost");
+    let mut wire = Wire::tcp(proxy.port, &login("app")).unwrap();
+    wire.send(&Frames::new().query("SELECT pg_sleep(60)")).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    assert_eq!(cancel_encrypted(&wire, &login("app")).unwrap(), 0);
+    let messages = wire.receive_until(b'Z');
+    let error = messages.iter().find(|one| one.tag == b'E').unwrap();
+    assert_eq!(error.fields().code(), "57014");
+    // the upstream's own refusal, the proxy's, and the end of a session
+    for entry in ["relayed", "own"] {
+        let mut refused = Wire::refused(proxy.port, &login(entry).password("wrong"));
+        assert_eq!(refused.end().map_err(|error| error.to_string()), Ok(()), "{entry}");
+    }
+    let process = wire.value("SELECT pg_backend_pid()");
+    cluster.sql("postgres", &format!("SELECT pg_terminate_backend({process})"));
+    assert_eq!(wire.receive().unwrap().fields().code(), "57P01");
+    assert_eq!(wire.end().map_err(|error| error.to_string()), Ok(()));
 }

@@ -402,13 +402,21 @@ impl Wire {
         Wire::start(Box::new(stream), Address::Unix(socket.to_owned()), None, login)
     }
 
-    fn start(
-        stream: Box<dyn Duplex>,
-        address: Address,
-        end_point: Option<Vec<u8>>,
-        login: &Login,
-    ) -> Result<Wire, Failure> {
-        let mut wire = Wire {
+    /// A connection over TLS whose login fails.
+    pub fn refused(port: u16, login: &Login) -> Wire {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let (authority, name) = login.tls.as_ref().unwrap();
+        let (stream, end_point) = negotiate_tls(stream, authority, name, login).unwrap();
+        let mut wire = Wire::over(Box::new(stream), Address::Tcp(address), Some(end_point));
+        wire.send_bytes(&login.startup()).unwrap();
+        wire.log_in(login).unwrap_err();
+        wire
+    }
+
+    fn over(stream: Box<dyn Duplex>, address: Address, end_point: Option<Vec<u8>>) -> Wire {
+        Wire {
             stream,
             address,
             buffer: Vec::new(),
@@ -417,7 +425,22 @@ impl Wire {
             parameters: BTreeMap::new(),
             startup: Vec::new(),
             end_point,
-        };
+        }
+    }
+
+    /// How the connection ends: an error where TLS does not say so.
+    pub fn end(&mut self) -> io::Result<()> {
+        while self.stream.read(&mut [0; 1024])? > 0 {}
+        Ok(())
+    }
+
+    fn start(
+        stream: Box<dyn Duplex>,
+        address: Address,
+        end_point: Option<Vec<u8>>,
+        login: &Login,
+    ) -> Result<Wire, Failure> {
+        let mut wire = Wire::over(stream, address, end_point);
         wire.stream.write_all(&login.startup())?;
         wire.stream.flush()?;
         wire.log_in(login)?;
@@ -613,14 +636,31 @@ impl Wire {
 
     /// Sends a CancelRequest with this key.
     pub fn cancel_with(&self, process: u32, secret: &[u8]) -> io::Result<()> {
-        let length = u32::try_from(12 + secret.len()).unwrap().to_be_bytes();
-        let code = 80_877_102_u32.to_be_bytes();
-        let request = [&length[..], &code, &process.to_be_bytes(), secret].concat();
+        let request = cancel_request(process, secret);
         match &self.address {
             Address::Tcp(address) => deliver(TcpStream::connect(address)?, &request),
             Address::Unix(socket) => deliver(UnixStream::connect(socket)?, &request),
         }
     }
+}
+
+/// Sends a CancelRequest for a connection over TLS as this login has it; gives how that ends: an error
+/// where the other side does not say so.
+pub fn cancel_encrypted(wire: &Wire, login: &Login) -> Result<usize, Failure> {
+    let Address::Tcp(address) = &wire.address else { panic!("not TCP") };
+    let (authority, name) = login.tls.as_ref().unwrap();
+    let stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let (mut stream, _) = negotiate_tls(stream, authority, name, login)?;
+    stream.write_all(&cancel_request(wire.key.0, &wire.key.1))?;
+    stream.flush()?;
+    Ok(stream.read(&mut [0; 1])?)
+}
+
+fn cancel_request(process: u32, secret: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(12 + secret.len()).unwrap().to_be_bytes();
+    let code = 80_877_102_u32.to_be_bytes();
+    [&length[..], &code, &process.to_be_bytes(), secret].concat()
 }
 
 fn deliver(mut stream: impl Read + Write, request: &[u8]) -> io::Result<()> {
