@@ -44,6 +44,8 @@ mod names;
 mod notified;
 #[path = "split/opening.rs"]
 mod opening;
+#[path = "split/patient.rs"]
+mod patient;
 #[path = "split/places.rs"]
 mod places;
 #[path = "split/prepared.rs"]

@@ -127,6 +127,8 @@ pub(super) struct Leg {
     pub(super) closed: bool,
     /// A statement of the splitter's own may be there.
     pub(super) has_own: bool,
+    /// Nothing is owed but the answer to what keeps it awake.
+    pub(super) roused: bool,
     /// When something was last sent there.
     pub(super) used: Instant,
     pub(super) tidings: Rc<Tidings>,
@@ -194,6 +196,7 @@ impl Leg {
             unsaid: None,
             closed: false,
             has_own: false,
+            roused: false,
             used: Instant::now(),
             tidings,
             farewell: None,
@@ -205,8 +208,21 @@ impl Leg {
         self.owed.is_empty() && self.rest == 0
     }
 
+    /// It is at work for the session.
+    pub(super) fn is_busy(&self) -> bool {
+        !self.is_quiet() && !self.roused
+    }
+
+    /// A Sync has gone that keeps it awake; how what was sent last has ended is still to be seen.
+    pub(super) fn rouse(&mut self) {
+        self.commits = false;
+        self.roused = true;
+        self.owed.push_back(Owed { kind: Kind::Sync, pass: Pass::Nothing, named: None });
+    }
+
     /// A message that is answered is about to go.
     pub(super) fn owe(&mut self, kind: Kind, pass: Pass, named: Option<Named>) {
+        self.roused = false;
         self.commits = kind == Kind::Query || kind == Kind::Sync && self.ran && !self.skipping;
         if kind.is_boundary() {
             self.pipeline = false;

@@ -176,7 +176,7 @@ impl Split {
     pub(super) async fn run(mut self) {
         let end = self.serve().await;
         let farewell = match end {
-            Err(End::Moves) if self.flush().await.is_ok() => {
+            Err(End::Moves) => {
                 let session = Session::Split(Box::new(self));
                 tokio::task::spawn_local(moving::go(session));
                 return;
@@ -202,13 +202,13 @@ impl Split {
                 tracing::debug!(client = %self.ground.origin.peer, %error, "session broke");
                 return;
             }
-            Err(End::Goodbye | End::Told | End::Moves) | Ok(()) => None,
+            Err(End::Goodbye | End::Told) | Ok(()) => None,
         };
         // behind a part of a message it would be read as the rest of it
         if let Some(error) = farewell.filter(|_| !self.is_torn()) {
             error.encode(&mut self.out);
         }
-        let _ = self.flush().await;
+        let _ = pump::deliver(&mut self.client, &mut self.out).await;
         let _ = self.client.shutdown().await;
     }
 
@@ -244,6 +244,7 @@ impl Split {
     async fn serve(&mut self) -> Result<(), End> {
         loop {
             if self.moving {
+                self.finish().await?;
                 return Err(End::Moves);
             }
             match Header::from_frontend(&self.input) {

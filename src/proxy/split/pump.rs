@@ -4,11 +4,13 @@ use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 
 use super::leg::{Kind, Leg, Named, Pass};
 use super::{Block, End, Split, text};
+use crate::net::Stream;
 use crate::protocol::{HEADER_LENGTH, Header, frontend as kind, message};
 use crate::split::Side;
 
@@ -19,17 +21,83 @@ const AWAKE: Duration = Duration::from_secs(1);
 const AHEAD: usize = 64 * 1024;
 
 impl Split {
-    /// Sends what the client is to get. Cancel safe: what is not sent stays in `out`.
+    /// Sends what the client is to get. A client that is slow to take it leaves no leg idle. Cancel
+    /// safe: what is not sent stays in `out`.
     pub(super) async fn flush(&mut self) -> Result<(), End> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        while !self.out.is_empty() {
-            if self.client.write_buf(&mut self.out).await? == 0 {
-                return Err(End::Client(io::ErrorKind::WriteZero.into()));
+        let mut done = self.out.is_empty();
+        while !done {
+            let [of_read, of_write] =
+                Side::BOTH.map(|side| self.is_asked(side) && !self.is_busy(side));
+            let [read, write] = &mut self.legs;
+            let came = tokio::select! {
+                biased;
+                sent = deliver(&mut self.client, &mut self.out) => {
+                    sent?;
+                    done = true;
+                    continue;
+                }
+                length = receive(read), if of_read => Came::Leg(Side::Read, length),
+                length = receive(write), if of_write => Came::Leg(Side::Write, length),
+                () = tokio::time::sleep(AWAKE) => Came::Woken,
+            };
+            match came {
+                Came::Leg(side, length) => self.received(side, length)?,
+                _ => {
+                    self.keep_awake(Side::Read).await;
+                    self.keep_awake(Side::Write).await;
+                }
             }
         }
-        self.client.flush().await.map_err(End::Client)
+        Ok(())
+    }
+
+    /// Nothing is under way, and the client has what it is to get: another conversation may begin.
+    pub(super) async fn finish(&mut self) -> Result<(), End> {
+        loop {
+            self.flush().await?;
+            if !Side::BOTH.into_iter().any(|side| self.is_asked(side)) {
+                return Ok(());
+            }
+            self.settle().await?;
+        }
+    }
+
+    /// A leg has still to answer something.
+    fn is_asked(&self, side: Side) -> bool {
+        self.legs[side as usize].as_ref().is_some_and(|leg| !leg.is_quiet())
+    }
+
+    fn is_busy(&self, side: Side) -> bool {
+        self.legs[side as usize].as_ref().is_some_and(Leg::is_busy)
+    }
+
+    /// Waits until one of these legs has sent something, or the client if it is listened to (true:
+    /// it has); not longer than a second where a leg is to be kept awake meanwhile.
+    async fn wait(
+        &mut self,
+        [of_read, of_write]: [bool; 2],
+        of_client: bool,
+        idle: Option<Side>,
+    ) -> Result<bool, End> {
+        let [read, write] = &mut self.legs;
+        self.input.reserve(if of_client { 8192 } else { 0 });
+        let came = tokio::select! {
+            biased;
+            length = receive(read), if of_read => Came::Leg(Side::Read, length),
+            length = receive(write), if of_write => Came::Leg(Side::Write, length),
+            result = self.client.read_buf(&mut self.input), if of_client => Came::Client(result?),
+            () = self.ground.woken(), if of_client => Came::Woken,
+            () = tokio::time::sleep(AWAKE), if idle.is_some() => Came::Woken,
+        };
+        if let Some(side) = idle {
+            self.keep_awake(side).await;
+        }
+        match came {
+            Came::Client(0) => Err(End::Client(io::ErrorKind::UnexpectedEof.into())),
+            Came::Client(_) => Ok(true),
+            Came::Leg(side, length) => self.received(side, length).map(|()| false),
+            Came::Woken => Ok(false),
+        }
     }
 
     /// Waits until the client has sent something; meanwhile the legs' answers go to it.
@@ -43,29 +111,9 @@ impl Split {
             for side in Side::BOTH {
                 self.ended(side)?;
             }
-            let is_busy =
-                |side: &Side| self.legs[*side as usize].as_ref().is_some_and(|leg| !leg.is_quiet());
-            let busy = Side::BOTH.into_iter().find(is_busy);
-            let [read, write] = &mut self.legs;
-            self.input.reserve(8192);
-            let came = tokio::select! {
-                biased;
-                result = receive(read) => Came::Leg(Side::Read, result),
-                result = receive(write) => Came::Leg(Side::Write, result),
-                result = self.client.read_buf(&mut self.input) => Came::Client(result?),
-                () = self.ground.woken() => Came::Woken,
-                () = tokio::time::sleep(AWAKE), if busy.is_some() => Came::Woken,
-            };
-            if let Some(side) = busy {
-                self.keep_awake(side.other()).await;
-            }
-            match came {
-                Came::Client(0) => {
-                    return Err(End::Client(io::ErrorKind::UnexpectedEof.into()));
-                }
-                Came::Client(_) => return Ok(()),
-                Came::Leg(side, length) => self.received(side, length)?,
-                Came::Woken => {}
+            let busy = Side::BOTH.into_iter().find(|side| self.is_busy(*side));
+            if self.wait([true; 2], true, busy.map(Side::other)).await? {
+                return Ok(());
             }
         }
     }
@@ -73,25 +121,13 @@ impl Split {
     /// Waits until a leg has sent something.
     pub(super) async fn await_leg(&mut self, side: Side) -> Result<(), End> {
         self.flush().await?;
-        let [read, write] = &mut self.legs;
-        let (here, there) = match side {
-            Side::Read => (read, write),
-            Side::Write => (write, read),
-        };
-        let is_asked = there.as_ref().is_some_and(|leg| !leg.is_quiet());
-        let came = tokio::select! {
-            biased;
-            length = receive(here) => Came::Leg(side, length),
-            length = receive(there), if is_asked => Came::Leg(side.other(), length),
-            () = tokio::time::sleep(AWAKE) => Came::Woken,
-        };
-        match came {
-            Came::Leg(side, length) => self.received(side, length),
-            _ => {
-                self.keep_awake(side.other()).await;
-                Ok(())
-            }
-        }
+        self.at_work(side, false).await
+    }
+
+    /// While a leg is at work: waits for what it sends, or the client.
+    async fn at_work(&mut self, side: Side, of_client: bool) -> Result<(), End> {
+        let legs = Side::BOTH.map(|one| one == side || self.is_asked(one));
+        self.wait(legs, of_client, Some(side.other())).await.map(drop)
     }
 
     /// Waits for what connects a leg. `None`: the client has sent a cancel request. What else it sends
@@ -131,12 +167,13 @@ impl Split {
     /// A leg that is not used while the session is at work on the other one is not idle: its server
     /// counts from the last ReadyForQuery (`idle_in_transaction_session_timeout`).
     async fn keep_awake(&mut self, side: Side) {
-        let Some(leg) = &mut self.legs[side as usize] else { return };
+        let Some(leg) = self.legs[side as usize].as_mut().filter(|_| !self.moving) else { return };
         if leg.is_quiet() && !leg.pipeline && !leg.closed && leg.used.elapsed() >= AWAKE {
             leg.used = Instant::now();
-            leg.owe(Kind::Sync, Pass::Nothing, None);
-            // that it is lost is found when it is used
-            let _ = leg.writer.write_all(message::SYNC).await;
+            // that it is lost is found when it is used; what is not written is not owed
+            if leg.writer.write_all(message::SYNC).await.is_ok() {
+                leg.rouse();
+            }
         }
     }
 
@@ -154,12 +191,19 @@ impl Split {
         self.is_there(side)?;
         self.leg(side)?.used = Instant::now();
         while !bytes.is_empty() {
-            let Leg { reader, writer, input, .. } = self.leg(side)?;
+            let is_asked = self.is_asked(side.other());
+            let (here, there) = match (side, &mut self.legs) {
+                (Side::Read, [read, write]) => (read, write),
+                (Side::Write, [read, write]) => (write, read),
+            };
+            let Some(Leg { reader, writer, input, .. }) = here else { return Ok(()) };
             input.reserve(4096);
             let moved = tokio::select! {
                 biased;
                 written = writer.write(bytes) => Moved::Written(written),
-                read = reader.read_buf(input) => Moved::Read(read.unwrap_or(0)),
+                read = reader.read_buf(input) => Moved::Read(side, read.unwrap_or(0)),
+                length = receive(there), if is_asked => Moved::Read(side.other(), length),
+                () = tokio::time::sleep(AWAKE) => Moved::Nothing,
             };
             match moved {
                 Moved::Written(Ok(length)) if length > 0 => bytes = &bytes[length..],
@@ -169,7 +213,8 @@ impl Split {
                         self.await_leg(side).await?;
                     }
                 }
-                Moved::Read(length) => {
+                Moved::Nothing => self.keep_awake(side.other()).await,
+                Moved::Read(side, length) => {
                     self.received(side, length)?;
                     self.flush().await?;
                 }
@@ -209,17 +254,7 @@ impl Split {
             },
             Ok(None) => {
                 self.flush().await?;
-                self.input.reserve(8192);
-                let came = tokio::select! {
-                    biased;
-                    length = receive(&mut self.legs[side as usize]) => Came::Leg(side, length),
-                    result = self.client.read_buf(&mut self.input) => Came::Client(result?),
-                };
-                match came {
-                    Came::Client(0) => Err(End::Client(io::ErrorKind::UnexpectedEof.into())),
-                    Came::Leg(side, length) => self.received(side, length),
-                    Came::Client(_) | Came::Woken => Ok(()),
-                }
+                self.at_work(side, true).await
             }
             Err(error) => Err(End::Broken(error.to_string())),
         }
@@ -317,7 +352,18 @@ enum Came {
 
 enum Moved {
     Written(io::Result<usize>),
-    Read(usize),
+    Read(Side, usize),
+    Nothing,
+}
+
+/// Sends bytes to the client. Cancel safe: what is left is not sent.
+pub(super) async fn deliver(client: &mut Stream, bytes: &mut BytesMut) -> io::Result<()> {
+    while !bytes.is_empty() {
+        if client.write_buf(bytes).await? == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+    }
+    client.flush().await
 }
 
 /// Reads from a leg; for ever where it is not open. 0: it has ended.

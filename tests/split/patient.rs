@@ -1,0 +1,85 @@
+//! Clients that are slow, and clients that send much: nothing is lost meanwhile, and nobody waits for them.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::places::Places;
+use super::support::wire::Frames;
+use super::support::{Major, Message, Wire};
+
+/// Longer than the timeouts of [`short`] allow a session to be idle.
+const PAUSE: Duration = Duration::from_millis(4_500);
+
+fn short(session: &mut Wire) {
+    session.sql("SET idle_in_transaction_session_timeout = '2500ms'");
+    session.sql("SET idle_session_timeout = '2500ms'");
+}
+
+fn codes(messages: &[Message]) -> Vec<String> {
+    let errors = messages.iter().filter(|message| message.tag == b'E');
+    errors.map(|message| message.fields().code().to_owned()).collect()
+}
+
+fn count(places: &Places, which: &str) -> String {
+    places.cluster.value("local", &format!("SELECT count(*) FROM w1 WHERE {which}"))
+}
+
+#[test]
+fn a_slow_copy_keeps_the_other_leg_awake() {
+    let places = Places::start(Major::V15);
+    for (at, extended) in [(200, false), (300, true)] {
+        let mut session = places.session();
+        short(&mut session);
+        session.sql("BEGIN");
+        session.value("SELECT b FROM r1 WHERE a = 1");
+        session.sql("UPDATE w1 SET b = 'z' WHERE a = 1");
+        let copy = "COPY w1 FROM STDIN";
+        let asks = match extended {
+            true => Frames::new().run(copy, &[]).flush(),
+            false => Frames::new().query(copy),
+        };
+        session.send(&asks).unwrap();
+        session.receive_until(b'G');
+        // between messages, and within one
+        session.send(&Frames::new().copy_data(format!("{at}\tx\n").as_bytes())).unwrap();
+        sleep(PAUSE);
+        let row = format!("{}\tx\n", at + 1);
+        let more = Frames::new().copy_data(row.as_bytes());
+        session.send_bytes(&more.bytes[..7]).unwrap();
+        sleep(PAUSE);
+        session.send_bytes(&more.bytes[7..]).unwrap();
+        let done = Frames::new().copy_done();
+        let answers = session.exchange(&if extended { done.sync() } else { done });
+        assert_eq!(codes(&answers), [""; 0], "{extended}");
+        assert_eq!(session.value("SELECT b FROM r1 WHERE a = 1"), "one");
+        session.sql("COMMIT");
+        assert_eq!(count(&places, &format!("a IN ({at}, {})", at + 1)), "2");
+    }
+}
+
+#[test]
+fn a_client_that_is_slow_to_read_leaves_no_leg_idle() {
+    let places = Places::start(Major::V15);
+    let rows = "SELECT repeat('x', 1000) FROM generate_series(1, 60000)";
+    let copy = format!("COPY ({rows}) TO STDOUT");
+    let returning = "INSERT INTO w1 SELECT 1000 + n, repeat('x', 1000) \
+                     FROM generate_series(1, 60000) AS n RETURNING b";
+    for (at, text) in [(400, rows), (401, &copy), (402, returning)] {
+        let mut session = places.session();
+        short(&mut session);
+        session.sql("BEGIN");
+        session.sql(&format!("INSERT INTO w1 VALUES ({at})"));
+        session.value("SELECT b FROM r1 WHERE a = 1");
+        session.send(&Frames::new().query(text)).unwrap();
+        sleep(PAUSE);
+        let answers = session.receive_until(b'Z');
+        assert_eq!(codes(&answers), [""; 0], "{text}");
+        let rows = answers.iter().filter(|message| b"Dd".contains(&message.tag)).count();
+        assert_eq!(rows, 60_000, "{text}");
+        // either leg is there
+        assert_eq!(session.value("SELECT b FROM r1 WHERE a = 1"), "one", "{text}");
+        session.sql(&format!("UPDATE w1 SET b = 'z' WHERE a = {at}"));
+        session.sql("COMMIT");
+        assert_eq!(count(&places, &format!("a = {at} AND b = 'z'")), "1", "{text}");
+    }
+}
