@@ -1,7 +1,7 @@
 //! Clients that are slow, and clients that send much: nothing is lost meanwhile, and nobody waits for them.
 
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::places::Places;
 use super::support::wire::Frames;
@@ -82,4 +82,25 @@ fn a_client_that_is_slow_to_read_leaves_no_leg_idle() {
         session.sql("COMMIT");
         assert_eq!(count(&places, &format!("a = {at} AND b = 'z'")), "1", "{text}");
     }
+}
+
+/// Nobody else on the worker is served while it is at it.
+#[test]
+fn a_pipeline_of_begins_costs_no_square() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.value("SELECT b FROM r1 WHERE a = 1");
+    // the session reads as much at once as it once had to
+    session.sql(&format!("SELECT length('{}')", "x".repeat(2_000_000)));
+    let mut sent = Frames::new();
+    for _ in 0..20_000 {
+        sent = sent.raw(b'P', b"\0BEGIN\0\0\0");
+    }
+    let sent = sent.sync();
+    let started = Instant::now();
+    let answers = session.exchange(&sent);
+    assert_eq!(answers.iter().filter(|message| message.tag == b'1').count(), 20_000);
+    let taken = started.elapsed();
+    println!("20,000 BEGINs: {taken:?}");
+    assert!(taken < Duration::from_secs(12), "{taken:?}");
 }

@@ -10,6 +10,11 @@ use crate::protocol::{HEADER_LENGTH, Header, body, frontend as kind};
 use crate::split::{self, Known, Route, Side, Values};
 use crate::sql::{Effect, Statement};
 
+/// How far is looked ahead for the statement that a BEGIN is for, in messages and in bytes: each
+/// BEGIN of a pipeline looks anew.
+const AHEAD: usize = 16;
+const AHEAD_BYTES: usize = 8192;
+
 /// Transaction control: the session runs it, whatever leg it is bound on.
 pub(super) fn is_control(statement: &Statement) -> bool {
     matches!(
@@ -88,10 +93,14 @@ impl Split {
         self.bind_control(side, portal, known, bound).await
     }
 
-    /// The leg of the first statement that waits in the buffer, up to the pipeline's end.
+    /// The leg of the first statement that waits in the buffer, up to the pipeline's end, if it is
+    /// near.
     fn next_side(&self) -> Option<Side> {
         let mut rest = &self.input[..];
-        loop {
+        for _ in 0..AHEAD {
+            if self.input.len() - rest.len() > AHEAD_BYTES {
+                return None;
+            }
             let header = Header::from_frontend(rest).ok()??;
             let message = rest.get(..header.message_length())?;
             rest = &rest[message.len()..];
@@ -111,6 +120,7 @@ impl Split {
                 return side;
             }
         }
+        None
     }
 
     /// The leg of a text of one statement, if it has one.
