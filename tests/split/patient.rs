@@ -104,3 +104,22 @@ fn a_pipeline_of_begins_costs_no_square() {
     println!("20,000 BEGINs: {taken:?}");
     assert!(taken < Duration::from_secs(12), "{taken:?}");
 }
+
+#[test]
+fn a_parted_string_costs_no_square() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    let long = "é".repeat(2_000_000);
+    let text = format!(
+        "SELECT '{long}' IS NULL FROM r1; {}DELETE FROM w1 WHERE a = 99; SELECT nope",
+        "SELECT 1; ".repeat(1_500)
+    );
+    let started = Instant::now();
+    let error = session.error(&text);
+    let taken = started.elapsed();
+    println!("1,500 parts: {taken:?}");
+    assert_eq!(error.code(), "42703");
+    let at = text.chars().count() - "nope".len() + 1;
+    assert_eq!(error.get('P'), at.to_string());
+    assert!(taken < Duration::from_secs(20), "{taken:?}");
+}

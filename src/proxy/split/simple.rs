@@ -234,6 +234,8 @@ impl Split {
             self.block = Block::Open(Modes::default());
         }
         let mut done = true;
+        // bytes of the text, and their characters
+        let (mut counted, mut shift) = (0, 0);
         let last = statements.len().saturating_sub(1);
         for (index, statement) in statements.iter().enumerate() {
             if implicit && index == last && self.resets_task(statement) {
@@ -250,7 +252,8 @@ impl Split {
             self.holding = implicit && index == last;
             let start = (statement.location as usize).min(text.len());
             let part = text.slice_ref(part(statement, text));
-            let shift = text::characters(&text[..start]);
+            shift += text::characters(&text[counted.min(start)..start]);
+            counted = start;
             let class = classes.get(index).copied().unwrap_or(statement.class);
             done = self.is_placed(statement, class).await?;
             if !done {
