@@ -123,3 +123,19 @@ fn a_parted_string_costs_no_square() {
     assert_eq!(error.get('P'), at.to_string());
     assert!(taken < Duration::from_secs(20), "{taken:?}");
 }
+
+#[test]
+fn several_statements_in_one_parse_are_the_servers_error() {
+    let places = Places::start(Major::V15);
+    let texts = ["SELECT 1; SELECT 2", "DELETE FROM w1; SELECT 1", "SELECT 1; CREATE TABLE w9 ()"];
+    for text in texts {
+        for before in [&[][..], &["BEGIN"], &["BEGIN", "SELECT b FROM r1"]] {
+            let mut session = places.session();
+            before.iter().for_each(|text| drop(session.sql(text)));
+            let answers = session.exchange(&Frames::new().parse("", text, &[]).sync());
+            assert_eq!(codes(&answers), ["42601"], "{before:?}; {text}");
+            let status = if before.is_empty() { 'I' } else { 'E' };
+            assert_eq!(session.status(), status);
+        }
+    }
+}

@@ -103,7 +103,9 @@ impl Split {
                 Some((_, route)) => route.given(&types),
                 None => return Ok(()),
             },
-            _ => Route::To(self.primary()),
+            [] => Route::To(self.primary()),
+            // an error, whose words are its server's
+            _ => Route::To(Side::Write),
         };
         let led = judgement.statements.first().and_then(|statement| self.led(statement));
         let listens = judgement.statements.first().is_some_and(is_listen);
