@@ -9,7 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use pgauthority::split::{Journal, Lasts, Note, Route, Side, Temporary, Told, begin, route};
+use pgauthority::split::{
+    Journal, Lasts, Note, Route, Savepoint, Side, Temporary, Told, begin, route,
+};
 use pgauthority::sql::{Class, Effect, Modes, judge};
 
 use super::script::Choices;
@@ -206,8 +208,8 @@ fn journals(choices: &mut Choices<'_>) {
                 if takes_part {
                     late.run(text.as_bytes());
                 }
-                let note = Note::Savepoint(text.into(), text.into(), Modes::default());
-                assert!(journal.noted(note), "too much");
+                let savepoint = Savepoint::new(text, text.as_bytes(), Modes::default());
+                assert!(journal.noted(Note::Savepoint(savepoint)), "too much");
             }
             4 if inside => {
                 let name = choices.of(SAVEPOINTS);

@@ -10,6 +10,9 @@ use crate::sql::{Modes, Statement};
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
 const LIMIT: usize = 256 * 1024;
 
+/// The most that is kept of savepoints, in bytes: some drivers set one before each statement.
+const SAVEPOINTS: usize = 4 * 1024 * 1024;
+
 /// A statement that both legs run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Told {
@@ -67,8 +70,8 @@ pub enum Lasts {
 /// One thing in the open transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
-    /// SAVEPOINT, with its name, and the modes that the block had then.
-    Savepoint(Box<str>, Bytes, Modes),
+    /// SAVEPOINT.
+    Savepoint(Savepoint),
     /// A statement that both legs have to run.
     Session(Told, Lasts),
     /// A cursor WITH HOLD was declared where the session reads.
@@ -78,17 +81,56 @@ pub enum Note {
     Untold,
 }
 
+/// A savepoint, or several of one name with nothing to be told in between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Savepoint {
+    name: Box<str>,
+    /// For a leg that takes part later; empty where none can.
+    text: Bytes,
+    /// What the block had then.
+    modes: Modes,
+    count: usize,
+}
+
+impl Savepoint {
+    /// One savepoint. `text`: for a leg that takes part later; empty where none can.
+    pub fn new(name: &str, text: &[u8], modes: Modes) -> Self {
+        // a copy: the text is a slice of all that the client has sent with it
+        Savepoint { name: name.into(), text: Bytes::copy_from_slice(text), modes, count: 1 }
+    }
+
+    /// Another one right behind this one. False: it is not one of the same.
+    fn takes(&mut self, other: &Savepoint) -> bool {
+        let same = self.name == other.name && self.modes == other.modes;
+        if same {
+            self.count += other.count;
+            if other.text.is_empty() {
+                self.text = Bytes::new();
+            }
+        }
+        same
+    }
+
+    fn len(&self) -> usize {
+        size_of::<Note>() + self.name.len() + self.count * self.text.len()
+    }
+}
+
 impl Note {
     fn modes(&self) -> Option<Modes> {
         match self {
-            Note::Savepoint(_, _, modes) => Some(*modes),
+            Note::Savepoint(savepoint) => Some(savepoint.modes),
             _ => None,
         }
     }
 
+    const fn is_savepoint(&self) -> bool {
+        matches!(self, Note::Savepoint(_))
+    }
+
     fn len(&self) -> usize {
         match self {
-            Note::Savepoint(_, text, _) => text.len(),
+            Note::Savepoint(savepoint) => savepoint.len(),
             Note::Session(told, _) => told.len(),
             Note::Held(name) => name.len(),
             Note::Untold => 0,
@@ -104,6 +146,9 @@ pub struct Journal {
     /// What a leg was told of it within a transaction that may still be rolled back.
     telling: [Vec<(Told, Lasts)>; 2],
     open: Vec<Note>,
+    /// What of that is savepoints, and the rest, in bytes.
+    savepoints: usize,
+    rest: usize,
 }
 
 impl Journal {
@@ -148,12 +193,11 @@ impl Journal {
         self.pending[side as usize].insert(0, (first.into(), Lasts::On));
     }
 
-    /// Something was done in the open transaction.
+    /// Something was done in the open transaction. False: too much would have to be kept.
     #[must_use]
     pub fn noted(&mut self, note: Note) -> bool {
         let is_untold = |note: &Note| matches!(note, Note::Untold);
-        let mut latest =
-            self.open.iter().rev().take_while(|note| !matches!(note, Note::Savepoint(..)));
+        let mut latest = self.open.iter().rev().take_while(|note| !note.is_savepoint());
         if is_untold(&note) && latest.any(is_untold) {
             return true;
         }
@@ -163,11 +207,45 @@ impl Journal {
                 _ => None,
             });
             if let Some(back) = told.sets.make_up_for(latest, *lasts) {
-                self.open.remove(self.open.len() - 1 - back);
+                let undone = self.open.remove(self.open.len() - 1 - back);
+                self.rest -= undone.len();
             }
         }
+        if let (Note::Savepoint(savepoint), Some(Note::Savepoint(last))) =
+            (&note, self.open.last_mut())
+        {
+            let before = last.len();
+            if last.takes(savepoint) {
+                self.savepoints = self.savepoints - before + last.len();
+                return self.savepoints <= SAVEPOINTS;
+            }
+        }
+        self.push(note);
+        self.savepoints <= SAVEPOINTS && self.rest <= LIMIT
+    }
+
+    /// A savepoint is not too much to keep.
+    pub fn has_room_for(&self, savepoint: &Savepoint) -> bool {
+        self.savepoints + savepoint.len() <= SAVEPOINTS
+    }
+
+    fn push(&mut self, note: Note) {
+        *self.part(&note) += note.len();
         self.open.push(note);
-        self.open.iter().map(Note::len).sum::<usize>() <= LIMIT
+    }
+
+    /// The notes from this one on are no more.
+    fn split_off(&mut self, at: usize) -> Vec<Note> {
+        let gone = self.open.split_off(at);
+        for note in &gone {
+            *self.part(note) -= note.len();
+        }
+        gone
+    }
+
+    /// The sum that a note is counted in.
+    const fn part(&mut self, note: &Note) -> &mut usize {
+        if note.is_savepoint() { &mut self.savepoints } else { &mut self.rest }
     }
 
     /// What a leg has to be told before it does anything else. `within`: it is told in a
@@ -195,10 +273,15 @@ impl Journal {
 
     /// What a leg has to be told when the open transaction reaches it.
     pub fn open(&self) -> impl Iterator<Item = Told> {
-        self.open.iter().filter_map(|note| match note {
-            Note::Savepoint(_, text, _) => Some(text.clone().into()),
-            Note::Session(told, _) => Some(told.clone()),
-            Note::Held(_) | Note::Untold => None,
+        self.open.iter().flat_map(|note| {
+            let (told, count) = match note {
+                Note::Savepoint(Savepoint { text, count, .. }) => {
+                    (Told::from(text.clone()), *count)
+                }
+                Note::Session(told, _) => (told.clone(), 1),
+                Note::Held(_) | Note::Untold => (Told::default(), 0),
+            };
+            std::iter::repeat_n(told, count)
         })
     }
 
@@ -234,22 +317,32 @@ impl Journal {
 
     /// Savepoints open.
     pub fn depth(&self) -> usize {
-        self.open.iter().filter(|note| matches!(note, Note::Savepoint(..))).count()
+        let count = |note: &Note| match note {
+            Note::Savepoint(savepoint) => savepoint.count,
+            _ => 0,
+        };
+        self.open.iter().map(count).sum()
     }
 
     /// RELEASE: the savepoint and those above it are no more; what was set stays.
     pub fn released(&mut self, name: &str) {
-        if let Some(at) = self.savepoint(name) {
-            let above = self.open.split_off(at);
-            self.open.extend(above.into_iter().filter(|note| !matches!(note, Note::Savepoint(..))));
+        let Some(at) = self.savepoint(name) else { return };
+        let mut above = self.split_off(at);
+        if let Some(Note::Savepoint(savepoint)) = above.first_mut()
+            && savepoint.count > 1
+        {
+            savepoint.count -= 1;
+            let savepoint = above.remove(0);
+            self.push(savepoint);
         }
+        above.into_iter().filter(|note| !note.is_savepoint()).for_each(|note| self.push(note));
     }
 
     /// ROLLBACK TO: what came after the savepoint is undone, it stays itself. Gives the modes that
     /// the block had then.
     pub fn rolled_back_to(&mut self, name: &str) -> Option<Modes> {
         let at = self.savepoint(name)?;
-        self.open.truncate(at + 1);
+        self.split_off(at + 1);
         self.open.last().and_then(Note::modes)
     }
 
@@ -268,7 +361,7 @@ impl Journal {
                 false => self.telling[side as usize].clear(),
             }
         }
-        for note in std::mem::take(&mut self.open) {
+        for note in self.split_off(0) {
             if let Note::Session(told, lasts) = note {
                 for side in absent {
                     fits &= self.missed(*side, &told, lasts);
@@ -280,7 +373,7 @@ impl Journal {
 
     /// ROLLBACK.
     pub fn rolled_back(&mut self) {
-        self.open.clear();
+        self.split_off(0);
         Side::BOTH.into_iter().for_each(|side| self.untold(side));
     }
 
@@ -300,7 +393,7 @@ impl Journal {
     fn savepoint(&self, wanted: &str) -> Option<usize> {
         self.open
             .iter()
-            .rposition(|note| matches!(note, Note::Savepoint(name, ..) if **name == *wanted))
+            .rposition(|note| matches!(note, Note::Savepoint(one) if *one.name == *wanted))
     }
 }
 
@@ -317,7 +410,7 @@ mod tests {
     }
 
     fn savepoint(name: &'static str) -> Note {
-        Note::Savepoint(name.into(), Bytes::from_static(name.as_bytes()), Modes::default())
+        Note::Savepoint(Savepoint::new(name, name.as_bytes(), Modes::default()))
     }
 
     fn texts(told: impl IntoIterator<Item = Told>) -> Vec<String> {
@@ -344,6 +437,51 @@ mod tests {
         assert!(journal.committed(&[Side::Write]));
         assert_eq!(texts(journal.take_pending(Side::Write, false)), ["a"]);
         assert!(journal.take_pending(Side::Read, false).is_empty() && !journal.is_open());
+    }
+
+    #[test]
+    fn savepoints_of_one_name_are_counted() {
+        let mut journal = Journal::default();
+        for note in [savepoint("s"), savepoint("s"), set("a", On), savepoint("s"), savepoint("t")] {
+            assert!(journal.noted(note));
+        }
+        assert_eq!((journal.depth(), journal.open.len()), (4, 4));
+        assert_eq!(texts(journal.open()), ["s", "s", "a", "s", "t"]);
+        journal.released("s");
+        assert_eq!(texts(journal.open()), ["s", "s", "a"]);
+        journal.released("s");
+        assert_eq!(texts(journal.open()), ["s", "a"]);
+        journal.rolled_back_to("s");
+        assert_eq!(texts(journal.open()), ["s"]);
+        journal.released("s");
+        assert_eq!((journal.savepoints, journal.rest, journal.depth()), (0, 0, 0));
+        // other modes of the block are another savepoint
+        let read_only = Modes { read_write: Some(false), ..Modes::default() };
+        assert!(journal.noted(savepoint("s")));
+        assert!(journal.noted(Note::Savepoint(Savepoint::new("s", b"", read_only))));
+        assert_eq!(journal.rolled_back_to("s"), Some(read_only));
+        journal.released("s");
+        assert_eq!(journal.rolled_back_to("s"), Some(Modes::default()));
+        journal.rolled_back();
+        assert_eq!((journal.savepoints, journal.rest, journal.open.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn many_savepoints_are_kept_apart_from_what_is_set() {
+        let mut journal = Journal::default();
+        let long = vec![b' '; LIMIT / 2];
+        for _ in 0..4 {
+            assert!(journal.noted(Note::Savepoint(Savepoint::new("s", &long, Modes::default()))));
+        }
+        // where every leg takes part no text is kept
+        for _ in 0..1_000_000 {
+            assert!(journal.noted(Note::Savepoint(Savepoint::new("s", b"", Modes::default()))));
+        }
+        assert_eq!((journal.depth(), journal.open.len()), (1_000_004, 1));
+        assert!(journal.noted(set("a", On)));
+        let name = "n".repeat(SAVEPOINTS);
+        let last = Savepoint::new(&name, b"", Modes::default());
+        assert!(!journal.has_room_for(&last) && !journal.noted(Note::Savepoint(last)));
     }
 
     #[test]

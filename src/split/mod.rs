@@ -10,7 +10,7 @@ mod route;
 mod sets;
 mod temporary;
 
-pub use journal::{Journal, Lasts, Note, Told, Values};
+pub use journal::{Journal, Lasts, Note, Savepoint, Told, Values};
 pub use modes::{ISOLATION, Isolates, begin, set_transaction};
 pub use names::{Known, Names};
 pub use route::{

@@ -84,6 +84,68 @@ fn a_client_that_is_slow_to_read_leaves_no_leg_idle() {
     }
 }
 
+/// As a driver does that sets one before each statement, so that an error can be undone.
+#[test]
+fn a_transaction_may_have_many_savepoints() {
+    let places = Places::start(Major::V15);
+    let save = |at: usize, extended: bool| match (at % 2, extended) {
+        (_, true) => Frames::new().run("SAVEPOINT autosave", &[]).sync(),
+        (0, _) => Frames::new().query("SAVEPOINT autosave"),
+        _ => Frames::new().query("SAVEPOINT \"autosave\""),
+    };
+    // the read leg takes part from the beginning, or comes late, or not at all
+    for (reads, extended) in [(Some(0), false), (Some(11_999), true), (None, false)] {
+        let mut session = places.session();
+        session.sql("BEGIN");
+        let started = Instant::now();
+        for first in (0..12_000).step_by(100) {
+            let mut sent = Frames::new();
+            for at in first..first + 100 {
+                let text = match reads {
+                    Some(then) if then == at => "SELECT b FROM r1 WHERE a = 1".to_owned(),
+                    // the versions of a row would cost the server a square
+                    _ => format!("INSERT INTO w1 SELECT {at} WHERE {at} % 1000 = 998"),
+                };
+                sent.bytes.extend(save(at, extended).bytes);
+                sent.bytes.extend(match extended {
+                    true => Frames::new().run(&text, &[]).sync().bytes,
+                    false => Frames::new().query(&text).bytes,
+                });
+            }
+            session.send(&sent).unwrap();
+            for _ in 0..200 {
+                assert_eq!(codes(&session.receive_until(b'Z')), [""; 0], "{reads:?}, {first}");
+            }
+        }
+        println!("{reads:?}, extended {extended}: {:?}", started.elapsed());
+        assert_eq!(session.error("SELECT nope FROM r1").code(), "42703");
+        session.sql("ROLLBACK TO autosave");
+        for _ in 0..3 {
+            session.sql("RELEASE autosave");
+        }
+        session.sql("COMMIT");
+        assert_eq!(count(&places, "a % 1000 = 998"), "12");
+        places.fill_written();
+    }
+}
+
+#[test]
+fn savepoints_that_cannot_be_kept_are_an_error_of_their_own() {
+    let places = Places::start(Major::V15);
+    let mut session = places.session();
+    session.sql("BEGIN");
+    session.sql("UPDATE w1 SET b = 'z' WHERE a = 1");
+    session.sql("SAVEPOINT first");
+    let long = format!("SAVEPOINT last -- {}", "x".repeat(5 << 20));
+    let error = session.error(&long);
+    assert_eq!(error.code(), "0A000");
+    assert!(error.message().contains("no more savepoints can be kept"), "{error}");
+    assert_eq!(session.status(), 'E');
+    session.sql("ROLLBACK TO first");
+    session.sql("COMMIT");
+    assert_eq!(count(&places, "b = 'z'"), "1");
+}
+
 /// Nobody else on the worker is served while it is at it.
 #[test]
 fn a_pipeline_of_begins_costs_no_square() {

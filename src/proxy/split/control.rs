@@ -9,7 +9,7 @@
 use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
-use super::run::{too_much, unsupported};
+use super::run::unsupported;
 use super::{Block, End, Protocol, Split};
 use crate::protocol::{ErrorResponse, message};
 use crate::split::{self, Lasts, Note, Side};
@@ -38,16 +38,7 @@ impl Split {
             }
             Effect::Commit(_) if matches!(self.block, Block::Open(_)) => self.commit(text).await,
             Effect::Commit(_) | Effect::Rollback(_) => self.roll_back(text).await,
-            Effect::Savepoint(name) => {
-                let done = self.within(text, Pass::Client).await?;
-                if done && let Block::Open(modes) = self.block {
-                    let note = Note::Savepoint(name.clone(), text.clone(), modes);
-                    if !self.journal.noted(note) {
-                        return Err(too_much());
-                    }
-                }
-                Ok(done)
-            }
+            Effect::Savepoint(name) => self.save(name, statement, text).await,
             Effect::Release(name) => {
                 let done = self.within(text, Pass::Client).await?;
                 if done {
@@ -117,7 +108,7 @@ impl Split {
 
     /// On the legs that take part, one at least; outside a transaction on one, for its warning
     /// or error.
-    async fn within(&mut self, text: &Bytes, pass: Pass) -> Result<bool, End> {
+    pub(super) async fn within(&mut self, text: &Bytes, pass: Pass) -> Result<bool, End> {
         let first = match self.block {
             Block::Failed(None, _) => {
                 self.aborted();

@@ -246,17 +246,16 @@ impl Leg {
     /// What is owed first has been answered.
     pub(super) fn answered(&mut self, message: u8, body: &[u8]) {
         let Some(owed) = self.owed.pop_front() else { return };
-        if owed.kind != Kind::Execute || self.owed.iter().any(|owed| owed.kind.is_boundary()) {
+        // nothing has run
+        let is_empty = message == backend::EMPTY_QUERY_RESPONSE;
+        // it has ended the transaction
+        let is_alone = ALONE.contains(&body);
+        let counts = owed.kind == Kind::Execute && (is_empty || is_alone);
+        if !counts || self.owed.iter().any(|owed| owed.kind.is_boundary()) {
             return;
         }
-        let in_flight = self.owed.iter().filter(|owed| owed.kind == Kind::Execute).count();
-        match message {
-            // nothing has run
-            backend::EMPTY_QUERY_RESPONSE => self.executed = self.executed.saturating_sub(1),
-            // it has ended the transaction
-            _ if ALONE.contains(&body) => self.executed = in_flight,
-            _ => {}
-        }
+        let in_flight = self.owed.iter().filter(|owed| owed.kind == Kind::Execute);
+        self.executed = if is_empty { self.executed.saturating_sub(1) } else { in_flight.count() };
     }
 }
 

@@ -19,6 +19,7 @@ mod open;
 mod pump;
 mod refuse;
 mod run;
+mod savepoint;
 mod simple;
 mod sync;
 mod taken;
