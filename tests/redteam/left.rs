@@ -522,3 +522,68 @@ fn an_ordinary_transaction_commits_as_before_15() {
 fn an_ordinary_transaction_commits_as_before_18() {
     ordinary(Major::V18);
 }
+
+const KEYS: &str = "INSERT INTO parents VALUES (1), (2);
+    SET ROLE app;
+    CREATE FUNCTION plain(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM public.drops(1); RETURN $1; END $$";
+
+/// What is done in a transaction, and the index that another session makes before it commits. It runs
+/// what it computes beforehand itself: the victim is made again.
+const PLANNED: &[(&str, &str)] = &[
+    ("INSERT INTO children VALUES (1)", "CREATE INDEX late ON parents ((plain(1) + id))"),
+    ("DELETE FROM parents WHERE id = 2", "CREATE INDEX late ON children ((plain(1) + id))"),
+];
+
+/// A deferred check of a foreign key is planned when it runs, though nothing of the user's ran before.
+fn deferred_keys(major: Major) {
+    let (cluster, proxy) = start(major);
+    for database in ["direct", "judged"] {
+        cluster.sql(database, KEYS);
+    }
+    for (text, index) in PLANNED {
+        let again = "SET client_min_messages = error; SET ROLE app; \
+                     CREATE TABLE IF NOT EXISTS public.victim ()";
+        let mut direct = cluster.connect("direct");
+        direct.sql("SET SESSION AUTHORIZATION app");
+        send(&mut direct, &forms(&["BEGIN", text])[0].1);
+        cluster.sql("direct", index);
+        cluster.sql("direct", again);
+        send(&mut direct, &forms(&["COMMIT"])[0].1);
+        assert!(is_harmed(&cluster, "direct"), "{text}");
+        cluster.sql("direct", "DROP INDEX late");
+        cluster.sql("direct", again);
+        for (form, ends) in forms(&[IMMEDIATE, "COMMIT"]).into_iter().take(2) {
+            let mut session = proxy.connect("nova");
+            session.sql("SELECT held(1)");
+            session.sql("BEGIN");
+            session.sql(text);
+            let login = proxy.login("nova").options("-c authority.confirm_prod_migrations=true");
+            let mut other = proxy.try_connect(&login).unwrap();
+            other.sql(index);
+            other.sql(again);
+            let answers = send(&mut session, &ends);
+            assert!(!is_harmed(&cluster, "judged"), "{text}, {form}");
+            assert!(errors(&answers)[0].contains("blocked"), "{text}, {form}");
+            session.sql("ROLLBACK");
+            other.sql("DROP INDEX late");
+            other.sql(again);
+        }
+    }
+    // no other has changed anything
+    let answers = send(
+        &mut proxy.connect("nova"),
+        &forms(&["BEGIN", "INSERT INTO children VALUES (1)", "COMMIT"])[1].1,
+    );
+    assert_eq!(errors(&answers), [""; 0]);
+}
+
+#[test]
+fn a_deferred_check_is_judged_when_it_is_planned_15() {
+    deferred_keys(Major::V15);
+}
+
+#[test]
+fn a_deferred_check_is_judged_when_it_is_planned_18() {
+    deferred_keys(Major::V18);
+}

@@ -108,6 +108,8 @@ pub(super) struct Relation {
     pub key: Option<(Vec<u32>, Refs)>,
     /// What foreign keys do to the other table; nothing: they look for a row in it.
     pub cascades: Vec<(How, u32, How)>,
+    /// A foreign key of it, or to it, can be checked at the end of the transaction.
+    pub deferrable: bool,
 }
 
 /// An operator that is not PostgreSQL's own.

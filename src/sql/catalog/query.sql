@@ -258,7 +258,7 @@ SELECT 'k', k.conrelid::pg_catalog.text, k.contypid::pg_catalog.text, k.contype:
   k.conbin::pg_catalog.text, k.confrelid::pg_catalog.text, k.confdeltype::pg_catalog.text,
   k.confupdtype::pg_catalog.text,
   pg_catalog.concat_ws(' ', k.conpfeqop, k.conppeqop, k.conffeqop, k.conexclop),
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+  k.condeferrable::pg_catalog.text, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_constraint AS k
 WHERE k.oid OPERATOR(pg_catalog.>) 11999::pg_catalog.oid
   AND k.contype OPERATOR(pg_catalog.=) ANY ('{c,f,x}'::pg_catalog."char"[])

@@ -82,6 +82,11 @@ pub(super) fn attach(model: &mut Model, kind: u8, c: &Columns<'_>) -> Result<(),
 fn foreign_key(model: &mut Model, referencing: u32, c: &Columns<'_>) -> Result<(), Unreadable> {
     let (delete, update) = (c.letter(6)?, c.letter(7)?);
     let other = c.number(5)?;
+    for side in [referencing, other] {
+        if let Some(relation) = model.relations.get_mut(&side) {
+            relation.deferrable |= c.flag(9)?;
+        }
+    }
     if let Some(relation) = model.relations.get_mut(&referencing) {
         relation.cascades.push((STORED, other, How::default()));
     }
@@ -115,6 +120,8 @@ impl Walk<'_> {
         if how.any(How::CHANGE) && !at.planned && self.is_migration_table(relation) {
             self.raise(Class::MigrationState, || format!("writes the migration table {}", shown()));
         }
+        // the check is planned when it runs
+        self.out.runs |= relation.deferrable && how.any(How::CHANGE) && !at.planned;
         for (on, refs) in relation.parts.iter().filter(|(on, _)| on.any(how)) {
             // a view that is written through writes what it shows
             let through = relation.kind == b'v' && how.any(How::CHANGE) && on.any(How::SELECT);
