@@ -71,6 +71,8 @@ mod tests {
         assert_eq!(native("citext", "anything", true), Some(Class::Write));
         assert_eq!(native("uuid-ossp", "uuid_generate_v4", true), Some(Class::Read));
         assert_eq!(native("dblink", "dblink_exec", true), Some(Class::Opaque));
+        assert_eq!(native("postgres_fdw", "postgres_fdw_handler", true), Some(Class::Opaque));
+        assert_eq!(native("file_fdw", "file_fdw_handler", true), Some(Class::Read));
         assert_eq!(native("adminpack", "pg_file_write", true), Some(Class::Admin));
         assert_eq!(native("nobody_knows", "f", false), None);
         // declared IMMUTABLE or STABLE, and runs text, or what it is given the name of
