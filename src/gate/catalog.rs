@@ -181,6 +181,14 @@ impl Gate {
         }
     }
 
+    /// A look has found where they lead now.
+    pub fn compare_path(&mut self, path: &Path) {
+        let known = self.lookups.as_ref().map(|lookups| &lookups.path);
+        if known.is_some_and(|known| *known != Path::Unknown && known != path) {
+            self.lose_path();
+        }
+    }
+
     /// On a guarded upstream a routine runs only where the guard is sure to hold: everything before
     /// it answered, the reports safe (contract §4). A BEGIN in its pipeline may be on its way: it begins
     /// what the reports of before say.

@@ -15,7 +15,7 @@ use super::relay::Relay;
 use crate::config::Config;
 use crate::gate::{Look, Looked, Snapshot, Unread};
 use crate::session::Instant;
-use crate::sql::catalog::{Catalog, Options};
+use crate::sql::catalog::{Catalog, Options, Path};
 
 /// A failed look is tried again so often before the catalog counts as one that cannot be read: a
 /// cancel request that was meant for the client's statement may have met it.
@@ -23,6 +23,10 @@ const ATTEMPTS: u8 = 2;
 
 /// In a REPEATABLE READ transaction the catalog reads as it was when that began.
 const ISOLATION: &str = "SELECT pg_catalog.current_setting('transaction_isolation')";
+
+/// By what unqualified names are looked up: a role can be renamed, and the configuration file reloaded.
+const USER: &str = "SELECT current_user::pg_catalog.text";
+const SEARCH_PATH: &str = "SELECT pg_catalog.current_setting('search_path')";
 
 /// So many looks of others may come to nothing for one message; then the session takes its own.
 const WAITS: u8 = 3;
@@ -146,7 +150,7 @@ impl Relay {
             slot.claim(now).snapshot.is_some()
         };
         let both = [Catalog::VERSION_QUERY, Catalog::QUERY];
-        let mut queries = vec![ISOLATION];
+        let mut queries = vec![ISOLATION, USER, SEARCH_PATH];
         let anew = looking.anew || self.leg.gate.reads_anew();
         queries.extend(if known && !anew { &both[..1] } else { &both[..] });
         let bytes = self.leg.gate.look(&queries);
@@ -186,7 +190,13 @@ impl Relay {
         };
         let mut results = looked.results.into_iter().flatten();
         let mut value = || results.next()?.into_iter().next()?.into_iter().next()?;
-        let (isolation, version) = (value(), value());
+        let isolation = value();
+        if let (Some(user), Some(path)) = (value(), value()) {
+            let text = |bytes| String::from_utf8(bytes).ok();
+            let path = text(path).map(|path| Path::of_setting(&path, text(user).as_deref()));
+            self.leg.gate.compare_path(&path.unwrap_or(Path::Unknown));
+        }
+        let version = value();
         if private && isolation.is_some_and(|level| !level.starts_with(b"read ")) {
             return self.take_frozen();
         }
