@@ -13,12 +13,16 @@ mod support;
 mod attack;
 #[path = "redteam/confirming.rs"]
 mod confirming;
+#[path = "redteam/cursors.rs"]
+mod cursors;
 #[path = "redteam/disturbed.rs"]
 mod disturbed;
 #[path = "redteam/doors.rs"]
 mod doors;
 #[path = "redteam/encodings.rs"]
 mod encodings;
+#[path = "redteam/foreign.rs"]
+mod foreign;
 #[path = "redteam/ground.rs"]
 mod ground;
 #[path = "redteam/hidden.rs"]
@@ -35,6 +39,8 @@ mod messages;
 mod migrations;
 #[path = "redteam/newest.rs"]
 mod newest;
+#[path = "redteam/paths.rs"]
+mod paths;
 #[path = "redteam/read_only.rs"]
 mod read_only;
 #[path = "redteam/replaced.rs"]

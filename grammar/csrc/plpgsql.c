@@ -37,6 +37,8 @@
 #define OPENED 1
 #define ASSIGNED 2
 #define FETCHED 4
+#define SURE 8					/* opened on every way that leads here */
+#define UNSURE 16				/* fetched from where it need not be */
 
 typedef struct walk
 {
@@ -44,7 +46,27 @@ typedef struct walk
 	unsigned int statements;	/* seen so far, to be sure that none was missed */
 	unsigned char *done;		/* by the variable's number */
 	bool		calls;			/* there is a CALL, which assigns at run time */
+	int		   *sure;			/* variables that are SURE, each once */
+	int			nsure;
 } walk;
+
+static void
+open_variable(walk *w, int number)
+{
+	w->done[number] |= OPENED;
+	if (w->done[number] & SURE)
+		return;
+	w->done[number] |= SURE;
+	w->sure[w->nsure++] = number;
+}
+
+/* What has been opened since need not have been. */
+static void
+forget(walk *w, int nsure)
+{
+	while (w->nsure > nsure)
+		w->done[w->sure[--w->nsure]] &= ~SURE;
+}
 
 /* Something that the body does, beside its texts. */
 static void
@@ -101,16 +123,26 @@ statements(walk *w, const List *list)
 		statement(w, (const PLpgSQL_stmt *) lfirst(cell));
 }
 
+/* Statements that need not run, or not to their end. */
+static void
+branch(walk *w, const List *list)
+{
+	int			nsure = w->nsure;
+
+	statements(w, list);
+	forget(w, nsure);
+}
+
 static void
 block(walk *w, const PLpgSQL_stmt_block *node)
 {
 	const ListCell *cell;
 
-	statements(w, node->body);
+	branch(w, node->body);
 	if (node->exceptions == NULL)
 		return;
 	foreach(cell, node->exceptions->exc_list)
-		statements(w, ((const PLpgSQL_exception *) lfirst(cell))->action);
+		branch(w, ((const PLpgSQL_exception *) lfirst(cell))->action);
 }
 
 static void
@@ -119,15 +151,15 @@ if_statement(walk *w, const PLpgSQL_stmt_if *node)
 	const ListCell *cell;
 
 	expression(w, node->cond, false);
-	statements(w, node->then_body);
+	branch(w, node->then_body);
 	foreach(cell, node->elsif_list)
 	{
 		const PLpgSQL_if_elsif *arm = lfirst(cell);
 
 		expression(w, arm->cond, false);
-		statements(w, arm->stmts);
+		branch(w, arm->stmts);
 	}
-	statements(w, node->else_body);
+	branch(w, node->else_body);
 }
 
 static void
@@ -141,9 +173,9 @@ case_statement(walk *w, const PLpgSQL_stmt_case *node)
 		const PLpgSQL_case_when *arm = lfirst(cell);
 
 		expression(w, arm->expr, false);
-		statements(w, arm->stmts);
+		branch(w, arm->stmts);
 	}
-	statements(w, node->else_stmts);
+	branch(w, node->else_stmts);
 }
 
 static void
@@ -188,31 +220,36 @@ statement(walk *w, const PLpgSQL_stmt *stmt)
 			case_statement(w, AS(PLpgSQL_stmt_case));
 			return;
 		case PLPGSQL_STMT_LOOP:
-			statements(w, AS(PLpgSQL_stmt_loop)->body);
+			branch(w, AS(PLpgSQL_stmt_loop)->body);
 			return;
 		case PLPGSQL_STMT_WHILE:
 			expression(w, AS(PLpgSQL_stmt_while)->cond, false);
-			statements(w, AS(PLpgSQL_stmt_while)->body);
+			branch(w, AS(PLpgSQL_stmt_while)->body);
 			return;
 		case PLPGSQL_STMT_FORI:
 			expression(w, AS(PLpgSQL_stmt_fori)->lower, false);
 			expression(w, AS(PLpgSQL_stmt_fori)->upper, false);
 			expression(w, AS(PLpgSQL_stmt_fori)->step, false);
-			statements(w, AS(PLpgSQL_stmt_fori)->body);
+			branch(w, AS(PLpgSQL_stmt_fori)->body);
 			return;
 		case PLPGSQL_STMT_FORS:
 			expression(w, AS(PLpgSQL_stmt_fors)->query, false);
-			statements(w, AS(PLpgSQL_stmt_fors)->body);
+			branch(w, AS(PLpgSQL_stmt_fors)->body);
 			return;
 		case PLPGSQL_STMT_FORC:
-			w->done[AS(PLpgSQL_stmt_forc)->curvar] |= OPENED;
-			expression(w, AS(PLpgSQL_stmt_forc)->argquery, false);
-			statements(w, AS(PLpgSQL_stmt_forc)->body);
-			return;
+			{
+				int			nsure = w->nsure;
+
+				expression(w, AS(PLpgSQL_stmt_forc)->argquery, false);
+				open_variable(w, AS(PLpgSQL_stmt_forc)->curvar);
+				statements(w, AS(PLpgSQL_stmt_forc)->body);
+				forget(w, nsure);
+				return;
+			}
 		case PLPGSQL_STMT_FOREACH_A:
 			w->done[AS(PLpgSQL_stmt_foreach_a)->varno] |= ASSIGNED;
 			expression(w, AS(PLpgSQL_stmt_foreach_a)->expr, false);
-			statements(w, AS(PLpgSQL_stmt_foreach_a)->body);
+			branch(w, AS(PLpgSQL_stmt_foreach_a)->body);
 			return;
 		case PLPGSQL_STMT_EXIT:
 			expression(w, AS(PLpgSQL_stmt_exit)->cond, false);
@@ -245,10 +282,10 @@ statement(walk *w, const PLpgSQL_stmt *stmt)
 		case PLPGSQL_STMT_DYNFORS:
 			expression(w, AS(PLpgSQL_stmt_dynfors)->query, true);
 			expressions(w, AS(PLpgSQL_stmt_dynfors)->params);
-			statements(w, AS(PLpgSQL_stmt_dynfors)->body);
+			branch(w, AS(PLpgSQL_stmt_dynfors)->body);
 			return;
 		case PLPGSQL_STMT_OPEN:
-			w->done[AS(PLpgSQL_stmt_open)->curvar] |= OPENED;
+			open_variable(w, AS(PLpgSQL_stmt_open)->curvar);
 			expression(w, AS(PLpgSQL_stmt_open)->argquery, false);
 			expression(w, AS(PLpgSQL_stmt_open)->query, false);
 			expression(w, AS(PLpgSQL_stmt_open)->dynquery, true);
@@ -256,6 +293,8 @@ statement(walk *w, const PLpgSQL_stmt *stmt)
 			return;
 		case PLPGSQL_STMT_FETCH:
 			w->done[AS(PLpgSQL_stmt_fetch)->curvar] |= FETCHED;
+			if (!(w->done[AS(PLpgSQL_stmt_fetch)->curvar] & SURE))
+				w->done[AS(PLpgSQL_stmt_fetch)->curvar] |= UNSURE;
 			expression(w, AS(PLpgSQL_stmt_fetch)->expr, false);
 			return;
 		case PLPGSQL_STMT_PERFORM:
@@ -313,15 +352,27 @@ is_row_of_trigger(const PLpgSQL_function *function, int number)
 		&& (number == function->new_varno || number == function->old_varno);
 }
 
+static bool
+is_bound(const PLpgSQL_datum *datum)
+{
+	return datum->dtype == PLPGSQL_DTYPE_VAR
+		&& ((const PLpgSQL_var *) datum)->cursor_explicit_expr != NULL;
+}
+
 static void
 compiled(pga_stream *out, const PLpgSQL_function *function)
 {
-	walk		w = {out, 0, palloc0(function->ndatums + 1), false};
+	walk		w = {out, 0, palloc0(function->ndatums + 1), false, NULL, 0};
 	bool		fetches = false;
 	bool		sets_field;
 
+	w.sure = palloc(sizeof(int) * (function->ndatums + 1));
 	for (int i = 0; i < function->ndatums; i++)
 		variable(&w, function->datums[i]);
+	/* the caller gives them their values */
+	for (int i = 0; i < function->fn_nargs; i++)
+		if (function->fn_argvarnos[i] < function->ndatums)
+			w.done[function->fn_argvarnos[i]] |= ASSIGNED;
 	statement(&w, (const PLpgSQL_stmt *) function->action);
 	sets_field = w.calls;
 	for (int i = 0; i < function->ndatums; i++)
@@ -329,6 +380,9 @@ compiled(pga_stream *out, const PLpgSQL_function *function)
 		const PLpgSQL_recfield *field = (const PLpgSQL_recfield *) function->datums[i];
 		bool		own = (w.done[i] & (OPENED | ASSIGNED)) == OPENED && !w.calls;
 
+		/* an older major gives a bound cursor the variable's name, opened or not */
+		if (is_bound(function->datums[i]) && (w.done[i] & UNSURE))
+			own = false;
 		fetches |= (w.done[i] & FETCHED) && !own;
 		if (field->dtype == PLPGSQL_DTYPE_RECFIELD && (w.done[i] & ASSIGNED))
 			sets_field |= !is_row_of_trigger(function, field->recparentno);

@@ -218,6 +218,52 @@ fn what_a_body_does_beside_its_texts_is_seen() {
         ("DECLARE c CURSOR FOR SELECT 1; n int; BEGIN FETCH c INTO n; END", true, false),
         ("DECLARE c CURSOR FOR SELECT 1; BEGIN MOVE c; END", true, false),
         (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN IF f() THEN OPEN c; END IF; MOVE c; END",
+            true,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN IF f() THEN OPEN c; MOVE c; END IF; END",
+            false,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN IF f() THEN OPEN c; ELSE MOVE c; END IF; END",
+            true,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN LOOP OPEN c; MOVE c; CLOSE c; END LOOP; END",
+            false,
+            false,
+        ),
+        ("DECLARE c CURSOR FOR SELECT 1; BEGIN LOOP MOVE c; OPEN c; END LOOP; END", true, false),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN BEGIN OPEN c; EXCEPTION WHEN OTHERS THEN MOVE c; END; END",
+            true,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN <<b>> BEGIN EXIT b WHEN f(); OPEN c; END; MOVE c; END",
+            true,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN FOR r IN c LOOP MOVE c; END LOOP; END",
+            false,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN FOR r IN c LOOP NULL; END LOOP; MOVE c; END",
+            true,
+            false,
+        ),
+        (
+            "DECLARE c CURSOR FOR SELECT 1; BEGIN OPEN c; IF f() THEN MOVE c; END IF; MOVE c; END",
+            false,
+            false,
+        ),
+        (
             "DECLARE c refcursor; n int; BEGIN OPEN c FOR SELECT 1; FETCH c INTO n; END",
             false,
             false,

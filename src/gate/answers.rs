@@ -192,6 +192,9 @@ impl Gate {
             Effect::Deallocate(None) => self.statements.clear(self.answering),
             Effect::CloseCursor(None) => self.portals.clear(self.answering),
             Effect::DiscardAll => {
+                if last {
+                    self.temporary.discarded();
+                }
                 self.statements.clear(self.answering);
                 self.portals.clear(self.answering);
             }

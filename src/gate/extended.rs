@@ -185,7 +185,11 @@ impl Gate {
         if let Err(stop) = self.certain_name(portal) {
             return self.stop(length, stop, Form::Other, None);
         }
+        if let Some(next) = self.look_for_cursor(portal, now) {
+            return Message::Stop(next);
+        }
         let meanings = match self.portals.look_up(portal, self.batch) {
+            _ if self.may_be_stale(portal, now) => smallvec![Rc::new(Judgement::uncertain())],
             Lookup::Known(meanings) => meanings,
             Lookup::Perhaps(meanings) if !self.unseen_ran => meanings,
             Lookup::Unknown if !self.unseen_ran => Meanings::new(),

@@ -15,6 +15,7 @@ use std::rc::Rc;
 use super::Gate;
 use super::before::{Before, moves_path};
 use super::lookups::unseen;
+use super::opened::Opened;
 use super::plan::Plan;
 use super::text::{Stop, class_of};
 use crate::policy::Decision;
@@ -31,6 +32,8 @@ pub(super) struct Left {
     listed: Vec<One>,
     /// There are others.
     beyond: Option<When>,
+    /// Code among it that may have opened cursors.
+    pub(super) opened: Option<Opened>,
 }
 
 #[derive(Debug)]
@@ -102,6 +105,7 @@ impl Left {
     pub(super) fn settle(&mut self, batch: Batch) {
         self.listed.retain(|one| one.when.batch >= batch);
         self.beyond = self.beyond.filter(|when| when.batch >= batch);
+        self.opened = self.opened.filter(|opened| opened.is_since(batch));
     }
 }
 
@@ -117,11 +121,17 @@ impl Gate {
         plan: &mut Plan,
         now: Instant,
     ) {
+        if resolved.cursors {
+            let number = self.lookups().map_or(0, |lookups| lookups.number(now));
+            let opened = Opened::new(number, self.policy.needs_confirmation(class), self.batch);
+            plan.left.opened = Some(opened.behind(plan.left.opened));
+        }
         let Some(lookups) = self.lookups() else { return };
         let number = lookups.number(now);
         let path = lookups.path_behind(plan.before);
         let by_path = *path != Path::Unknown;
-        let runs = (resolved.runs_routines || number == 0) && class >= Class::Write;
+        let runs = resolved.runs_routines || resolved.missing || number == 0;
+        let runs = runs && class >= Class::Write || resolved.cursors;
         let needs =
             (holds(statement) || changes(statement)) && self.policy.needs_confirmation(class);
         let when = When { number, batch: self.batch, over: false, by_path, needs };
@@ -150,12 +160,16 @@ impl Gate {
         if let Some(when) = left.beyond {
             self.left.lose(when);
         }
+        if let Some(opened) = left.opened {
+            self.left.opened = Some(opened.behind(self.left.opened));
+        }
     }
 
     /// As [`Gate::leave`], of a text on the short path.
     #[inline]
     pub(super) fn leave_plain(&mut self, text: &Rc<Judgement>, known: &Known, now: Instant) {
-        if !known.runs_routines && known.number != 0 {
+        let missing = known.strongest >= Class::Write && known.each.iter().any(|one| one.missing);
+        if !known.runs_routines && !missing && known.number != 0 {
             return;
         }
         let mut plan = Plan::default();
@@ -212,6 +226,12 @@ impl Gate {
         let lost = plan.before.lost || moves_path(statement) || resolved.unseen_code;
         let before = Before { lost, ..plan.before };
         let needed = !confirmed || state.parameters.is_doubted();
+        let fetches = matches!(statement.effect, Effect::Fetch(_));
+        if fetches && self.has_stale_cursors(&plan.left, plan.before, needed, now) {
+            let reason = "a cursor may be one that code opened while the catalog, or the session's \
+                          confirmation, was another";
+            return Resolved { runs_routines: resolved.runs_routines, ..unseen(statement, reason) };
+        }
         match self.strongest_left(text, (false, confirmed, needed), before, plan, now) {
             Some(left) if left.class > resolved.class => Resolved {
                 runs_routines: resolved.runs_routines,

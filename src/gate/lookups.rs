@@ -186,6 +186,7 @@ impl Lookups {
             (None, _) => Resolved {
                 unseen_code: statement.unseen_code || statement.class >= Class::Write,
                 changes: statement.unseen_code || statement.class >= Class::Write,
+                cursors: statement.unseen_code || statement.class >= Class::Write,
                 ..Resolved::as_written(statement)
             },
         }
@@ -297,6 +298,7 @@ pub(super) fn unseen(statement: &Statement, reason: &str) -> Resolved {
         unseen_code: true,
         changes: true,
         runs_routines: true,
+        cursors: true,
         missing: false,
         by_path: false,
         asks_writer: false,

@@ -19,6 +19,7 @@ mod look;
 mod lookups;
 mod names;
 mod next;
+mod opened;
 mod overloads;
 mod owed;
 mod plan;

@@ -10,6 +10,7 @@ use super::left::Left;
 use super::text::ConfirmedStatement;
 use super::{Alike, Decided, Fence, Gate};
 use crate::session::{Batch, Change, Instant, Meanings, Names, State, Temporary};
+use crate::sql::catalog::Resolved;
 use crate::sql::{Class, Judgement, Statement};
 
 /// What is to be noted when a text that may run is sent.
@@ -60,6 +61,21 @@ impl Plan {
         if class != statement.class {
             self.decided.push((index, class));
         }
+    }
+
+    /// Notes what may come to depend on temporary relations, of the statement decided last.
+    pub(super) fn relate(
+        &self,
+        resolved: &Resolved,
+        (index, statement): (usize, &Statement),
+        temporary: &mut Temporary,
+    ) {
+        let last = self.decided.last().filter(|(at, _)| *at == index);
+        let class = last.map_or(statement.class, |(_, class)| *class);
+        let by_name = statement.prepared().is_some() && self.before.changed;
+        let makes = statement.makes_types && class < Class::Ddl || class == Class::Temp;
+        let unseen = resolved.changes || statement.do_or_call || by_name;
+        temporary.ran(makes || unseen, class >= Class::Ddl);
     }
 
     /// The class that each statement of the text was decided by.

@@ -156,6 +156,7 @@ impl Gate {
             }
             if running {
                 plan.unseen |= resolved.unseen_code;
+                plan.relate(&resolved, (index, statement), &mut temporary);
                 self.foresee(statement, index, &mut plan, &mut temporary);
             }
             plan.before.then(statement, &resolved);
@@ -201,7 +202,12 @@ impl Gate {
             plan.relies |= self.relies(known.as_deref(), at, &resolved);
             let resolved = self.as_made(statement, meaning, resolved, before, now);
             let resolved = resolved.at_least(judgement.floor);
-            let class = class_of(meaning, &resolved, temporary);
+            let mut class = class_of(meaning, &resolved, temporary);
+            let needed = !view.confirmed || self.state.parameters.is_doubted();
+            let fetches = matches!(meaning.effect, Effect::Fetch(_));
+            if fetches && self.has_stale_cursors(&plan.left, before, needed, now) {
+                class = Class::Opaque;
+            }
             self.settled_enough(meaning, class)?;
             strongest = strongest.max(class);
             match self.policy.decide(meaning, class, view) {
@@ -387,6 +393,11 @@ impl Gate {
 
 /// A statement's class given which names are certainly temporary.
 pub(super) fn class_of(statement: &Statement, resolved: &Resolved, temporary: &Temporary) -> Class {
+    if matches!(statement.effect, Effect::DiscardTemp | Effect::DiscardAll)
+        && temporary.may_have_dependants()
+    {
+        return resolved.class.max(Class::Ddl);
+    }
     match &statement.temp {
         Some(temp) if temporary.holds_all(&temp.names) => temp.class.max(resolved.found),
         _ => resolved.class,

@@ -13,6 +13,10 @@ pub struct Temporary {
     /// `None`: there are none, which is the rule.
     names: Option<Rc<HashMap<Box<str>, Made>>>,
     search_path_doubtful: bool,
+    /// The session may have temporary relations, known or not.
+    may_be_some: bool,
+    /// DDL ran while it may have had some: what it made may depend on them.
+    may_have_dependants: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,6 +29,24 @@ struct Made {
 }
 
 impl Temporary {
+    /// A statement is let run. `makes`: it may make temporary relations; `ddl`: it may make what is
+    /// permanent.
+    pub fn ran(&mut self, makes: bool, ddl: bool) {
+        self.may_be_some |= makes || self.search_path_doubtful;
+        self.may_have_dependants |= ddl && self.may_be_some;
+    }
+
+    /// Dropping the temporary relations may drop what is permanent with them: a column of a row type of
+    /// theirs, a default by a sequence.
+    pub fn may_have_dependants(&self) -> bool {
+        self.may_have_dependants
+    }
+
+    /// DISCARD ALL has dropped all that there was.
+    pub fn discarded(&mut self) {
+        (self.may_be_some, self.may_have_dependants) = (false, false);
+    }
+
     /// The server reported the creation done.
     pub fn created(&mut self, names: &[Box<str>], in_transaction: bool, on_commit_drop: bool) {
         let made = Made { in_transaction, on_commit_drop, foreseen: false };

@@ -23,6 +23,8 @@ pub(super) struct Body {
     pub sets: bool,
     /// It asks what only the connection that writes can tell: [`Bound::Writer`].
     pub asks_writer: bool,
+    /// It may open or close cursors.
+    pub cursors: bool,
     /// What it names.
     pub uses: Option<Arc<Uses>>,
     /// Types that its variables may have, as far as they matter.
@@ -31,8 +33,16 @@ pub(super) struct Body {
 
 impl Body {
     fn of(class: Class, reason: impl Into<Box<str>>) -> Body {
-        let (sets, asks_writer) = (false, false);
-        Body { class, reason: reason.into(), sets, asks_writer, uses: None, declared: Vec::new() }
+        let (reason, declared) = (reason.into(), Vec::new());
+        Body {
+            class,
+            reason,
+            sets: false,
+            asks_writer: false,
+            cursors: false,
+            uses: None,
+            declared,
+        }
     }
 
     fn raise(&mut self, class: Class, reason: impl Into<Box<str>>) {
@@ -57,6 +67,7 @@ pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSe
     };
     if matches!(routine.language, Language::Sql | Language::Plpgsql) {
         body.declared = declared(&routine.source, model);
+        body.cursors = routine.standard_body.is_none() && handles_cursors(&routine.source);
     }
     for setting in &routine.config {
         let (name, _) = setting.split_once('=').unwrap_or((setting, ""));
@@ -76,6 +87,7 @@ pub(super) fn judge(routine: &Routine, model: &Model, migration_tables: &BTreeSe
     if routine.volatile && routine.kind != b'a' && !reviewed {
         body.raise(Class::Write, "is VOLATILE");
     }
+    body.cursors |= body.class >= Class::Opaque;
     body
 }
 
@@ -97,6 +109,7 @@ pub(super) fn again(before: &Routine, now: &Routine, model: &Model) -> Option<Bo
         reason: known.reason.clone(),
         sets: known.sets,
         asks_writer: known.asks_writer,
+        cursors: known.cursors,
         uses: known.uses.clone(),
         declared: declared(&now.source, model),
     })
@@ -190,6 +203,13 @@ fn text(routine: &Routine, migration_tables: &BTreeSet<String>) -> Body {
     }
     body.uses = Some(uses.into());
     body
+}
+
+/// Whether a text has a word in it that opens or closes cursors (OPEN, DECLARE … CURSOR, CLOSE), or could
+/// have one in a literal with escapes.
+fn handles_cursors(source: &str) -> bool {
+    let source = source.to_ascii_lowercase();
+    ["open", "cursor", "close", "\\"].iter().any(|word| source.contains(word))
 }
 
 /// A tag or a token: no client sets one (contract §2), and no routine for it. A confirmation can

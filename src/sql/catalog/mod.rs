@@ -63,6 +63,8 @@ pub struct Resolved {
     pub changes: bool,
     /// Some routine runs that is not PostgreSQL's own, whatever its class.
     pub runs_routines: bool,
+    /// Code runs that may open cursors, or close them.
+    pub cursors: bool,
     /// A routine or relation is named that the snapshot does not have: worth a newer one.
     pub missing: bool,
     /// Under another `search_path` what it makes or renames of this session's own would run what is
@@ -164,6 +166,7 @@ impl Catalog {
             unseen_code: uses.unseen_code || outcome.unseen && !uses.stored,
             changes,
             runs_routines: uses.unseen_code || outcome.runs,
+            cursors: uses.unseen_code || outcome.cursors,
             missing: outcome.missing,
             by_path,
             asks_writer: outcome.asks_writer,
@@ -339,6 +342,7 @@ impl Resolved {
             unseen_code: statement.unseen_code,
             changes: statement.unseen_code,
             runs_routines: statement.unseen_code,
+            cursors: statement.unseen_code,
             missing: false,
             by_path: false,
             asks_writer: false,
@@ -365,6 +369,7 @@ impl From<Outcome> for Resolved {
             unseen_code: outcome.unseen,
             changes: outcome.changes(),
             runs_routines: outcome.runs,
+            cursors: outcome.cursors,
             missing: outcome.missing,
             by_path: false,
             asks_writer: outcome.asks_writer,

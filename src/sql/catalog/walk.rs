@@ -49,6 +49,8 @@ pub(super) struct Outcome {
     pub reason: String,
     pub unseen: bool,
     pub runs: bool,
+    /// Code that may open cursors, or close them.
+    pub cursors: bool,
     pub missing: bool,
     /// Something sets parameters, perhaps `search_path`.
     pub sets: bool,
@@ -120,6 +122,7 @@ impl<'m> Walk<'m> {
                 reason: String::new(),
                 unseen: false,
                 runs: false,
+                cursors: false,
                 missing: false,
                 sets: false,
                 hides: false,
@@ -186,6 +189,7 @@ impl<'m> Walk<'m> {
             self.out.reason = reason();
         }
         self.out.unseen |= class > Class::Read;
+        self.out.cursors |= class >= Class::Opaque;
     }
 
     pub(super) fn push(&mut self, node: Node, at: At) {
@@ -331,6 +335,7 @@ impl<'m> Walk<'m> {
             });
             self.out.sets |= body.sets;
             self.out.asks_writer |= body.asks_writer || routine.gives_cursor;
+            self.out.cursors |= body.cursors;
             let makes = |uses: &Uses| uses.relations.iter().any(|relation| relation.optional);
             self.out.hides |= body.class == Class::Opaque
                 || renames

@@ -271,6 +271,9 @@ impl Scan<'_> {
         };
         match node.tag() {
             tag::CallStmt => self.raise_unknown(class, reason),
+            tag::DiscardStmt if temporary::discards(node) => {
+                self.raise(Class::Ddl, || "drops what depends on temporary relations".into());
+            }
             tag::FetchStmt if !self.has_cursor(node) => self.fetches(),
             _ if effects::executes(node) => {
                 self.raise_called(Class::Opaque, || "runs a prepared statement".into());
@@ -323,6 +326,8 @@ impl Scan<'_> {
             }
         };
         let (off, typed) = (self.found.off, self.found.typed);
+        // a literal may never be run
+        let cursors = std::mem::take(&mut self.cursors);
         self.depth += 1;
         for raw in tree.statements() {
             if let Some(node) = raw.node(field::stmt) {
@@ -330,6 +335,7 @@ impl Scan<'_> {
             }
         }
         self.depth -= 1;
+        self.cursors = cursors;
         (self.found.off, self.found.typed) = (off, typed);
         true
     }

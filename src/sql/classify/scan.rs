@@ -30,7 +30,7 @@ pub(in crate::sql) struct Scan<'c> {
     pub(in crate::sql) found: Found,
     pub(in crate::sql) bound: Bound,
     pub(super) shows_custom: bool,
-    /// Cursors that a text within declares.
+    /// Cursors that the text declares which is being read.
     pub(super) cursors: Vec<Box<[u8]>>,
     /// What the parser said of the first body that it did not take.
     pub(in crate::sql) fault: Option<SyntaxFault>,

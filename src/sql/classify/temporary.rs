@@ -100,6 +100,11 @@ fn is_owned(sequence: Node<'_>) -> bool {
     option(sequence.list(field::options), b"owned_by").is_some()
 }
 
+/// DISCARD TEMP or ALL.
+pub(super) fn discards(node: Node<'_>) -> bool {
+    !matches!(node.value(field::target), value::DISCARD_PLANS | value::DISCARD_SEQUENCES)
+}
+
 pub(super) fn cascades(node: Node<'_>) -> bool {
     node.value(field::behavior) == value::DROP_CASCADE
 }
