@@ -130,6 +130,9 @@ impl Gate {
             return stop;
         }
         if !self.skipping {
+            if let Some(opened) = &mut self.left.opened {
+                opened.binds(self.portals.changes());
+            }
             let change = self.portals.change(portal, meanings, self.batch);
             self.owe(Owed::Bind(change));
         }

@@ -9,7 +9,7 @@ use super::before::Before;
 use super::left::Left;
 use super::lookups::Lookups;
 use super::{Gate, Next};
-use crate::session::{Batch, Instant};
+use crate::session::{Batch, Instant, Lookup};
 
 /// Code that has run in the transaction and may have opened cursors.
 #[derive(Clone, Copy, Debug)]
@@ -22,11 +22,18 @@ pub(super) struct Opened {
     needs: bool,
     /// The last batch that it was sent in.
     batch: Batch,
+    /// The changes of portals before the first that was bound behind it.
+    bound: Option<u64>,
 }
 
 impl Opened {
     pub(super) fn new(number: u64, needs: bool, batch: Batch) -> Self {
-        Opened { number, mixed: false, needs, batch }
+        Opened { number, mixed: false, needs, batch, bound: None }
+    }
+
+    /// A portal is about to be bound.
+    pub(super) fn binds(&mut self, changes: u64) {
+        self.bound.get_or_insert(changes);
     }
 
     /// Sent in this batch or later: its transaction may go on.
@@ -79,13 +86,21 @@ impl Gate {
     /// What is to be done before a portal is run that may be a cursor which code has opened: nothing, or
     /// a look at the catalog.
     pub(super) fn look_for_cursor(&mut self, portal: &[u8], now: Instant) -> Option<Next> {
-        let may_be = !portal.is_empty() && self.left.opened.is_some();
-        if may_be { self.look_for_own(false, now) } else { None }
+        if self.may_be_opened(portal) { self.look_for_own(false, now) } else { None }
+    }
+
+    /// Whether a portal may be a cursor that code has opened: it is none that a message has bound since.
+    fn may_be_opened(&self, portal: &[u8]) -> bool {
+        let Some(opened) = self.left.opened.filter(|_| !portal.is_empty()) else { return false };
+        let known = matches!(self.portals.look_up(portal, self.batch), Lookup::Known(_));
+        let bound = opened.bound.is_some_and(|bound| self.portals.is_made_behind(portal, bound));
+        !(known && bound)
     }
 
     /// Whether such a portal counts as one of which nothing is known: what it runs may have needed a
     /// confirmation, too. The unnamed one is no cursor.
     pub(super) fn may_be_stale(&self, portal: &[u8], now: Instant) -> bool {
-        !portal.is_empty() && self.has_stale_cursors(&Left::default(), self.before(), true, now)
+        self.may_be_opened(portal)
+            && self.has_stale_cursors(&Left::default(), self.before(), true, now)
     }
 }

@@ -93,6 +93,7 @@ impl Slot {
             self.current_overflows = std::mem::take(&mut self.prior_overflows);
             self.current_open = std::mem::take(&mut self.prior_open);
             self.settled = true;
+            self.change = 0;
         }
     }
 
@@ -103,6 +104,7 @@ impl Slot {
             self.current_overflows |= std::mem::take(&mut self.prior_overflows);
             self.current_open |= std::mem::take(&mut self.prior_open);
             self.settled = true;
+            self.change = 0;
         }
     }
 
@@ -169,6 +171,17 @@ impl Names {
         }
         let slot = self.named.as_ref().and_then(|named| named.get(name));
         slot.map_or(Lookup::Unknown, |slot| slot.look_up(batch))
+    }
+
+    /// How many changes have been sent.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether what gave `name` its meaning was sent behind so many changes, and has not failed.
+    pub fn is_made_behind(&self, name: &[u8], changes: u64) -> bool {
+        let slot = self.named.as_ref().and_then(|named| named.get(cut(name)));
+        slot.is_some_and(|slot| slot.change > changes)
     }
 
     /// A message that gives `name` a meaning (empty: none) is being sent in `batch`.
