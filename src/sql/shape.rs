@@ -28,9 +28,10 @@ const FIRST: [&[u8]; 7] =
 /// Names whose constant arguments are looked at, by the classifier or by the grammar itself, as a
 /// word or quoted: `float(54)` is a syntax error where `float(53)` is none, the rest is every
 /// built-in that sets parameters or runs SQL given as text.
-pub(super) const DECIDED_BY_CONSTANTS: [&[u8]; 8] = [
+pub(super) const DECIDED_BY_CONSTANTS: [&[u8]; 9] = [
     b"float",
     b"set_config",
+    b"fmgr_sql_validator",
     b"query_to_xml",
     b"query_to_xmlschema",
     b"query_to_xml_and_xmlschema",

@@ -25,6 +25,8 @@ pub struct Uses {
     /// A statement within changes what the session's names stand for: temporary relations, what is
     /// prepared.
     pub(in crate::sql) renames: bool,
+    /// A statement within fires event triggers.
+    pub(in crate::sql) fires: bool,
     /// It is planned and not run (EXPLAIN without ANALYZE): nothing volatile is called.
     pub planned: bool,
     /// It is kept as a definition: what it calls runs later.

@@ -7,6 +7,7 @@ use super::model::{Language, Map, Model, Operator, Relation, Routine, Type};
 use super::rows::Columns;
 use super::tree::{FIRST_UNPINNED, Refs};
 use super::types::Fact;
+use super::unnamed::Unnamed;
 use super::{Options, Row, Unreadable, body, definition, families, relations, values};
 use crate::sql::Class;
 use crate::sql::classify::{maintains, makes_any, reads_any, reads_keys};
@@ -19,7 +20,7 @@ const MAJORS: std::ops::RangeInclusive<u32> = 15..=18;
 const JSON: [u32; 2] = [114, 3802];
 
 /// Kinds of rows in the order in which they are taken; later ones refer to earlier ones.
-const KINDS: &[u8] = b"Vnybtrpqocxsfadkieglwhzmvu";
+const KINDS: &[u8] = b"Vnjybtrpqocxsfadkieglwhzmvu";
 
 pub(super) fn model(
     rows: impl IntoIterator<Item = Row>,
@@ -62,6 +63,10 @@ impl Builder<'_> {
                 }
             }
             b'n' => drop(self.schemas.insert(c.number(1)?, c.text(2)?.into())),
+            b'j' => {
+                let view = (self.schema(c, 3)?, c.text(2)?.into());
+                self.model.rule_views.insert(c.number(1)?, view);
+            }
             b'y' => self.own_type(c)?,
             b'b' => self.builtin(c)?,
             b't' => self.data_type(c)?,
@@ -321,6 +326,7 @@ fn is_special(name: &str) -> bool {
         || reads_any(name)
         || reads_keys(name)
         || maintains(name)
+        || Unnamed::of(name).is_some()
         || name.contains("populate_record")
 }
 

@@ -165,7 +165,7 @@ impl Catalog {
             found: outcome.class,
             unseen_code: uses.unseen_code || outcome.unseen && !uses.stored,
             changes,
-            runs_routines: uses.unseen_code || outcome.runs,
+            runs_routines: uses.unseen_code || outcome.runs || class == Class::Opaque,
             cursors: uses.unseen_code || outcome.cursors,
             missing: outcome.missing,
             by_path,
@@ -313,6 +313,7 @@ fn follow(walk: &mut Walk<'_>, statement: &Statement, uses: &Uses, at: walk::At)
 fn fires(statement: &Statement, uses: &Uses) -> bool {
     const TAGS: [&str; 5] = ["CREATE ", "ALTER ", "DROP ", "SELECT INTO", "REFRESH "];
     uses.renames
+        || uses.fires
         || statement.temp.is_some()
         || matches!(uses.class, Class::Temp | Class::Ddl | Class::Privilege)
         || TAGS.iter().any(|tag| statement.tag.starts_with(tag))

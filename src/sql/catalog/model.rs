@@ -158,6 +158,8 @@ pub(super) struct Model {
     pub symbols: Map<Box<str>, Class>,
     pub relations: Map<u32, Relation>,
     pub relation_names: Map<Box<str>, Vec<u32>>,
+    /// PostgreSQL's own views that show rules: schema and name.
+    pub rule_views: Map<u32, (Box<str>, Box<str>)>,
     pub operators: Map<u32, Operator>,
     pub operator_names: Map<Box<str>, Vec<u32>>,
     pub types: Map<u32, Type>,

@@ -4,6 +4,7 @@
 use super::model::Model;
 use super::overloads::Meant;
 use super::path::Path;
+use super::unnamed::Unnamed;
 use super::values::makes_what_it_is_given;
 use super::walk::{At, Walk};
 use super::{body, definition};
@@ -35,6 +36,9 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
         makes_any |= follow_field(walk, field, uses.fields_of_values, at);
     }
     for name in &uses.operators {
+        if is_unqualified_or_own(name) {
+            walk.unnamed(Unnamed::of_operator(&name.name), at);
+        }
         let found = candidates(&model.operator_names, name, |oid| {
             let operator = model.operators.get(&oid)?;
             is_visible(name, &operator.schema, walk.path(at), false).then_some(oid)
@@ -49,6 +53,12 @@ pub(super) fn follow(walk: &mut Walk<'_>, uses: &Uses, at: At, by: By) {
             let relation = model.relations.get(&oid)?;
             is_visible(&used.name, &relation.schema, walk.path(at), true).then_some(oid)
         });
+        let own = |(schema, known): &(Box<str>, Box<str>)| {
+            *known == used.name.name && is_visible(&used.name, schema, walk.path(at), true)
+        };
+        if model.rule_views.values().any(own) {
+            walk.unnamed(Some(Unnamed::Rules), at);
+        }
         let system = routines::is_system_relation(used.name.schema.as_deref(), &used.name.name);
         if found.is_empty() && !used.optional && !system {
             walk.out.missing |= top;
@@ -165,6 +175,9 @@ fn follow_cast(walk: &mut Walk<'_>, name: &Name, array: bool, at: At) -> bool {
 
 /// True: what is called makes values of the type of whatever it is given.
 fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) -> bool {
+    if is_unqualified_or_own(&call.name) {
+        walk.unnamed(Unnamed::of(&call.name.name), at);
+    }
     // what a body means, it may have meant by an earlier catalog
     let analysed = walk.ground.analysed.filter(|_| top);
     let meant = Meant::of(call, walk.ground.model, walk.path(at), analysed);
@@ -206,6 +219,11 @@ fn follow_call(walk: &mut Walk<'_>, call: &Call, at: At, top: bool) -> bool {
     makes_any
 }
 
+/// It may be PostgreSQL's own.
+fn is_unqualified_or_own(name: &Name) -> bool {
+    matches!(name.schema.as_deref(), None | Some("pg_catalog"))
+}
+
 /// PostgreSQL has a routine of that name itself.
 fn is_own(name: &Name) -> bool {
     routines::lookup(name.schema.as_deref(), &name.name) != Builtin::Unknown
@@ -225,6 +243,7 @@ pub(super) fn callees(meant: &Meant<'_>, path: &Path) -> Vec<u32> {
 /// values of the type of whatever it is given.
 fn follow_field(walk: &mut Walk<'_>, field: &str, of_values: bool, at: At) -> bool {
     let model = walk.ground.model;
+    walk.unnamed(Unnamed::of(field), at);
     let name = Name { schema: None, name: field.into() };
     for oid in types(walk, &name, at) {
         if of_values || model.relatives.takes_rows(oid, true) {

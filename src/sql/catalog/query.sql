@@ -107,6 +107,13 @@ SELECT 'n', n.oid::pg_catalog.text, n.nspname::pg_catalog.text,
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM pg_catalog.pg_namespace AS n
 UNION ALL
+-- of initdb's, views that show rules
+SELECT 'j', c.oid::pg_catalog.text, c.relname::pg_catalog.text, c.relnamespace::pg_catalog.text,
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM pg_catalog.pg_class AS c
+WHERE c.oid OPERATOR(pg_catalog.<) 16384::pg_catalog.oid
+  AND c.relname OPERATOR(pg_catalog.=) ANY ('{pg_matviews,pg_rules,pg_views,views}'::pg_catalog.name[])
+UNION ALL
 -- q: one in C of the server's, which runs by its OID; its name, its defaults may be others
 SELECT CASE WHEN p.prolang OPERATOR(pg_catalog.=) 12::pg_catalog.oid
       AND p.oid OPERATOR(pg_catalog.<=) (SELECT own.last FROM own)
@@ -148,6 +155,7 @@ WHERE p.oid OPERATOR(pg_catalog.<=) (SELECT own.last FROM own)
       table_to_xml_and_xmlschema,schema_to_xml,schema_to_xml_and_xmlschema,database_to_xml,
       database_to_xml_and_xmlschema,json_populate_record,json_populate_recordset,
       jsonb_populate_record,jsonb_populate_record_valid,jsonb_populate_recordset,
+      schema_to_xmlschema,database_to_xmlschema,pg_get_ruledef,pg_get_viewdef,fmgr_sql_validator,
       pg_get_partition_constraintdef,pg_input_is_valid,pg_input_error_info,array_in,array_recv,domain_in,domain_recv,multirange_in,
       multirange_recv,range_in,range_recv,record_in,record_recv,satisfies_hash_partition}'::pg_catalog.name[]))
 UNION ALL

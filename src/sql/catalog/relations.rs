@@ -7,6 +7,7 @@ use super::Unreadable;
 use super::model::{Language, Model, Relation, Routine};
 use super::rows::{Columns, rule_events, second, trigger_events};
 use super::tree::{FIRST_UNPINNED, Folded, Refs, System};
+use super::unnamed::Unnamed;
 use super::walk::{At, Ground, Node, Walk};
 use crate::sql::{Class, How};
 
@@ -107,6 +108,9 @@ fn foreign_key(model: &mut Model, referencing: u32, c: &Columns<'_>) -> Result<(
 impl Walk<'_> {
     pub(super) fn visit_relation(&mut self, oid: u32, how: How, at: At) {
         let model = self.ground.model;
+        if model.rule_views.contains_key(&oid) {
+            self.unnamed(Some(Unnamed::Rules), at);
+        }
         let Some(relation) = model.relations.get(&oid) else { return };
         // maintenance runs as the owner
         let at = match how.any(How::MAINTAIN) {
@@ -190,7 +194,8 @@ impl Walk<'_> {
         folded.routines.iter().for_each(|oid| self.routine(*oid, at));
         for oid in &folded.inlined {
             let is_sql = |routine: &Routine| routine.language == Language::Sql;
-            if model.routines.get(oid).is_some_and(is_sql) {
+            let own = Unnamed::of_routine(*oid).is_some();
+            if own || model.routines.get(oid).is_some_and(is_sql) {
                 self.routine(*oid, at);
             }
         }

@@ -4,6 +4,8 @@
 //! every field of a known name counts wherever it stands, so nothing can hide by nesting. A name of
 //! the user's in the text that looks like a field can only add.
 
+use super::unnamed::{Unnamed, code_of};
+
 /// What a tree refers to. OIDs below 12000 are PostgreSQL's own.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Refs {
@@ -206,7 +208,9 @@ impl Found {
         let Some(node) = self.open.pop() else { return };
         let Open { own, .. } = &node;
         self.all.add(own);
-        let user = |oids: &[u32]| oids.iter().any(|oid| *oid >= FIRST_UNPINNED);
+        // what is put in line may come to need no row
+        let in_sql = |oid: u32| Unnamed::of_routine(oid).is_some();
+        let user = |oids: &[u32]| oids.iter().any(|oid| *oid >= FIRST_UNPINNED || in_sql(*oid));
         let mut varies = node.is == Kind::Column;
         match node.is {
             Kind::Column | Kind::Constant => {}
@@ -253,7 +257,11 @@ impl Found {
             | b"tsmhandler" | b"startInRangeFunc" | b"endInRangeFunc" => {
                 numbers(value, &mut own.routines);
             }
-            b"opno" | b"opnos" | b"eqop" | b"sortop" => numbers(value, &mut own.operators),
+            b"opno" | b"opnos" | b"eqop" | b"sortop" => {
+                numbers(value, &mut own.operators);
+                // that of the function need not be there
+                own.routines.extend(own.operators.iter().filter_map(|oid| code_of(*oid)));
+            }
             // comparisons of sets, and cycle marks, name operators too
             b"colEqualOps" | b"grpOperators" | b"mark_neop" | b"cycle_mark_neop" => {
                 numbers(value, &mut own.operators);
@@ -450,6 +458,17 @@ mod tests {
             let found = (own(&refs.folded.routines), own(&refs.folded.inlined));
             assert_eq!((&found.0[..], &found.1[..]), (folded, inlined), "{tree}");
         }
+    }
+
+    #[test]
+    fn a_function_that_is_put_in_line_is_found() {
+        let (var, one) = ("{VAR :vartype 23}", "{CONST :consttype 23 :constisnull false}");
+        let refs = Refs::of([Some("{OPEXPR :opno 2779 :opfuncid 0} {OPEXPR :opno 2780}")]);
+        assert_eq!(refs.routines[..], [2003, 2004]);
+        let quoted = format!("{{FUNCEXPR :funcid 1285 :args ({var})}}");
+        let refs = Refs::of([Some(&*format!("{{FUNCEXPR :funcid 16400 :args ({quoted} {one})}}"))]);
+        // it may come to need no row
+        assert!(refs.folded.inlined.contains(&1285) && refs.folded.routines.contains(&16400));
     }
 
     #[test]

@@ -10,9 +10,10 @@ use super::model::{Language, Model, Routine};
 use super::overloads::Analysed;
 use super::path::Path;
 use super::tree::{FIRST_NORMAL, FIRST_UNPINNED, Refs};
+use super::unnamed::Unnamed;
 use super::values::makes_what_it_is_given;
 use super::{body, names};
-use crate::sql::classify::{makes_any, reads_any, reads_keys};
+use crate::sql::classify::{is_stable, makes_any, reads_any, reads_keys};
 use crate::sql::routines;
 use crate::sql::{Class, How, Uses};
 
@@ -29,8 +30,8 @@ pub(super) enum Node {
     Operator(u32),
     /// An operator family.
     Family(u32),
-    /// What functions of PostGIS run by themselves.
-    Spatial,
+    /// SQL that functions run by themselves.
+    Unnamed(Unnamed),
 }
 
 /// How a node is met.
@@ -151,7 +152,7 @@ impl<'m> Walk<'m> {
                         operator.families.iter().for_each(|family| self.family(*family, at));
                     }
                 }
-                Node::Spatial => self.visit_spatial(at),
+                Node::Unnamed(what) => self.visit_unnamed(what, at),
                 Node::Family(oid) => {
                     let functions = self.ground.model.families.members(oid).iter();
                     functions.for_each(|code| self.routine(*code, at));
@@ -190,6 +191,8 @@ impl<'m> Walk<'m> {
         }
         self.out.unseen |= class > Class::Read;
         self.out.cursors |= class >= Class::Opaque;
+        // routines may be among what is not known
+        self.out.runs |= class == Class::Opaque;
     }
 
     pub(super) fn push(&mut self, node: Node, at: At) {
@@ -203,11 +206,13 @@ impl<'m> Walk<'m> {
         if oid >= FIRST_NORMAL || self.ground.model.routines.contains_key(&oid) {
             return self.push(Node::Routine(oid), at);
         }
+        self.unnamed(Unnamed::of_routine(oid), at);
         let Some((verdict, name)) = self.ground.model.builtins.get(&oid) else { return };
+        self.unnamed(Unnamed::of(name), at);
         if reads_keys(name) {
             self.all_keys(at);
         }
-        if at.planned {
+        if at.planned && !is_stable(name) {
             return;
         }
         self.by_name(name, at);
@@ -248,24 +253,10 @@ impl<'m> Walk<'m> {
         }
     }
 
-    /// Any relation that may run something.
-    pub(super) fn all_relations(&mut self, how: How, at: At) {
-        for oid in self.ground.model.relations.keys() {
-            self.relation(*oid, how, at);
-        }
-    }
-
     pub(super) fn data_type(&mut self, oid: u32, made: bool, at: At) {
         if oid >= FIRST_UNPINNED {
             // literals become values when a text is analysed, planned only or not
             self.push(Node::Type(oid, made), At { planned: false, ..at });
-        }
-    }
-
-    /// Statements that fire event triggers.
-    pub(super) fn event_triggers(&mut self, at: At) {
-        for oid in &self.ground.model.event_triggers {
-            self.routine(*oid, at);
         }
     }
 
@@ -343,7 +334,7 @@ impl<'m> Walk<'m> {
                 || (routine.language == Language::Native && body.class > Class::Read);
         }
         let inner = At { path: self.path_in(routine, at), planned: only_planned };
-        if renames {
+        if renames || body.uses.as_deref().is_some_and(|uses| uses.fires) {
             self.event_triggers(inner);
         }
         if &*routine.language_name == "internal" {
@@ -356,7 +347,7 @@ impl<'m> Walk<'m> {
         if routine.language == Language::Native
             && routine.extension.as_deref().is_some_and(|name| name.starts_with("postgis"))
         {
-            self.push(Node::Spatial, inner);
+            self.unnamed(Some(Unnamed::Spatial), inner);
         }
         routine.types.iter().for_each(|oid| self.data_type(*oid, true, inner));
         routine.parts.iter().for_each(|oid| self.routine(*oid, inner));

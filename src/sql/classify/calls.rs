@@ -5,6 +5,7 @@ use pgauthority_grammar::{Node, field, tag};
 use super::given::is_parameter;
 use super::names::Qualified;
 use super::scan::Scan;
+use super::telling::is_stable;
 use crate::sql::routines::{self, Routine};
 use crate::sql::{Bound, Class};
 
@@ -82,6 +83,9 @@ impl Scan<'_> {
     pub(super) fn planned_call(&mut self, call: Node<'_>) {
         match called(call) {
             None | Some((_, Routine::Unknown)) => self.call(call),
+            Some((name, _)) if std::str::from_utf8(name.name).is_ok_and(is_stable) => {
+                self.call(call)
+            }
             Some((name, _)) => {
                 self.bound = self.bound.max(bound(name.name));
                 self.found.call(call, name);

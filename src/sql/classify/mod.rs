@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use pgauthority_grammar::{Mode, Node, field, tag};
 
 pub(in crate::sql) use scan::Scan;
-pub(in crate::sql) use telling::{maintains, makes_any, reads_any, reads_keys};
+pub(in crate::sql) use telling::{is_stable, maintains, makes_any, reads_any, reads_keys};
 use temporary::Temp;
 pub(in crate::sql) use utility::{Own, option_text};
 
@@ -287,6 +287,8 @@ impl Scan<'_> {
             self.cursors.extend(node.bytes(field::portalname).map(Into::into));
         }
         self.found.sets |= node.tag() == tag::VariableSetStmt;
+        self.found.fires |= matches!(class, Class::Temp | Class::Ddl | Class::Privilege)
+            || node.tag() == tag::RefreshMatViewStmt;
         self.found.renames |= class == Class::Temp
             || matches!(node.tag(), tag::PrepareStmt | tag::DeallocateStmt | tag::DiscardStmt);
         // like a call of set_config, it may be run, and confirms nothing

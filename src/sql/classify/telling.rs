@@ -94,6 +94,11 @@ pub(in crate::sql) fn maintains(name: &str) -> bool {
     MAINTAINING.contains(&name.as_bytes())
 }
 
+/// Whether a built-in that does more than read is STABLE: EXPLAIN calls it for its estimates.
+pub(in crate::sql) fn is_stable(name: &str) -> bool {
+    matches!(name, "fmgr_c_validator" | "fmgr_sql_validator")
+}
+
 /// Whether a built-in reads any relation: [`READING`].
 pub(in crate::sql) fn reads_any(name: &str) -> bool {
     READING.contains(&name.as_bytes())

@@ -58,6 +58,7 @@ pub(in crate::sql) struct Found {
     pub(super) called: Verdict,
     pub(super) sets: bool,
     pub(super) renames: bool,
+    pub(super) fires: bool,
     planned: bool,
     stored: bool,
     /// It makes a relation.
@@ -340,6 +341,7 @@ impl Found {
             || self.reads_keys
             || self.makes_any
             || self.indexes
+            || self.fires
             || self.compares;
         if !names && !any && self.code.is_empty() && !is_temporary {
             return None;
@@ -360,6 +362,7 @@ impl Found {
             called_reason: self.called.reason.into(),
             sets: self.sets,
             renames: self.renames,
+            fires: self.fires,
             planned: self.planned,
             stored: self.stored,
             too_many: sizes.iter().any(|size| *size > ENOUGH),
