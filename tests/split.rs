@@ -8,6 +8,8 @@ mod support;
 
 #[path = "split/aligned.rs"]
 mod aligned;
+#[path = "split/alike.rs"]
+mod alike;
 #[path = "split/carried.rs"]
 mod carried;
 #[path = "split/copying.rs"]

@@ -75,10 +75,18 @@ fn judged(args: &CheckArgs, config: &Config) -> (String, u8) {
     let observations = if args.connect { observe(config) } else { Vec::new() };
     let mut mismatches = config.warnings.clone();
     mismatches.extend(observation::contradictions(&observations).iter().map(ToString::to_string));
+    let differences = observation::differences(config, &observations);
     let text = match args.format {
-        Format::Table => report::table(config, &observations, &mismatches),
+        Format::Table => {
+            let mut text = report::table(config, &observations, &mismatches);
+            if !differences.is_empty() {
+                text.push_str(&format!("\nwarnings\n  {}\n", differences.join("\n  ")));
+            }
+            text
+        }
         Format::Json => {
-            let object = report::json(config, &observations, &mismatches);
+            let mut object = report::json(config, &observations, &mismatches);
+            object["warnings"] = differences.into();
             format!("{object:#}\n")
         }
     };

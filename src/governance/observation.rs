@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use crate::config::{Config, Upstream};
+use crate::config::{Config, Entry, EntryTarget, Upstream};
 use crate::contract::Role;
 use crate::governance::backstop::findings;
 use crate::upstream::{Observed, observe};
@@ -129,6 +129,39 @@ pub fn contradictions(observations: &[Observation]) -> Vec<Contradiction> {
         }
     }
     found
+}
+
+/// What the two places of an entry read and write values by, where that differs. It contradicts no
+/// declaration.
+pub fn differences(config: &Config, observations: &[Observation]) -> Vec<String> {
+    let facts = |upstream: &Arc<Upstream>| {
+        let mut all = observations.iter().filter(|one| one.upstream.name == upstream.name);
+        all.find_map(|one| match &one.seen {
+            Seen::Facts(facts) => Some(&facts.reading),
+            Seen::NoUser | Seen::Failed(_) => None,
+        })
+    };
+    let of_entry = |(name, entry): (&String, &Arc<Entry>)| {
+        let EntryTarget::Routed { neon: Some(neon), local: Some(local), .. } = &entry.target else {
+            return None;
+        };
+        let (here, there) = (facts(neon)?, facts(local)?);
+        let differing = here.iter().filter_map(|(name, value)| {
+            let (_, other) = there.iter().find(|(other, _)| other == name)?;
+            (value != other).then(|| format!("{name} {} and {}", plain(value), plain(other)))
+        });
+        let differing: Vec<String> = differing.collect();
+        let (neon, local) = (&neon.name, &local.name);
+        (!differing.is_empty()).then(|| {
+            format!(
+                "entry \"{name}\": upstreams \"{neon}\" and \"{local}\" begin with other {} (hint: a \
+                 session that uses both has everywhere what it was told of encoding, quotes and dates at \
+                 its start; ALTER DATABASE makes the defaults the same)",
+                differing.join(", ")
+            )
+        })
+    };
+    config.databases.iter().filter_map(of_entry).collect()
 }
 
 /// The seal and the backstop in the database.
@@ -298,6 +331,7 @@ mod tests {
             backstop: None,
             pooler: false,
             round_trip: std::time::Duration::from_millis(1),
+            reading: Vec::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Sessions of clients.
 
+mod alike;
 pub mod authenticate;
 mod cancelling;
 pub mod catalogs;

@@ -12,6 +12,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use super::alike::Told;
 use super::authenticate::{Authenticated, authenticate};
 use super::client::{Client, hang_up};
 use super::declare::{Declared, declare};
@@ -116,6 +117,9 @@ pub(super) struct Origin {
     session: Uuid,
     /// `None`: the upstream itself has authenticated the client.
     pub(super) proven: Option<Rc<Authenticated>>,
+    /// What its client was told first of the parameters that it reads and writes values by: so it is
+    /// wherever the session goes.
+    pub(super) told: Rc<[Told]>,
 }
 
 impl Origin {
@@ -287,7 +291,8 @@ impl Newcomer {
         self.place = placed(&startup, &declared);
         let peer = self.client.peer;
         let proven = proven.map(Rc::new);
-        let origin = Rc::new(Origin { startup, peer, session: self.session, proven });
+        let origin =
+            Rc::new(Origin { startup, peer, session: self.session, proven, told: Rc::default() });
         let place = self.place.clone();
         if let Some(write) = declared.write.take() {
             let begun = split::begin(&self.worker, &loaded, &origin, place, declared, write);
@@ -299,8 +304,8 @@ impl Newcomer {
             Some(Authenticated { keys: Some(keys), .. }) => Login::Keys { user, keys },
             Some(_) => Login::Own,
         };
-        let connection =
-            starting::connect(&self.worker, &origin.startup, &entry, &declared, login).await?;
+        let connection = starting::connect(&self.worker, &origin, &entry, &declared, login).await?;
+        let origin = origin.greeted(&connection.parameters);
         Ok((Started::One(Box::new(Begun { declared, connection })), origin))
     }
 

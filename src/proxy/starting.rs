@@ -7,11 +7,13 @@ use std::time::Instant as StdInstant;
 
 use bytes::{Bytes, BytesMut};
 
+use super::alike::{Told, hinted};
 use super::declare::Declared;
 use super::leg::Leg;
 use super::looking::Looking;
 use super::port::Port;
 use super::refuse::Refusal;
+use super::session::Origin;
 use super::worker::Worker;
 use crate::config::{Config, Entry, Upstream};
 use crate::gate::{Asked, Beginning, Gate};
@@ -38,9 +40,10 @@ impl From<Declared> for Law {
 }
 
 /// Connects to an upstream for a session that asks for `startup`, and is to begin under `task`.
+/// `told`: what its client has been told elsewhere of the parameters that it reads and writes by.
 pub(super) async fn dial<C: RelayClient>(
     worker: &Worker,
-    (startup, task): (&Startup, Option<&str>),
+    (startup, task, told): (&Startup, Option<&str>, &[Told]),
     upstream: &Arc<Upstream>,
     database: &str,
     guarded: bool,
@@ -56,6 +59,7 @@ pub(super) async fn dial<C: RelayClient>(
     let mut request = Request::from_startup(startup, database.as_bytes());
     request.guarded = guarded;
     request.task = task;
+    request.reported = told;
     request.options = Some(&options[..]).filter(|options| !options.is_empty());
     let began = StdInstant::now();
     let opened = upstream::open(upstream, &request, login).await;
@@ -64,20 +68,21 @@ pub(super) async fn dial<C: RelayClient>(
         Ok(_) => metrics.connected(began.elapsed()),
         Err(_) => metrics.connect_failed(),
     }
-    opened.map_err(Refusal::Upstream)
+    opened.map_err(|error| Refusal::Upstream(hinted(error, told)))
 }
 
 /// Connects to the upstream that a session on `entry` is declared to have.
 pub(super) async fn connect<C: RelayClient>(
     worker: &Worker,
-    startup: &Startup,
+    origin: &Origin,
     entry: &Entry,
     declared: &Declared,
     login: Login<'_, C>,
 ) -> Result<Connection, Refusal> {
-    let upstream = &declared.upstream;
+    let (upstream, startup) = (&declared.upstream, &origin.startup);
     let database = if entry.wildcard { &startup.database } else { &upstream.endpoint.dbname };
-    let asked = (startup, declared.parameters.task.get().as_deref());
+    let task = declared.parameters.task.get().clone();
+    let asked = (startup, task.as_deref(), &origin.told[..]);
     dial(worker, asked, upstream, database, declared.policy.guarded, login).await
 }
 

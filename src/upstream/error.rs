@@ -84,7 +84,7 @@ impl ConnectError {
         self
     }
 
-    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> ConnectError {
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> ConnectError {
         self.0.hint = Some(hint.into());
         self
     }

@@ -46,7 +46,16 @@ pub struct Observed {
     pub pooler: bool,
     /// One query there and back.
     pub round_trip: Duration,
+    /// Parameters that values are read and written by, with what they begin with there.
+    pub reading: Vec<(String, String)>,
 }
+
+/// Parameters that values are read and written by.
+const READING: &str = "SELECT name, setting FROM pg_catalog.pg_settings \
+     WHERE name OPERATOR(pg_catalog.=) ANY (pg_catalog.string_to_array('array_nulls \
+     backslash_quote bytea_output client_encoding DateStyle extra_float_digits IntervalStyle \
+     lc_monetary server_encoding standard_conforming_strings TimeZone transform_null_equals \
+     xmlbinary xmloption', ' ')) ORDER BY 1";
 
 /// Connects with the URL's own credentials, looks, and leaves. Sets no tags, so that another
 /// pgauthority can be looked at too.
@@ -77,6 +86,9 @@ pub async fn observe(upstream: &Arc<Upstream>) -> Result<Observed, ConnectError>
         Ok(Found::Nothing(why)) => Err(why),
         Err(error) => return Err(failed(upstream, QueryError::Io(error))),
     };
+    let reading = query(&mut wire, &mut reports, READING).await.unwrap_or_default();
+    let reading: Vec<String> = texts(reading).collect();
+    let reading = reading.as_chunks::<2>().0.iter();
     let backstop = installed::read(&mut wire, &mut reports).await.ok();
     // politeness: the server's log shows no broken connection
     let _ = wire.write(message::TERMINATE).await;
@@ -93,6 +105,7 @@ pub async fn observe(upstream: &Arc<Upstream>) -> Result<Observed, ConnectError>
         backstop,
         pooler: declare::is_pooler(upstream),
         round_trip,
+        reading: reading.map(|[name, value]| (name.clone(), value.clone())).collect(),
     })
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::backoff::Backoff;
@@ -36,6 +37,9 @@ pub struct Request<'a> {
     /// The task that the session begins under, be it the client's or its entry's: set as the tags
     /// are.
     pub task: Option<&'a str>,
+    /// What its client has been told of parameters that it reads and writes values by: they are to
+    /// be so here from the start, as `options`, so that RESET leaves them.
+    pub reported: &'a [(Bytes, Bytes)],
 }
 
 impl<'a> Request<'a> {
@@ -48,6 +52,7 @@ impl<'a> Request<'a> {
             protocol_minor: 0,
             guarded: false,
             task: None,
+            reported: &[],
         }
     }
 
@@ -62,6 +67,7 @@ impl<'a> Request<'a> {
             protocol_minor: startup.protocol_in_use().1,
             guarded: false,
             task: None,
+            reported: &[],
         }
     }
 

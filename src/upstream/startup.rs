@@ -110,6 +110,12 @@ fn options(
     for (name, value) in declared {
         append(&mut options, std::str::from_utf8(name).ok()?, value).ok()?;
     }
+    // another pgauthority takes these too
+    if ours.tags || upstream.chain {
+        for (name, value) in request.reported {
+            append(&mut options, std::str::from_utf8(name).ok()?, value).ok()?;
+        }
+    }
     if ours.tags {
         for (name, value) in tags(upstream) {
             append(&mut options, name, value.as_bytes()).ok()?;
@@ -177,8 +183,13 @@ mod tests {
         let mut request = Request::new(b"nova");
         request.options = Some(b"-c x=y\\");
         request.task = Some("unit_tests");
+        let reported = [(Bytes::from_static(b"DateStyle"), Bytes::from_static(b"ISO, DMY"))];
+        request.reported = &reported;
         let options = options(&upstream, &request, &[], ours).unwrap();
-        assert!(text(&options).starts_with(r"-c x=y -c authority.upstream=a\ b\\c -c "));
+        assert!(
+            text(&options)
+                .starts_with(r"-c x=y -c DateStyle=ISO,\ DMY -c authority.upstream=a\ b\\c -c ")
+        );
         assert!(text(&options).ends_with(" -c authority.task=unit_tests"));
         assert_eq!(whole(br"x\\"), br"x\\");
         assert_eq!(whole(br"x\\\"), br"x\\");

@@ -148,6 +148,13 @@ impl Carried {
         }
     }
 
+    /// What the client was told at its start and the new place does not begin with.
+    pub(super) fn told(&mut self, name: Bytes, value: Bytes) {
+        if name != b"client_encoding"[..] || self.encoding.is_none() {
+            self.setting(name, value);
+        }
+    }
+
     fn hinders(&mut self, kind: &[u8], name: &[u8]) {
         let name = String::from_utf8_lossy(name);
         let (what, remedy) = match kind {

@@ -30,6 +30,7 @@ pub(super) use session::{Session, guard};
 pub(super) use talk::Line;
 use talk::PATIENCE;
 
+use super::alike;
 use super::declare::declare;
 use super::ending::shutdown;
 use super::port::Port;
@@ -97,6 +98,8 @@ struct New {
     session: Session,
     target: CancelTarget,
     reports: BytesMut,
+    /// Parameters that are not there as the client has been told.
+    differing: Vec<alike::Told>,
 }
 
 async fn attempt(
@@ -122,6 +125,9 @@ async fn attempt(
         let mut new = open(&worker, (origin, known), task).await?;
         let (mut ours, theirs) = Stream::pipe();
         drop(new.session.swap(Port::new(theirs, BytesMut::new())));
+        for (name, value) in new.differing.drain(..) {
+            carried.told(name, value);
+        }
         if carried.listens() {
             new.session.keep_apart();
         }
@@ -200,20 +206,23 @@ async fn open(
         begun.known_as(known);
         let (target, reports) = (begun.target(), begun.reports());
         let split = begun.session(no_client())?;
-        return Ok(New { session: Session::Split(Box::new(split)), target, reports });
+        let session = Session::Split(Box::new(split));
+        return Ok(New { session, target, reports, differing: Vec::new() });
     }
     let login = origin.login();
-    let connection = starting::connect(worker, startup, &entry, &declared, login).await;
+    let connection = starting::connect(worker, &origin, &entry, &declared, login).await;
     let connection = connection.map_err(refused)?;
     let target = CancelTarget::One(connection.cancel_token());
     let mut reports = BytesMut::new();
     starting::reports(&mut reports, &connection);
+    let differing = alike::differing(&origin.told, &connection);
+    let differing = differing.map(|(told, _)| told.clone()).collect();
     let own = connection.process_id;
     let mut leg = starting::leg(worker, &loaded.config, startup, connection, declared.into())?;
     leg.gate.know_as(own, known);
     let client = Port::new(no_client(), BytesMut::new());
     let one = One::new(worker, (leg, loaded.generation), client, place, origin.clone());
-    Ok(New { session: Session::One(Box::new(one)), target, reports })
+    Ok(New { session: Session::One(Box::new(one)), target, reports, differing })
 }
 
 /// A stream whose other end is gone.
@@ -223,7 +232,7 @@ fn no_client() -> Stream {
 
 /// The client changes hands. `unasked`: it does not wait for ReadyForQuery.
 async fn replace(mut old: Session, new: New, aside: &BytesMut, unasked: bool) {
-    let New { mut session, target, reports } = new;
+    let New { mut session, target, reports, .. } = new;
     let mut client = old.swap(Port::new(no_client(), BytesMut::new()));
     let kept = old.kept().take();
     if let Some(kept) = &kept {

@@ -22,6 +22,7 @@ use crate::config::Upstream;
 use crate::net::Stream;
 use crate::policy::{Denial, Rule};
 use crate::protocol::Startup;
+use crate::proxy::alike;
 use crate::proxy::declare::{Declared, Lasting};
 use crate::proxy::port::Port;
 use crate::proxy::recorder::Recorder;
@@ -185,7 +186,7 @@ impl Way {
     async fn connect(&self) -> Result<Connection, Refusal> {
         let Way { worker, origin, upstream, .. } = self;
         origin.readmit(&worker.shared.loaded())?;
-        let asked = (&origin.startup, self.task.as_deref());
+        let asked = (&origin.startup, self.task.as_deref(), &origin.told[..]);
         let (database, login) = (&upstream.endpoint.dbname, origin.login());
         let connection =
             starting::dial(worker, asked, upstream, database, self.guarded, login).await?;
@@ -199,6 +200,9 @@ impl Way {
                 ),
                 "declare an upstream with the direct host name (without \"-pooler\")",
             ))));
+        }
+        if let Some((told, here)) = alike::differing(&origin.told, &connection).next() {
+            return Err(Refusal::Denied(alike::refused_for(told, here, &connection)));
         }
         Ok(connection)
     }
@@ -228,7 +232,7 @@ pub(in crate::proxy) async fn begin(
             "use an entry that reads and writes in one place",
         ))));
     }
-    let ground = Ground {
+    let mut ground = Ground {
         worker: worker.clone(),
         loaded: loaded.clone(),
         origin: origin.clone(),
@@ -255,6 +259,8 @@ pub(in crate::proxy) async fn begin(
             Err(_) => return Err(refusal),
         },
     };
+    // the other leg is to read and write as this one does
+    ground.origin = ground.origin.greeted(&connection.parameters);
     let server = Server::of(&connection);
     if side == Side::Read {
         // the write leg tells these, and corrects them once it is open
