@@ -30,6 +30,8 @@ mod generator;
 mod implicit;
 #[path = "state/item.rs"]
 mod item;
+#[path = "split/lagging.rs"]
+mod lagging;
 #[path = "split/law.rs"]
 mod law;
 #[path = "split/lost.rs"]

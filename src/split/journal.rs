@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::{ISOLATION, Isolates, Sets, Side};
-use crate::sql::{Modes, Statement};
+use crate::sql::{Effect, Modes, SetValue, Statement};
 
 /// The most that is kept for a leg that is not open, in bytes of SQL text.
 const LIMIT: usize = 256 * 1024;
@@ -24,6 +24,8 @@ pub struct Told {
     pub isolates: Isolates,
     /// What it sets, if it does so whatever else is set.
     pub sets: Sets,
+    /// It is RESET of a parameter.
+    pub resets: bool,
 }
 
 /// Parameters, as the client sent them.
@@ -39,7 +41,11 @@ impl Told {
     /// A statement that has no parameters.
     pub fn of(statement: &Statement, text: Bytes) -> Told {
         let sets = Sets::of(statement, &text);
-        Told { text, values: None, isolates: Isolates::of(statement), sets }
+        let resets = matches!(
+            statement.effect,
+            Effect::Reset(_) | Effect::Set { value: SetValue::Default, .. }
+        );
+        Told { text, values: None, isolates: Isolates::of(statement), sets, resets }
     }
 
     fn len(&self) -> usize {
@@ -257,6 +263,16 @@ impl Journal {
             self.telling[side as usize].extend(pending);
         }
         told
+    }
+
+    /// What a leg has missed.
+    pub fn pending(&self, side: Side) -> Vec<(Told, Lasts)> {
+        self.pending[side as usize].clone()
+    }
+
+    /// It has missed this, and nothing else: it could not be told.
+    pub fn pends(&mut self, side: Side, missed: Vec<(Told, Lasts)>) {
+        self.pending[side as usize] = missed;
     }
 
     /// What a leg has missed that concerns the isolation level, the last of it.

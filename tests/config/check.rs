@@ -101,6 +101,39 @@ fn json_has_what_the_tables_have() {
     assert!(row("spanning")["refused"].as_str().unwrap().contains("relayed login"));
 }
 
+#[test]
+fn places_of_an_entry_that_read_otherwise_are_warned_of() {
+    let cluster = Cluster::builder().start();
+    for name in ["neon", "local"] {
+        cluster.sql("postgres", &format!("CREATE DATABASE {name}"));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pgauthority.toml");
+    let upstream = |name: &str, role: &str, env: &str| {
+        let url = cluster.url("app", name);
+        format!(
+            "[upstreams.{name}]\nauthority = \"{name}\"\nrole = \"{role}\"\nenv = \"{env}\"\n\
+             url = \"{url}\"\n"
+        )
+    };
+    let text = upstream("neon", "prod", "prod-like") + &upstream("local", "staging", "dev");
+    let entry = "[databases.both]\nneon = \"neon\"\nlocal = \"local\"\nauth = \"trust\"\n\
+                 users = [\"app\"]\n";
+    fs::write(&path, text + entry).unwrap();
+    // a cluster of the test's is no host of neon's
+    let (before, report) = run(&path, &["--connect"]);
+    assert!(!report.contains("\nwarnings\n"), "{report}");
+    cluster.sql("postgres", "ALTER DATABASE local SET standard_conforming_strings = off");
+    let (code, report) = run(&path, &["--connect"]);
+    assert_eq!(code, before, "{report}");
+    let said = "entry \"both\": upstreams \"neon\" and \"local\" begin with other \
+                standard_conforming_strings on and off (hint: ";
+    assert!(report.contains(said), "{report}");
+    let (_, report) = run(&path, &["--connect", "--format", "json"]);
+    let report: Value = serde_json::from_str(&report).unwrap();
+    assert!(report["warnings"][0].as_str().unwrap().contains("begin with other"), "{report}");
+}
+
 /// Declared beside observed, on a primary and its replica declared rightly, and then swapped.
 #[test]
 fn real_servers_are_held_against_their_declarations() {

@@ -109,7 +109,7 @@ fn rows() -> Vec<Row> {
             &[3],
         ),
         row("reads and a write in one pipeline", vec![extended(&[READ, READ, WRITE])], &[1], &[4]),
-        row("SET", simple(&["SET work_mem = '5MB'"]), &[1], &[2]),
+        row("SET", simple(&["SET work_mem = '5MB'"]), &[1], &[3]),
         row("a string for both", vec![query(&both)], &[1], &[6]),
         row("calls", simple(&[LOOK, NOTE, LOOK, READ, READ]), &[1; 5], &[1, 1, 1, 2, 1]),
         row("calls, extended", single(&[LOOK, NOTE, LOOK, READ, READ]), &[1; 5], &[1, 1, 1, 2, 1]),

@@ -190,11 +190,8 @@ impl Split {
             return self.ended(side);
         }
         match self.fails(side)? {
-            Pass::Nothing => {
-                let said = Fields::new(&frame[HEADER_LENGTH..]).text(b'M');
-                self.leg(side)?.unsaid = said.map(|said| said.into_owned());
-            }
-            Pass::Unready(shift) if shift > 0 => shifted(&mut self.out, frame, shift),
+            Pass::Nothing => self.leg(side)?.unsaid = Some(frame.clone()),
+            Pass::Unready(shift) if shift > 0 => shifted(&mut self.out, frame, i64::from(shift)),
             _ => self.out.extend_from_slice(frame),
         }
         Ok(())
@@ -328,8 +325,8 @@ fn is_last(frame: &[u8]) -> bool {
     Fields::new(&frame[HEADER_LENGTH..]).is_last()
 }
 
-/// An error with its position moved: the server saw a part of the text.
-fn shifted(out: &mut BytesMut, frame: &[u8], shift: u32) {
+/// An error with its position moved: the server saw a part of the text, or more than that.
+pub(super) fn shifted(out: &mut BytesMut, frame: &[u8], shift: i64) {
     message::frame(out, backend::ERROR_RESPONSE, |out| {
         let mut body = &frame[HEADER_LENGTH..];
         while let Some((&letter, rest)) = body.split_first() {
@@ -340,7 +337,7 @@ fn shifted(out: &mut BytesMut, frame: &[u8], shift: u32) {
             let value = &rest[..end];
             out.extend_from_slice(&[letter]);
             let position =
-                std::str::from_utf8(value).ok().and_then(|text| text.parse::<u32>().ok());
+                std::str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
             match position.filter(|_| letter == b'P') {
                 Some(position) => {
                     message::put_cstring(out, (position + shift).to_string().as_bytes());

@@ -5,8 +5,10 @@ use bytes::Bytes;
 
 use super::leg::{Kind, Pass};
 use super::{Block, End, Protocol, Split};
+use crate::protocol::{Fields, HEADER_LENGTH, error_response::field};
 use crate::split::Side;
 use crate::sql::Statement;
+use crate::sql::quote::identifier;
 
 /// How much of a statement an error shows, in characters.
 const SHOWN: usize = 200;
@@ -69,16 +71,40 @@ impl Split {
     /// The legs' sessions are no longer the same: this statement has failed on a leg.
     pub(super) fn diverged(&self, side: Side, what: &str, statement: &[u8]) -> End {
         let mut why = format!("{what} upstream \"{}\"", self.ground.name(side));
-        let leg = self.legs[side as usize].as_ref();
-        if let Some(said) = leg.and_then(|leg| leg.unsaid.as_deref()) {
-            why += &format!(": {said}");
+        if let Some((code, said)) = self.unsaid(side) {
+            why += &format!(": {said} ({code})");
         }
-        let statement = String::from_utf8_lossy(statement);
-        let mut shown: String = statement.chars().take(SHOWN).collect();
-        if shown.len() < statement.len() {
-            shown.push('…');
+        End::Diverged { why, statement: Some(shown(statement)) }
+    }
+
+    /// SQLSTATE and message of an error that the client has not been told.
+    pub(super) fn unsaid(&self, side: Side) -> Option<(String, String)> {
+        let frame = self.legs[side as usize].as_ref()?.unsaid.as_ref()?;
+        let fields = Fields::new(&frame[HEADER_LENGTH..]);
+        let text = |letter| fields.text(letter).map(|text| text.into_owned());
+        Some((text(field::CODE)?, text(field::MESSAGE).unwrap_or_default()))
+    }
+
+    /// The write leg could not commit what the read leg has committed: its cursors are closed
+    /// again, and settings cannot be taken back.
+    pub(super) async fn take_back(&mut self) -> Result<(), End> {
+        if self.journal.sets() {
+            let why = "the transaction failed once its cursor WITH HOLD and its settings had been \
+                       committed where the session reads";
+            return Err(End::Diverged { why: why.into(), statement: None });
         }
-        End::Diverged { why, statement: Some(shown) }
+        let protocol = self.protocol;
+        if !self.leg(Side::Read)?.pipeline {
+            self.protocol = Protocol::Simple;
+        }
+        let names: Vec<Box<str>> = self.journal.held().map(Box::from).collect();
+        for name in names {
+            let close = [b"CLOSE ", &identifier(name.as_bytes())[..]].concat();
+            // one that is closed already is as well
+            self.run_on(Side::Read, &close, Pass::Nothing).await?;
+        }
+        self.protocol = protocol;
+        Ok(())
     }
 
     /// The open block fails, on a leg that takes part in it if one does.
@@ -92,4 +118,14 @@ impl Split {
         }
         Ok(())
     }
+}
+
+/// A statement, as an error has it.
+pub(super) fn shown(statement: &[u8]) -> String {
+    let statement = String::from_utf8_lossy(statement);
+    let mut shown: String = statement.chars().take(SHOWN).collect();
+    if shown.len() < statement.len() {
+        shown.push('…');
+    }
+    shown
 }

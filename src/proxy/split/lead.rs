@@ -193,7 +193,9 @@ impl Split {
         {
             return Ok(());
         }
-        self.informed(side).await?;
+        if !self.informed(side).await? {
+            return Ok(());
+        }
         let protocol = std::mem::replace(&mut self.protocol, Protocol::Simple);
         let begun = self.begin_on(side).await?;
         self.protocol = protocol;

@@ -123,7 +123,9 @@ pub(super) struct Leg {
     /// An error came for what was sent last.
     pub(super) failed: bool,
     /// The last error that the client has not been told.
-    pub(super) unsaid: Option<String>,
+    pub(super) unsaid: Option<BytesMut>,
+    /// It could not be told what it has missed.
+    pub(super) lags: bool,
     pub(super) closed: bool,
     /// A statement of the splitter's own may be there.
     pub(super) has_own: bool,
@@ -194,6 +196,7 @@ impl Leg {
             rolled_back: false,
             failed: false,
             unsaid: None,
+            lags: false,
             closed: false,
             has_own: false,
             roused: false,

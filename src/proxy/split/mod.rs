@@ -12,6 +12,7 @@ mod digest;
 mod ended;
 mod extended;
 mod failed;
+mod lagging;
 mod lead;
 mod leg;
 mod moved;

@@ -64,7 +64,9 @@ impl Split {
         if self.pipeline_failed {
             return Ok(Some(statement.class));
         }
-        self.informed(Side::Read).await?;
+        if !self.informed(Side::Read).await? {
+            return Ok(None);
+        }
         let mut question = BytesMut::new();
         message::frame(&mut question, frontend::QUESTION, |out| message::put_cstring(out, text));
         self.send(Side::Read, &question).await?;
@@ -169,10 +171,9 @@ impl Split {
     /// A leg is open, has been told what it missed, and takes part in the open transaction.
     /// False: it does not, and the client has been told why.
     pub(super) async fn ready_leg(&mut self, side: Side) -> Result<bool, End> {
-        if !self.reached(side).await? {
+        if !self.reached(side).await? || !self.informed(side).await? {
             return Ok(false);
         }
-        self.informed(side).await?;
         match self.block {
             Block::Open(_) if !self.is_begun(side) => self.begin_on(side).await,
             Block::None if self.protocol == Protocol::Extended => self.join(side).await,

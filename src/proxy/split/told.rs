@@ -6,24 +6,26 @@
 
 use bytes::Bytes;
 
+use super::lagging::sets;
 use super::leg::{Kind, Pass};
 use super::run::too_much;
 use super::{Block, End, Protocol, Split};
 use crate::protocol::message;
 use crate::session::declares_task;
 use crate::split::{self, Lasts, Note, Side, Told};
-use crate::sql::quote::identifier;
 use crate::sql::{Effect, SetScope, Statement};
 
 impl Split {
-    /// A leg that is open has been told what it missed.
-    pub(super) async fn informed(&mut self, side: Side) -> Result<(), End> {
+    /// A leg that is open has been told what it missed. False: it does not take that, and the client
+    /// has been told why.
+    pub(super) async fn informed(&mut self, side: Side) -> Result<bool, End> {
         let leg = self.leg(side)?;
         let in_pipeline = leg.pipeline;
         if leg.has_own && !in_pipeline {
             // a pipeline that failed has left it
             self.request(side, Kind::Sync, Pass::Nothing, message::SYNC).await?;
         }
+        let kept = self.journal.pending(side);
         let pending = self.journal.take_pending(side, in_pipeline);
         let protocol = self.protocol;
         if !in_pipeline {
@@ -33,10 +35,24 @@ impl Split {
         let changed = tidings.has_changed();
         let mut pending = pending.into_iter();
         let task = |split: &Split| split.task_for(side).map(|text| Told::from(Bytes::from(text)));
-        while let Some(missed) = pending.next().or_else(|| task(self)) {
-            if !self.run_told(side, &missed, Pass::Nothing).await? {
-                let what = "what the session had set could not be set on";
-                return Err(self.diverged(side, what, &missed.text));
+        loop {
+            let next = pending.next();
+            let is_missed = next.is_some();
+            let Some(missed) = next.or_else(|| task(self)) else { break };
+            let done = self.run_told(side, &missed, Pass::Nothing).await?;
+            // where it failed, a later one of the same makes up for it
+            let later = pending.as_slice().iter().any(|later| later.sets.replaces(&missed.sets));
+            match is_missed && !in_pipeline {
+                true if !done && !later && !self.is_void(side, &missed) => {
+                    self.protocol = protocol;
+                    self.journal.pends(side, kept);
+                    return self.lags_behind(side, &missed).await.map(|()| false);
+                }
+                false if !done => {
+                    let what = "what the session had set could not be set on";
+                    return Err(self.diverged(side, what, &missed.text));
+                }
+                _ => {}
             }
             if !changed {
                 // RESET ALL: what the leg's task becomes of it is not the session's
@@ -44,7 +60,8 @@ impl Split {
             }
         }
         self.protocol = protocol;
-        Ok(())
+        self.leg(side)?.lags = false;
+        Ok(true)
     }
 
     /// Runs a statement with its parameters, as [`Split::run_on`] does.
@@ -194,16 +211,18 @@ impl Split {
         statement: &Statement,
         told: &Told,
         keep: bool,
-        mut done: Option<Side>,
+        done: Option<Side>,
     ) -> Result<bool, End> {
         let in_block = !matches!(self.block, Block::None);
         // no transaction undoes these, and they concern what is there
         let at_once =
             matches!(statement.effect, Effect::Deallocate(None) | Effect::CloseCursor(None));
         self.may_report(statement);
+        self.catches_up(statement);
         // the read leg's report is the client's
         let reports = self.reports(statement);
         let takes_part = |side: &Side| match in_block && !at_once {
+            _ if self.lags(*side) && !at_once => false,
             true => self.is_begun(*side) || reports && *side == Side::Read && self.is_open(*side),
             false => self.is_open(*side),
         };
@@ -214,14 +233,26 @@ impl Split {
         } else if sides.is_empty() {
             sides.push(self.primary());
         }
-        let first = done.or(sides.first().copied()).unwrap_or(Side::Read);
-        if done.is_none() && self.refused_elsewhere(statement, &told.text, first).await? {
+        let answers = done.or(sides.first().copied()).unwrap_or(Side::Read);
+        if done.is_none() && self.refused_elsewhere(statement, &told.text, answers).await? {
             return Ok(false);
         }
         for side in &sides {
-            let is_there = done == Some(*side) || at_once && in_block && self.is_open(*side);
+            let at_once = at_once && (in_block || self.lags(*side));
+            let is_there = done == Some(*side) || at_once && self.is_open(*side);
             if !is_there && !self.ready_leg(*side).await? {
                 return Ok(false);
+            }
+        }
+        let undone = in_block || self.protocol == Protocol::Extended;
+        if done.is_none() && sets(statement) {
+            let others: Vec<Side> = sides.iter().copied().filter(|side| *side != answers).collect();
+            if !self.others_take(told, &others).await? {
+                return Ok(false);
+            }
+            if in_block {
+                // the client hears of it last
+                sides.reverse();
             }
         }
         for side in sides {
@@ -229,21 +260,25 @@ impl Split {
                 self.has_told(side, told).await?;
                 continue;
             }
-            let first = done.is_none();
-            let pass = if first { Pass::Client } else { Pass::Nothing };
+            let first = done.is_none() && side == answers;
+            let pass = match first {
+                true => Pass::Client,
+                // where it fails, so does the transaction
+                false if undone => Pass::ErrorsAlone,
+                false => Pass::Nothing,
+            };
             if !self.run_told(side, told, pass).await? {
-                if first {
+                if first || undone {
                     return Ok(false);
                 }
                 let what = format!("{} succeeded on one leg and failed on", statement.tag);
                 return Err(self.diverged(side, &what, &told.text));
             }
-            done = Some(done.unwrap_or(side));
         }
         if keep {
             self.keep(statement, told)?;
         }
-        self.done(statement, done.unwrap_or(Side::Read))?;
+        self.done(statement, answers)?;
         Ok(true)
     }
 
@@ -302,7 +337,7 @@ impl Split {
         let mut fits = true;
         if matches!(self.block, Block::None) && self.protocol == Protocol::Simple {
             for side in Side::BOTH {
-                if !self.is_open(side) {
+                if !self.is_open(side) || self.lags(side) {
                     fits &= self.journal.missed(side, told, lasts);
                 }
             }
@@ -335,28 +370,6 @@ impl Split {
             self.portals.remove(name.as_bytes());
         }
         self.journal.rolled_back();
-        Ok(())
-    }
-
-    /// The write leg could not commit what the read leg has committed: its cursors are closed
-    /// again, and settings cannot be taken back.
-    pub(super) async fn take_back(&mut self) -> Result<(), End> {
-        if self.journal.sets() {
-            let why = "the transaction failed once its cursor WITH HOLD and its settings had been \
-                       committed where the session reads";
-            return Err(End::Diverged { why: why.into(), statement: None });
-        }
-        let protocol = self.protocol;
-        if !self.leg(Side::Read)?.pipeline {
-            self.protocol = Protocol::Simple;
-        }
-        let names: Vec<Box<str>> = self.journal.held().map(Box::from).collect();
-        for name in names {
-            let close = [b"CLOSE ", &identifier(name.as_bytes())[..]].concat();
-            // one that is closed already is as well
-            self.run_on(Side::Read, &close, Pass::Nothing).await?;
-        }
-        self.protocol = protocol;
         Ok(())
     }
 }
