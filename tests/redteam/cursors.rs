@@ -1,7 +1,7 @@
 //! Cursors that code opened, and what FETCH of them runs by then: replaced elsewhere, or no longer
 //! confirmed. And what DISCARD drops besides what is temporary.
 
-use super::support::proxy::PROD;
+use super::left::{beside, is_harmed};
 use super::support::wire::Frames;
 use super::support::{Cluster, Major, Message, Proxy, Wire};
 
@@ -81,19 +81,8 @@ const CONFIRMED: &[&str] =
 
 fn start(major: Major) -> (Cluster, Proxy) {
     let cluster = Cluster::builder().major(major).start();
-    for database in ["direct", "judged"] {
-        cluster.sql("postgres", &format!("CREATE DATABASE {database} OWNER app"));
-        cluster.sql(database, WORLD);
-    }
-    let proxy = Proxy::builder()
-        .upstream_at("prod", PROD, &cluster.url("app", "judged"), "")
-        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
-        .start();
+    let proxy = beside(&cluster, WORLD);
     (cluster, proxy)
-}
-
-fn is_harmed(cluster: &Cluster, database: &str) -> bool {
-    cluster.value(database, "SELECT to_regclass('public.victim') IS NULL") == "t"
 }
 
 fn simple(texts: &[&str]) -> Vec<Frames> {

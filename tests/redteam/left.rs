@@ -204,18 +204,24 @@ fn start(major: Major) -> (Cluster, Proxy) {
         .iter()
         .fold(builder, |builder, (name, value)| builder.setting(name, value))
         .start();
-    for database in ["direct", "judged"] {
-        cluster.sql("postgres", &format!("CREATE DATABASE {database} OWNER app"));
-        cluster.sql(database, WORLD);
-    }
-    let proxy = Proxy::builder()
-        .upstream_at("prod", PROD, &cluster.url("app", "judged"), "")
-        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
-        .start();
+    let proxy = beside(&cluster, WORLD);
     (cluster, proxy)
 }
 
-fn is_harmed(cluster: &Cluster, database: &str) -> bool {
+/// Two databases with this in them, one of which is behind a proxy.
+pub fn beside(cluster: &Cluster, world: &str) -> Proxy {
+    for database in ["direct", "judged"] {
+        cluster.sql("postgres", &format!("CREATE DATABASE {database} OWNER app"));
+        cluster.sql(database, world);
+    }
+    Proxy::builder()
+        .upstream_at("prod", PROD, &cluster.url("app", "judged"), "")
+        .entry("nova", "auth = \"trust\"\nusers = [\"app\"]\nupstream = \"prod\"")
+        .start()
+}
+
+/// What the attacks are after is gone.
+pub fn is_harmed(cluster: &Cluster, database: &str) -> bool {
     cluster.value(database, "SELECT to_regclass('public.victim') IS NULL") == "t"
 }
 
