@@ -46,7 +46,7 @@ impl Gate {
     #[inline]
     pub(super) fn look_first(&self, now: Instant) -> Option<Next> {
         let lookups = self.lookups()?;
-        let due = lookups.is_due(now) && !lookups.looked;
+        let due = lookups.is_overdue(now);
         (due && self.is_quiet() && self.state.block() == Block::None)
             .then_some(Next::Catalog { private: false })
     }
@@ -277,7 +277,7 @@ impl Gate {
         if (changed && calls) || ((replaced || lookups.lacks_own()) && !confirmed) {
             return unseen(statement, "runs what may be changed before it runs");
         }
-        let overdue = lookups.is_due(now) && !lookups.looked;
+        let overdue = lookups.is_overdue(now);
         if overdue && (calls || self.state.is_failed()) {
             return unseen(statement, "the catalog is out of date, and cannot be looked at here");
         }
@@ -363,7 +363,7 @@ impl Gate {
         if oid >= FIRST_NORMAL && self.before().changed {
             return Some(unknown("runs what may be changed before it runs"));
         }
-        let overdue = lookups.is_due(now) && !lookups.looked;
+        let overdue = lookups.is_overdue(now);
         if oid >= FIRST_NORMAL && (overdue || lookups.is_frozen()) {
             return Some(unknown("the catalog is out of date, and cannot be looked at here"));
         }

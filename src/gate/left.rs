@@ -195,7 +195,7 @@ impl Gate {
         let number = lookups.number(now);
         let old =
             self.left.beyond.is_some()
-                || (lookups.is_due(now) && !lookups.looked)
+                || lookups.is_overdue(now)
                 || self.left.listed.iter().any(|one| {
                     one.when.needs || one.when.number != number || one.path != lookups.path
                 });
@@ -288,9 +288,7 @@ impl Gate {
         let lookups = self.lookups()?;
         let number = lookups.number(now);
         let path = lookups.path_behind(before);
-        let old = (lookups.is_due(now) && !lookups.looked)
-            || (before.replaced && !confirmed)
-            || lookups.lacks_own();
+        let old = lookups.is_overdue(now) || (before.replaced && !confirmed) || lookups.lacks_own();
         let here =
             |when: &When| !implicit || (!plan.ends && !when.over && when.batch == self.batch);
         let own = |when: &When| !implicit || !when.over;

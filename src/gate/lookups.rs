@@ -134,6 +134,11 @@ impl Lookups {
         self.looked && !self.borrowed
     }
 
+    /// One is due, and none was taken for the message at the front.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.is_due(now) && !self.looked
+    }
+
     /// The snapshot cannot show the DDL that this session ran: others know nothing of it, and a newer
     /// one cannot be read.
     pub(super) fn lacks_own(&self) -> bool {

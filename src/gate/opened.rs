@@ -60,7 +60,7 @@ impl Opened {
         now: Instant,
     ) -> bool {
         let by_another = |lookups: &Lookups| {
-            let overdue = lookups.is_due(now) && !lookups.looked;
+            let overdue = lookups.is_overdue(now);
             let number = lookups.number(now);
             let other = self.mixed || number == 0 || number != self.number;
             other || overdue || changed || lookups.is_frozen()

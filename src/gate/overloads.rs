@@ -80,7 +80,7 @@ impl Gate {
     pub(super) fn analysing(&self, now: Instant) -> u64 {
         let changed = self.before().changed;
         let Some(lookups) = self.lookups.as_ref().filter(|_| !changed) else { return 0 };
-        let overdue = lookups.is_due(now) && !lookups.looked;
+        let overdue = lookups.is_overdue(now);
         match lookups
             .snapshot(now)
             .filter(|_| !overdue && !lookups.is_frozen() && !lookups.borrowed)
